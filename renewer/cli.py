@@ -1,0 +1,188 @@
+"""The commands: what a person, cron, or systemd calls."""
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+import click
+
+from renewer import __version__, config, report, wire
+from renewer.cycle import Engine
+from renewer.errors import ConfigError, RenewerError, worst
+from renewer.model import Action, CertOutcome
+from renewer.nginx import guide
+from renewer.ports import Report
+from renewer.system import SystemClock
+
+DEFAULT = "/etc/renewer/renewer.toml"
+
+CYCLE = timedelta(minutes=30)
+"""How long a cycle may take beyond the longest wait for the DNS before it is taken to hang."""
+
+COLOURS = {Action.ISSUED: "green", Action.DEPLOYED: "green", Action.FRESH: "reset", Action.FAILED: "red"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every command is given."""
+
+    file: str
+    verbose: bool
+
+    def load(self) -> config.Config:
+        """Read the configuration; raises `ConfigError` with every fault."""
+        return config.load(self.file)
+
+    def engine(self, told: Report) -> Engine:
+        """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
+        clock = SystemClock()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: clock.stop())
+        return wire.build(self.load(), clock, told)
+
+    def report(self) -> report.Quiet:
+        """Return how to speak: live on a terminal, lines if asked for, else problems only."""
+        if self.verbose:
+            return report.Lines()
+        return report.Live() if sys.stderr.isatty() else report.Quiet()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-c", "--config", "file", default=DEFAULT, show_default=True, metavar="FILE", help="The configuration."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error.")
+@click.version_option(__version__, prog_name="renewer")
+@click.pass_context
+def commands(context: click.Context, file: str, *, verbose: bool) -> None:
+    r"""Obtain certificates through DNS-01 at Cloudflare, and see to it that nginx serves them.
+
+    \b
+    Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
+    78 the configuration has to be edited, 70 a bug.
+    """
+    context.obj = Call(file, verbose)
+
+
+@commands.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--force", is_flag=True, help="Order a new certificate although the old one is not due.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.pass_obj
+def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool) -> int:
+    """Run one cycle and exit: obtain what is due, deploy what is not served.
+
+    Without NAME, every certificate of the configuration. Fit for a terminal and for cron: without a terminal
+    only problems are printed.
+    """
+    with call.report() as told:
+        outcomes = call.engine(told).run(names, force=force, dry_run=dry_run)
+    if not as_json:
+        _tell_problems(outcomes)
+    return _show(outcomes, as_json=as_json, silent=not (call.verbose or dry_run or sys.stdout.isatty()))
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as renew does.")
+@click.pass_obj
+def status(call: Call, *, as_json: bool) -> int:
+    """Show what is stored, what nginx serves, and what is due; asks nobody but nginx."""
+    with call.report() as told:
+        outcomes = call.engine(told).status()
+    return _show(outcomes, as_json=as_json, silent=False)
+
+
+@commands.command()
+@click.pass_obj
+def nginx(call: Call) -> int:
+    """Write the files that nginx includes, where they are missing, and print the lines for nginx."""
+    with call.report() as told:
+        engine = call.engine(told)
+        for path in engine.prepare():
+            told.done("nginx", f"wrote {path}")
+    click.echo(guide.text(engine.specs, call.load().state))
+    return 0
+
+
+@commands.command()
+@click.pass_obj
+def run(call: Call) -> int:
+    """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""
+    from renewer.daemon import Daemon  # noqa: PLC0415 - no other command needs a scheduler
+
+    settings = call.load()
+
+    def read() -> str:
+        text = config.read(call.file)
+        config.parse(text, call.file)
+        return text
+
+    told = report.Lines()
+    with wire.vault(settings, told).daemon():
+        Daemon(read, settings.propagation.timeout + CYCLE, told).run()
+    return 0
+
+
+def main() -> NoReturn:
+    """Run the command line; the one place where an error becomes a sentence and an exit code."""
+    try:
+        sys.exit(commands.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ConfigError.exit_code)
+    except RenewerError as error:
+        click.echo(report.told("renewer", str(error), error.hint), err=True)
+        sys.exit(error.exit_code)
+
+
+def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool) -> int:
+    """Print the outcomes and return the exit code for all of them."""
+    code = worst([outcome.exit_code for outcome in outcomes])
+    if as_json:
+        click.echo(
+            json.dumps({"certificates": [_record(one) for one in outcomes], "sites": [], "exit": code})
+        )
+    elif not silent:
+        for outcome in outcomes:
+            click.echo(_line(outcome))
+    return code
+
+
+def _tell_problems(outcomes: Sequence[CertOutcome]) -> None:
+    for outcome in outcomes:
+        if outcome.error:
+            click.echo(report.told(outcome.name, outcome.error, outcome.hint), err=True)
+
+
+def _record(outcome: CertOutcome) -> dict[str, Any]:
+    """Return an outcome as the JSON contract has it."""
+    return {
+        "name": outcome.name,
+        "action": outcome.action,
+        "not_after": _rfc3339(outcome.not_after),
+        "fingerprint": outcome.fingerprint,
+        "served": outcome.served,
+        "next": _rfc3339(outcome.next),
+        "error": outcome.error,
+    }
+
+
+def _rfc3339(when: datetime | None) -> str | None:
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if when else None
+
+
+def _line(outcome: CertOutcome) -> str:
+    """Return an outcome as one line for a person."""
+    served = {True: "served by nginx", False: "NOT served by nginx", None: "not looked for in nginx"}
+    parts = [click.style(f"{outcome.action:<9}", fg=COLOURS[outcome.action]), served[outcome.served]]
+    if outcome.not_after:
+        parts.append(f"ends {outcome.not_after:%Y-%m-%d %H:%M} UTC")
+    parts.append(f"next {outcome.next:%Y-%m-%d %H:%M} UTC")
+    if outcome.detail:
+        parts.append(outcome.detail)
+    return f"{outcome.name}  " + ", ".join(parts)

@@ -1,0 +1,255 @@
+"""The configuration: what it may hold, and how it is read.
+
+The structs are the contract: their fields are the keys, their defaults what a key left out means. `load` and
+`parse` either return all of it or raise one `ConfigError` that lists every fault with its place. Nothing is
+touched, and no secret read.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from renewer import notation, toml
+from renewer.domains import clashes, domain, plain_domain
+from renewer.errors import ConfigError, Fault
+from renewer.model import CertSpec, KeyKind
+from renewer.toml import Table, Together
+
+STANDARD_INPUT = "-"
+
+DIRECTORIES = {
+    "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
+    "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+"""The CAs that go by a name."""
+
+
+def server(text: str) -> str:
+    """Return a CA: one of the names, or the URL of its directory (RFC 8555, section 7.1.1)."""
+    if text in DIRECTORIES:
+        return text
+    if "://" not in text:
+        raise ConfigError(f"is neither {' nor '.join(DIRECTORIES)} nor the https URL of an ACME directory")
+    return notation.https_url(text)
+
+
+def rotation(text: str) -> timedelta | None:
+    """Return how often a site's key is replaced; `None` is with every renewed certificate."""
+    if text == "renewal":
+        return None
+    try:
+        return notation.duration(text)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or write renewal") from None
+
+
+def distinct(items: Mapping[int, str]) -> Iterator[tuple[int | None, str]]:
+    """Yield those entries of a list that were there before."""
+    first: dict[str, int] = {}
+    for index, item in items.items():
+        if first.setdefault(item, index) != index:
+            yield index, f"{item} is there twice; leave one of them out"
+
+
+def own_domains(certificates: Mapping[str, "Certificate"]) -> Iterator[tuple[str, str]]:
+    """Yield those certificates that would order exactly what another one orders already."""
+    first: dict[frozenset[str], str] = {}
+    for name, certificate in certificates.items():
+        other = first.setdefault(frozenset(certificate.domains), name)
+        if other != name:
+            yield name, f"has the very domains of {other}; one certificate is enough for all who include it"
+
+
+def runnable(argv: Mapping[int, str]) -> Iterator[tuple[int, str]]:
+    """Yield why a list of arguments cannot be run."""
+    if not argv.get(0, "-"):
+        yield 0, "is empty, but a program is expected"
+    for index, argument in argv.items():
+        if "\0" in argument:
+            yield index, "has a zero byte, which no program can be given"
+
+
+AbsolutePath = Annotated[Path, notation.path]
+Duration = Annotated[timedelta, notation.duration]
+Address = Annotated[str, notation.address]
+Argv = Annotated[tuple[str, ...], Together(runnable, least=1)]
+CertificateName = Annotated[str, notation.certificate_name]
+Domain = Annotated[str, domain]
+Profile = Annotated[str, notation.matching(r"[!-~]+", "has to be one word, as the CA's directory names it")]
+Person = Annotated[str, notation.matching(r"[a-z0-9-]{1,16}", "has to be 1 to 16 of a-z, 0-9 and -")]
+Rotation = Annotated[timedelta | None, rotation]
+Server = Annotated[str, server]
+SiteName = Annotated[str, notation.matching(r"[a-z0-9]{1,12}", "the name has to be 1 to 12 of a-z and 0-9")]
+ZoneId = Annotated[str, notation.matching(r"[0-9a-f]{32}", "is no zone id, which has 32 of 0-9 and a-f")]
+
+
+class Acme(Table, frozen=True):
+    """`[acme]`: the CA, and the account at it."""
+
+    server: Server = "letsencrypt"
+    email: Annotated[str, notation.email] | None = None
+    accept_terms: bool = True
+    profile: Profile | None = None
+    ca_bundle: AbsolutePath | None = None
+    eab_kid: Annotated[str, notation.matching(r"[!-~]+", "has to be one word, as the CA gave it")] | None = (
+        None
+    )
+    eab_hmac_key_file: AbsolutePath | None = None
+
+    @property
+    def directory(self) -> str:
+        """The URL of the CA's directory."""
+        return DIRECTORIES.get(self.server, self.server)
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the half that is missing of an external account (RFC 8555, section 7.3.4)."""
+        keys = ("eab_kid", "eab_hmac_key_file")
+        if self.eab_kid is None and self.eab_hmac_key_file is not None:
+            yield keys, "is missing, but eab_hmac_key_file is there; the CA gives the two together"
+        if self.eab_kid is not None and self.eab_hmac_key_file is None:
+            yield keys[::-1], "is missing, but eab_kid is there; the CA gives the two together"
+
+
+class Cloudflare(Table, frozen=True):
+    """`[cloudflare]`: where the zones are; the token itself is read by `credentials`."""
+
+    token_file: AbsolutePath | None = None
+    base_url: Annotated[str, notation.https_or_local_url] = "https://api.cloudflare.com/client/v4"
+    zone_ids: Mapping[Annotated[str, plain_domain], ZoneId] = {}
+
+
+class Propagation(Table, frozen=True):
+    """`[propagation]`: who is asked for the name servers of a zone, and how long they may take."""
+
+    resolver: Address | None = None
+    timeout: Duration = timedelta(minutes=5)
+
+
+class Certificate(Table, frozen=True):
+    """`[certificate.NAME]`."""
+
+    domains: Annotated[tuple[Domain, ...], Together(clashes, least=1)]
+    keys: Annotated[tuple[KeyKind, ...], Together(distinct, least=1)] = (KeyKind.EC256,)
+    profile: Profile | None = None
+
+
+class Nginx(Table, frozen=True):
+    """`[nginx]`: how it is tested, reloaded and looked at."""
+
+    binary: AbsolutePath = Path("/usr/sbin/nginx")
+    config: AbsolutePath = Path("/etc/nginx/nginx.conf")
+    reload: Literal["auto", "signal", "systemd", "request", "none"] | Argv = "auto"
+    probe: Literal["auto"] | tuple[Address, ...] = "auto"
+
+
+class Site(Table, frozen=True):
+    """`[site.NAME]`: a site behind secure links; `rotate` is `None` for "with every renewed certificate"."""
+
+    host: Annotated[str, notation.origin]
+    mode: Literal["session", "url"] = "session"
+    home: Annotated[str, notation.home] = "/"
+    people: Annotated[tuple[Person, ...], Together(distinct)] = ()
+    rotate: Rotation = None
+    grace: Duration = timedelta(days=7)
+    session: Duration = timedelta(days=60)
+    sliding: bool = True
+    signer_file: AbsolutePath | None = None
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what does not fit; a session's end is fixed when its key becomes current, so it outlasts it."""
+        if self.mode == "session" and self.rotate and self.session < self.rotate + self.grace:
+            yield ("session", "mode", "rotate", "grace"), "is shorter than rotate and grace together"
+        if self.mode == "session" and self.signer_file:
+            yield ("signer_file", "mode"), 'belongs to mode = "url"'
+        if self.mode == "url" and self.people:
+            yield ("people", "mode"), 'belongs to mode = "session"'
+
+
+class Command(Table, frozen=True):
+    """`[[hook.command]]`: run after nginx serves what changed."""
+
+    argv: Argv
+    timeout: Duration = timedelta(seconds=30)
+
+
+class Hooks(Table, frozen=True):
+    """`[hook]`."""
+
+    commands: tuple[Command, ...] = msgspec.field(default=(), name="command")
+
+
+class Config(Table, frozen=True):
+    """The whole of it."""
+
+    state: Annotated[Path, notation.nginx_path] = Path("/var/lib/renewer")
+    acme: Acme = Acme()
+    cloudflare: Cloudflare = Cloudflare()
+    propagation: Propagation = Propagation()
+    certificates: Annotated[Mapping[CertificateName, Certificate], Together(own_domains)] = msgspec.field(
+        default_factory=dict, name="certificate"
+    )
+    nginx: Nginx = Nginx()
+    sites: Mapping[SiteName, Site] = msgspec.field(default_factory=dict, name="site")
+    hooks: Hooks = msgspec.field(default=Hooks(), name="hook")
+
+    @property
+    def specs(self) -> tuple[CertSpec, ...]:
+        """The certificates as the engine wants them, in the order of the file."""
+        return tuple(
+            CertSpec(
+                name=name,
+                domains=certificate.domains,
+                server=self.acme.directory,
+                keys=certificate.keys,
+                profile=certificate.profile or self.acme.profile,
+            )
+            for name, certificate in self.certificates.items()
+        )
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield that there is nothing to do, without a certificate or a site."""
+        if not self.certificates and not self.sites:
+            yield ("certificate", "site"), "is missing: at least one certificate or site is needed"
+
+
+def load(path: Path | str) -> Config:
+    """Read the configuration from a file, or from standard input for "-"."""
+    return parse(read(path), str(path))
+
+
+def read(path: Path | str) -> str:
+    """Return the text of a configuration; raises `ConfigError` if there is none to be had."""
+    try:
+        data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
+    except OSError as error:
+        message = f"the configuration cannot be read: {error.strerror}"
+        raise ConfigError([Fault(str(path), message)], hint="name the right file with -c FILE") from None
+    except ValueError:  # a zero byte in the path
+        raise ConfigError("the name of the configuration file has a zero byte in it") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        fault = Fault(f"line {line}", "has bytes that are no UTF-8")
+        raise ConfigError([fault], hint=f"save {_called(str(path))} as UTF-8") from None
+
+
+def parse(text: str, source: str) -> Config:
+    """Return the configuration that the text holds; `source` is what a person calls the text."""
+    hint = f"correct {_called(source)}; nothing was touched"
+    try:
+        document = toml.parse(text)
+    except ConfigError as error:
+        raise ConfigError(error.faults, hint=hint) from None
+    config, faults = toml.read(Config, document)
+    if config is None:
+        raise ConfigError(faults, hint=hint)
+    return config
+
+
+def _called(source: str) -> str:
+    return "what standard input holds" if source == STANDARD_INPUT else source

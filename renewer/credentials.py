@@ -1,0 +1,97 @@
+"""The secrets that come from outside: the Cloudflare token, and others kept in a file of their own.
+
+Unlike most of its floor it reads files. A secret is read when it is needed, anew each time, so that a rotated
+one counts at once; no sentence here ever shows one.
+"""
+
+import os
+import re
+import shlex
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from renewer.config import Config
+from renewer.errors import ConfigError, Fault
+
+CREDENTIAL = "cloudflare_token"
+"""The name under which systemd's `LoadCredential=` hands the token over."""
+
+VARIABLE = "CLOUDFLARE_API_TOKEN"
+
+_FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
+_LONGEST = 4096
+_ADVICE = "make an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
+_GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
+
+
+def token(config: Config, environ: Mapping[str, str]) -> str:
+    """Return the Cloudflare token.
+
+    It comes from `token_file`, else from systemd's credentials, else from the environment. Raises
+    `ConfigError` if there is none, or none that could be right.
+    """
+    place, value = _found(config, environ)
+    if _GLOBAL_API_KEY.fullmatch(value):
+        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
+    return value
+
+
+def read_secret(path: Path, place: str) -> str:
+    """Return the one line that the file holds, without its newline; `place` is where the file is configured.
+
+    Raises `ConfigError` for a file that others could read or write, and for one that holds no single word.
+    """
+    try:
+        data = _read(path, place)
+    except OSError as error:
+        raise _fault(place, f"{path} cannot be read: {error.strerror}") from None
+    return _word(data, place, f"{path} ")
+
+
+def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the token and where it came from."""
+    if config.cloudflare.token_file:
+        place = "cloudflare.token_file"
+        return place, read_secret(config.cloudflare.token_file, place)
+    if folder := environ.get("CREDENTIALS_DIRECTORY"):
+        path = Path(folder, CREDENTIAL)
+        if path.exists():
+            place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
+            return place, read_secret(path, place)
+    if VARIABLE in environ:
+        place = f"${VARIABLE}"
+        return place, _word(environ[VARIABLE].encode(errors="surrogateescape"), place)
+    ways = f"token_file under [cloudflare], systemd's LoadCredential={CREDENTIAL}, or ${VARIABLE}"
+    raise _fault("cloudflare", f"there is no token; it comes from {ways}", _ADVICE)
+
+
+def _read(path: Path, place: str) -> bytes:
+    # O_NONBLOCK, so that a pipe in the file's place is refused instead of waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, so that what is looked at is what is read
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise _fault(place, f"{path} is not a regular file")
+        if mode & _FORBIDDEN:
+            hint = f"chmod 600 {shlex.quote(str(path))}"
+            raise _fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
+        return file.read(_LONGEST + 1)
+
+
+def _word(data: bytes, place: str, whose: str = "") -> str:
+    """Return the secret in `data`: one word of visible ASCII."""
+    secret = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret.strip():
+        raise _fault(place, f"{whose}is empty")
+    if len(secret) > _LONGEST:
+        raise _fault(place, f"{whose}is longer than any secret of this kind")
+    if b"\n" in secret:
+        raise _fault(place, f"{whose}has more than one line; only the secret belongs there")
+    if not re.fullmatch(rb"[!-~]+", secret):
+        raise _fault(place, f"{whose}has a blank or another character that no secret of this kind has")
+    return secret.decode("ascii")
+
+
+def _fault(place: str, message: str, hint: str = "") -> ConfigError:
+    return ConfigError([Fault(place, message)], hint=hint)

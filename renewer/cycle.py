@@ -1,0 +1,243 @@
+"""One pass over everything: look, decide, obtain, keep, deploy, tell.
+
+Level-triggered: each run starts from what is there (store, files, handshake) and takes the next step, so what
+died anywhere before is finished here, and "renewed but never deployed" cannot last.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from renewer import outcome, policy
+from renewer.errors import ConfigError, DeployFailed, LockBusy, RenewerError, Stopped, Unexpected
+from renewer.model import (
+    Ask,
+    CertOutcome,
+    CertSpec,
+    Deploy,
+    Issue,
+    Material,
+    Progress,
+    Publish,
+    Rest,
+    Sight,
+    Snapshot,
+    Stage,
+    Suggestion,
+    Turn,
+)
+from renewer.ports import Clock, Deployer, Issuer, Report
+from renewer.vault import Ledger, Vault
+
+Result = TypeVar("Result")
+
+SIDE_BY_SIDE = 8
+"""How many certificates are worked on at once."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The one code path of one-shot, cron and daemon."""
+
+    specs: tuple[CertSpec, ...]
+    vault: Vault
+    issuer: Issuer
+    deployer: Deployer
+    clock: Clock
+    report: Report
+
+    def run(
+        self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False
+    ) -> tuple[CertOutcome, ...]:
+        """Bring every certificate, or those named, as far as it can get now; tell what became of each."""
+        specs = self._chosen(names)
+        if dry_run:
+            return tuple(self._forecast(self._look(spec, forced=force)) for spec in specs)
+        self.prepare()
+        turns = _side_by_side(partial(self._tend, forced=force), specs)
+        refusals = self._deploy([turn.snapshot.spec for turn in turns if turn.deploy])
+        return tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
+
+    def prepare(self) -> Sequence[str]:
+        """See to it that every file that nginx may include exists; return those that were written."""
+        try:
+            with self.vault.nginx():
+                return self.deployer.prepare(self.specs)
+        except LockBusy:
+            return ()  # whoever holds nginx sees to it
+
+    def status(self) -> tuple[CertOutcome, ...]:
+        """Return what is stored, served and due, changing nothing and asking nobody but nginx."""
+        snapshots = _side_by_side(partial(self._look, forced=False), self.specs)
+        return tuple(outcome.at_rest(snapshot, self.clock.now()) for snapshot in snapshots)
+
+    def _chosen(self, names: Sequence[str]) -> tuple[CertSpec, ...]:
+        known = {spec.name: spec for spec in self.specs}
+        if unknown := [name for name in names if name not in known]:
+            raise ConfigError(
+                f"the configuration has no certificate named {', '.join(unknown)}",
+                hint=f"it has {', '.join(known) or 'none'}",
+            )
+        return tuple(known[name] for name in dict.fromkeys(names)) or self.specs
+
+    def _forecast(self, snapshot: Snapshot) -> CertOutcome:
+        step = policy.decide(snapshot, self.clock.now())
+        return outcome.planned(snapshot, step, self.clock.now())
+
+    # -- one certificate ------------------------------------------------------------------------------------
+
+    def _tend(self, spec: CertSpec, *, forced: bool) -> Turn:
+        """Take one certificate as far as the common deploy; whatever goes wrong stays with it."""
+        snapshot = Snapshot(spec, sight=Sight(published=False, served=None))
+        try:
+            snapshot = self._look(spec, forced=forced)
+            return self._advance(snapshot)
+        except RenewerError as error:
+            failed: RenewerError = error
+        except Exception as bug:  # noqa: BLE001 - the one place: a bug in one certificate must not starve the next
+            self.report.bug(spec.name, bug)
+            failed = Unexpected(
+                f"{type(bug).__name__}: {bug}", hint="this is a bug of renewer: please report it"
+            )
+            failed.__cause__ = bug
+        return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
+
+    def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
+        material = self.vault.material(spec.name)
+        return Snapshot(
+            spec=spec,
+            material=material,
+            suggestion=self.vault.suggestion(spec.name),
+            failure=self.vault.failure(spec.name),
+            sight=sight or self.deployer.look(spec, material),
+            leftovers=bool(self.vault.progress(spec.name).handles),
+            forced=forced,
+        )
+
+    def _advance(self, snapshot: Snapshot) -> Turn:
+        """Take the steps that need the certificate's lease; without one to take, none is held."""
+        if (turn := self._settled(snapshot)) and not snapshot.leftovers:
+            return turn
+        with self.vault.certificate(snapshot.spec.name) as ledger:
+            fresh = self._look(snapshot.spec, forced=snapshot.forced)
+            if fresh.leftovers:
+                self.issuer.tidy(fresh.spec.name, ledger)
+            return self._steps(fresh, ledger)
+
+    def _settled(self, snapshot: Snapshot) -> Turn | None:
+        """Return the turn if nothing is left to do for the certificate alone."""
+        match policy.decide(snapshot, self.clock.now()):
+            case Deploy():
+                return Turn(snapshot, deploy=True)
+            case Rest(held=held):
+                return Turn(snapshot, held=held)
+            case _:
+                return None
+
+    def _steps(self, snapshot: Snapshot, ledger: Ledger) -> Turn:
+        issued = False
+        while True:
+            match policy.decide(snapshot, self.clock.now()):
+                case Issue(reason):
+                    self._issue(snapshot, ledger, reason)
+                    issued = True
+                    snapshot = self._look(snapshot.spec, forced=False)
+                case Ask():
+                    self._ask(snapshot, ledger)
+                    snapshot = self._look(snapshot.spec, forced=snapshot.forced, sight=snapshot.sight)
+                case _:
+                    turn = self._settled(snapshot) or Turn(snapshot)
+                    return replace(turn, issued=issued)
+
+    def _issue(self, snapshot: Snapshot, ledger: Ledger, reason: str) -> None:
+        spec = snapshot.spec
+        self.report.done(spec.name, f"a certificate is ordered: {reason}")
+        try:
+            material = self.issuer.issue(spec, snapshot.material, ledger)
+        except Stopped:
+            raise
+        except RenewerError as error:
+            now = self.clock.now()
+            ledger.failed(policy.failure(Stage.ISSUE, error, snapshot.failure, snapshot.material, now))
+            raise
+        ledger.keep(material)
+        ledger.save(Progress(handles=ledger.load().handles))
+        ledger.succeeded()
+
+    def _ask(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        """Ask for the renewal window; a CA that does not answer must not hold anything up."""
+        material, name = snapshot.material, snapshot.spec.name
+        if material is None:
+            return
+        self.report.doing(name, "asking the CA when to renew")
+        ari, now = material.pairs[0].ari, self.clock.now()
+        try:
+            window = self.issuer.window(material)
+        except Stopped:
+            raise
+        except RenewerError as error:
+            self.report.done(name, f"the CA does not say when to renew: {error}")
+            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, now))
+            return
+        if window is None:
+            ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
+        else:
+            ledger.suggest(policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction()))
+
+    # -- all that nginx has to take up ----------------------------------------------------------------------
+
+    def _deploy(self, specs: Sequence[CertSpec]) -> Mapping[str, RenewerError]:
+        """Deploy these certificates with one reload; return what stood in the way, by name."""
+        if not specs:
+            return {}
+        try:
+            with self.vault.nginx():
+                kept = [(spec, self.vault.material(spec.name)) for spec in specs]
+                refusals = self._apply([Publish(spec, material) for spec, material in kept if material])
+        except RenewerError as error:
+            return {spec.name: error for spec in specs}
+        for spec, material in kept:
+            self._note(spec, material, refusals.get(spec.name))
+        return refusals
+
+    def _apply(self, changes: Sequence[Publish]) -> Mapping[str, RenewerError]:
+        """Apply all at once, and each alone if that is refused: one must not hold up the others."""
+        try:
+            self.deployer.apply(changes)
+        except Stopped:
+            raise
+        except RenewerError as error:
+            if len(changes) > 1 and not (isinstance(error, DeployFailed) and not error.ours):
+                return {name: why for change in changes for name, why in self._apply([change]).items()}
+            return {change.owner: error for change in changes}
+        return {}
+
+    def _note(self, spec: CertSpec, material: Material | None, error: RenewerError | None) -> None:
+        """Keep or forget the failure to deploy, so that the daemon knows when to try again."""
+        before = self.vault.failure(spec.name)
+        if error is None and (before is None or before.stage is not Stage.DEPLOY):
+            return
+        try:
+            with self.vault.certificate(spec.name) as ledger:
+                if error is None:
+                    ledger.succeeded()
+                else:
+                    ledger.failed(policy.failure(Stage.DEPLOY, error, before, material, self.clock.now()))
+        except LockBusy:
+            return  # who works on it now will note what becomes of it
+
+    def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
+        """Return what became of a certificate, as it is seen now."""
+        spec = turn.snapshot.spec
+        sight = None if turn.deploy or turn.issued else turn.snapshot.sight
+        now_seen = self._look(spec, forced=False, sight=sight)
+        return outcome.of(replace(turn, snapshot=now_seen, error=turn.error or refusal), self.clock.now())
+
+
+def _side_by_side(work: Callable[[CertSpec], Result], specs: Sequence[CertSpec]) -> list[Result]:
+    if len(specs) <= 1:
+        return [work(spec) for spec in specs]
+    with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(specs))) as pool:
+        return list(pool.map(work, specs))

@@ -1,0 +1,147 @@
+"""The daemon, on `apscheduler`: a lean parent that keeps time and starts the `renew` that a person would.
+
+Nothing of a cycle stays in this process: keys and nonces do not age in memory, and a crash in a cycle cannot
+stop the clock.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from renewer import policy
+from renewer.errors import RenewerError
+from renewer.model import Stage
+from renewer.ports import Report
+from renewer.system import notify
+
+HEARTBEAT = 60
+"""Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
+
+GRACE = 4.0
+"""Seconds that a worker has to end its step when the daemon is asked to end."""
+
+GAP = timedelta(seconds=5)
+"""The least time from one cycle to the next, whatever is due."""
+
+END, RELOAD = "end", "reload"
+
+WORKER = (sys.executable, "-m", "renewer", "--verbose", "--config", "-", "renew", "--json")
+
+
+class Daemon:
+    """Runs a cycle at once, then whenever one is due.
+
+    `read` returns the text of the configuration and raises `ConfigError` for a faulty one; `deadline` is how
+    long one cycle may take.
+    """
+
+    def __init__(self, read: Callable[[], str], deadline: timedelta, report: Report) -> None:
+        self._read = read
+        self._deadline = deadline
+        self._report = report
+        self._text = read()
+        self._due = _now()
+        self._crashes = 0
+        self._worker: subprocess.Popen[str] | None = None
+        self._working = threading.Lock()
+        self._words: SimpleQueue[str] = SimpleQueue()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 2},
+        )
+
+    def run(self) -> None:
+        """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+        for number, word in ((signal.SIGTERM, END), (signal.SIGINT, END), (signal.SIGHUP, RELOAD)):
+            signal.signal(number, lambda *_, word=word: self._words.put(word))
+        self._scheduler.add_job(self._beat, "interval", seconds=HEARTBEAT)
+        self._scheduler.start()
+        self._plan(_now())
+        notify("READY=1", "WATCHDOG=1")
+        while self._words.get() != END:
+            self._reload()
+        notify("STOPPING=1", "STATUS=ending")
+        self._scheduler.pause()
+        self._end_worker()
+
+    def _beat(self) -> None:
+        """Feed the watchdog, and catch up with what the scheduler slept through."""
+        notify("WATCHDOG=1")
+        if _now() >= self._due:
+            self._cycle()
+
+    def _cycle(self) -> None:
+        """Run a worker and plan the next; one at a time."""
+        if not self._working.acquire(blocking=False):
+            return
+        try:
+            notify("STATUS=looking at every certificate")
+            due = self._work()
+        finally:
+            self._working.release()
+        self._plan(max(due, _now() + GAP))
+
+    def _plan(self, due: datetime) -> None:
+        self._due = due
+        self._scheduler.add_job(self._cycle, "date", run_date=due, id="cycle", replace_existing=True)
+        notify(f"STATUS=next look at {due:%Y-%m-%d %H:%M:%S} UTC")
+
+    def _work(self) -> datetime:
+        """Run one cycle in a process of its own; return when the next is due."""
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        self._worker = subprocess.Popen(  # noqa: S603 - our own program
+            WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        with self._worker as worker:
+            try:
+                answer, _ = worker.communicate(self._text, timeout=self._deadline.total_seconds())
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                answer = ""
+                self._report.problem("renewer", f"a cycle took more than {self._deadline} and was ended")
+        return self._next(answer)
+
+    def _next(self, answer: str) -> datetime:
+        """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
+        try:
+            told = [datetime.fromisoformat(one["next"]) for one in json.loads(answer)["certificates"]]
+        except (KeyError, TypeError, ValueError):
+            self._crashes += 1
+            return _now() + policy.back_off(Stage.DEPLOY, self._crashes, None)
+        self._crashes = 0
+        return min(*told, _now() + policy.LOOK) if told else _now() + policy.LOOK
+
+    def _reload(self) -> None:
+        """Take the new configuration, or keep the old one if the new one is faulty."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            self._text = self._read()
+        except RenewerError as error:
+            self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
+        else:
+            self._report.done("renewer", "the new configuration is in force")
+            self._plan(_now())
+        notify("READY=1")
+
+    def _end_worker(self) -> None:
+        """Let the worker end its step; what it cannot end in time the next run finishes."""
+        worker = self._worker
+        if worker is None or worker.poll() is not None:
+            return
+        worker.terminate()
+        if self._working.acquire(timeout=GRACE):
+            return
+        worker.kill()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,254 @@
+"""Files written whole or not at all, and on disk when the call returns.
+
+Everything is first written aside in the same folder and then renamed. No link that stands at the end of a
+path is ever followed. What the disk refuses becomes `Refused` (permission, something else in the way) or
+`Transient` (full, read-only, failing), with the path and what to do; nothing half-written is left.
+"""
+
+import errno
+import os
+import pwd
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from renewer.errors import ConfigError, Refused, RenewerError, Transient
+
+FILE, TREE, LINK = ".tmp-", ".new-", ".cur-"
+"""What the names of files, folders and links begin with while they are written aside."""
+
+_NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
+_DENIED = {errno.EACCES, errno.EPERM}
+_HINTS = {
+    errno.ENOSPC: "free some space on that disk; the next run goes on from here",
+    errno.EDQUOT: "raise the disk quota or delete something; the next run goes on from here",
+    errno.EROFS: "mount that disk writable again; the next run goes on from here",
+    errno.EIO: "the disk fails: look into the kernel's log (dmesg) before anything else",
+    errno.ENOENT: "make the folder above it, or correct the path in the configuration",
+}
+
+
+def read(path: Path) -> bytes | None:
+    """Return the file's content, or `None` where there is none."""
+    with _border("read", path):
+        try:
+            # O_NONBLOCK, so that a pipe in its place cannot hold the program up.
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NEVER_FOLLOW)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(handle, "rb") as file:
+            return file.read()
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """Return what lies in the folder, sorted; nothing where there is no folder."""
+    with _border("list", folder):
+        try:
+            return tuple(sorted(entry.name for entry in folder.iterdir()))
+        except FileNotFoundError:
+            return ()
+
+
+def target(link: Path) -> str | None:
+    """Return where the link leads, as it is written; `None` if there is no link."""
+    with _border("read", link):
+        try:
+            return str(link.readlink()) if link.is_symlink() else None
+        except FileNotFoundError:
+            return None
+
+
+def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put the file there with this content; `mode` as far as the umask allows."""
+    with _border("write", path), _opened(path.parent) as parent:
+        aside = _aside(FILE)
+        try:
+            _create(aside, data, mode, parent)
+            os.rename(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            _drop(aside, parent)
+        os.fsync(parent)
+
+
+def folder(path: Path, mode: int = 0o700) -> None:
+    """Make the folder and those above it that are missing; one that is there stays as it is."""
+    with _border("make the folder", path):
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "a link stands there", str(path))
+        if path.is_dir():
+            return
+        if not path.parent.is_dir():
+            folder(path.parent, mode)
+        with suppress(FileExistsError):
+            path.mkdir(mode)
+        with _opened(path.parent) as parent:
+            os.fsync(parent)
+        with _opened(path):  # whoever was faster must have made a folder
+            return
+
+
+def tree(path: Path, files: Mapping[str, bytes]) -> None:
+    """Put a new folder (0700) with these files (0600) there, all at once; `path` must be free."""
+    with _border("write", path), _opened(path.parent) as parent:
+        aside = _aside(TREE)
+        try:
+            os.mkdir(aside, 0o700, dir_fd=parent)
+            with _opened(path.parent / aside) as inner:
+                for name, data in files.items():
+                    _create(name, data, 0o600, inner)
+                os.fsync(inner)
+            os.rename(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            _drop(aside, parent)
+        os.fsync(parent)
+
+
+def point(link: Path, target: str) -> None:
+    """Let the link lead to `target`; a file or folder in its place is moved to `NAME.replaced-TIME`."""
+    with _border("write the link", link), _opened(link.parent) as parent:
+        if os.path.lexists(link) and not link.is_symlink():
+            replaced = f"{link.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+            os.rename(link.name, replaced, src_dir_fd=parent, dst_dir_fd=parent)
+        aside = _aside(LINK)
+        try:
+            os.symlink(target, aside, dir_fd=parent)
+            os.rename(aside, link.name, src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            _drop(aside, parent)
+        os.fsync(parent)
+
+
+def remove(path: Path) -> None:
+    """Take the file out; absent already is fine."""
+    with _border("remove", path), suppress(FileNotFoundError), _opened(path.parent) as parent:
+        os.unlink(path.name, dir_fd=parent)
+        os.fsync(parent)
+
+
+def discard(path: Path) -> None:
+    """Take the folder and the files in it out, so that nobody sees half of it; absent already is fine."""
+    with _border("remove", path), suppress(FileNotFoundError), _opened(path.parent) as parent:
+        aside = _aside(TREE)
+        os.rename(path.name, aside, src_dir_fd=parent, dst_dir_fd=parent)
+        _drop(aside, parent)
+        os.fsync(parent)
+
+
+def sweep(folder: Path) -> None:
+    """Take out what a run that died left aside in the folder; to be called while nobody writes there."""
+    for name in names(folder):
+        if name.startswith((FILE, TREE, LINK)):
+            with _border("remove", folder / name), _opened(folder) as parent:
+                _drop(name, parent)
+
+
+def refuse_unsafe(path: Path) -> None:
+    """Raise `ConfigError` if somebody else could put files or links of his own into the state folder.
+
+    It must be ours and writable by nobody else, and so must be every folder above it. Above it, a sticky one
+    such as /tmp is fine: there nobody can rename what is ours. Where it is not there yet, those above count.
+    """
+    place = Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
+    if place.is_symlink():
+        raise ConfigError(
+            f"the state folder {place} is a link", hint=f"set state to the folder itself: {place.resolve()}"
+        )
+    if place.exists():
+        _refuse_foreign(place)
+        if place.stat().st_mode & _BY_OTHERS:
+            raise ConfigError(
+                f"the state folder {place} can be written by others", hint=f"run: chmod go-w {place}"
+            )
+    for above in dict.fromkeys((*place.parents, *place.resolve().parents)):
+        if above.exists() and _open_to_others(above):
+            raise ConfigError(
+                f"{above}, above the state folder, can be written by others", hint=f"run: chmod go-w {above}"
+            )
+
+
+def _refuse_foreign(place: Path) -> None:
+    owner, ours = place.stat().st_uid, os.geteuid()
+    if not place.is_dir():
+        raise ConfigError(f"the state folder {place} is not a folder", hint="name a folder as state")
+    if owner == ours:
+        return
+    name = _user(owner)
+    run_as = f"run it as that user: runuser -u {name} -- renewer …"
+    raise ConfigError(
+        f"the state folder {place} belongs to {name}, but this runs as {_user(ours)}",
+        hint=run_as if ours == 0 else f"run it as {name}, or name a folder of your own as state",
+    )
+
+
+def _open_to_others(above: Path) -> bool:
+    status = above.stat()
+    guarded = status.st_mode & stat.S_ISVTX and status.st_uid in (0, os.geteuid())
+    return bool(status.st_mode & _BY_OTHERS) and not guarded
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
+def _aside(kind: str) -> str:
+    return kind + secrets.token_hex(8)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NEVER_FOLLOW)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _create(name: str, data: bytes, mode: int, parent: int) -> None:
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW, mode, dir_fd=parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+
+
+def _drop(name: str, parent: int) -> None:
+    """Take out a file, a link or a folder of files, as far as it is there and can be."""
+    with suppress(OSError):
+        os.unlink(name, dir_fd=parent)
+        return
+    with suppress(OSError):
+        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NEVER_FOLLOW, dir_fd=parent)
+        try:
+            for inner in os.listdir(handle):  # noqa: PTH208  (pathlib knows no dir_fd)
+                _drop(inner, handle)
+        finally:
+            os.close(handle)
+        os.rmdir(name, dir_fd=parent)
+
+
+@contextmanager
+def _border(doing: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _translated(error, f"cannot {doing} {path}", path) from error
+
+
+def _translated(error: OSError, what: str, path: Path) -> RenewerError:
+    code, cause = error.errno or 0, (error.strerror or str(error)).lower()
+    if code in _DENIED:
+        hint = f"let the user {_user(os.geteuid())} in (ls -ld {path} {path.parent})"
+        return Refused(f"{what}: {cause}", hint=hint)
+    if code == errno.ELOOP:
+        return Refused(f"{what}: a link stands there", hint="find out who put it there, then remove it")
+    if code in _IN_THE_WAY:
+        return Refused(f"{what}: {cause}", hint="something else stands there: move it away")
+    return Transient(f"{what}: {cause}", hint=_HINTS.get(code, "the next run tries again"))

@@ -1,0 +1,1 @@
+"""DNS providers, and the look at the DNS itself."""

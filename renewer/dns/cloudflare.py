@@ -1,0 +1,332 @@
+"""TXT records at Cloudflare, on its SDK `cloudflare`: the only file that knows it.
+
+Two calls for a certificate when the zone is known (a batch that creates, a batch that removes), three when it
+has to be found first.
+"""
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import cloudflare
+import httpx
+from cloudflare.types.dns import RecordResponse, record_batch_params
+
+from renewer.errors import LockBusy, Refused, RenewerError, Transient
+from renewer.model import Handle, TxtRecord
+from renewer.ports import Clock, Report
+from renewer.problems import retry_after
+from renewer.vault import Vault
+
+Answer = TypeVar("Answer")
+
+COMMENT = "renewer: ACME challenge, removed when answered"
+"""Marks our records in Cloudflare's dashboard; it has no effect in the DNS."""
+
+TTL = 60
+"""Seconds; the least that Cloudflare takes from everybody (error 9021 outside of 60 to 86400)."""
+
+PER_PAGE = 50
+"""Zones in one answer; the most that Cloudflare gives."""
+
+PATIENCE = timedelta(seconds=60)
+"""The longest Retry-After that a run sits out; beyond it the run ends and the next one honours the rest."""
+
+TRIES = 3
+"""How often a call that was told to wait is made."""
+
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+
+IDENTICAL = {81057, 81058}
+"""The record exists already; the second code is for one that is the same to the letter."""
+
+ABSENT = {81044}
+"""No such record."""
+
+NO_ROUTE = {7000, 7003}
+"""No such zone, or an identifier that is none."""
+
+FOREIGN = ("API_KEY", "API_EMAIL", "API_USER_SERVICE_KEY", "CUSTOM_HEADERS", "BASE_URL")
+"""The SDK would fill these in from CLOUDFLARE_… variables; a stray one would send the token elsewhere."""
+
+REMEDY = (
+    "make an API token with Zone:DNS:Edit (and Zone:Zone:Read, unless zone_ids are configured)"
+    " at https://dash.cloudflare.com/profile/api-tokens"
+)
+
+HINTS = {
+    1000: f"the API token is not valid: {REMEDY}",
+    1009: "the token does not allow this machine's address: mend its IP filter",
+    6003: f"the API token is malformed; copy it again, whole and without quotes, or {REMEDY}",
+    6111: f"the API token is malformed; copy it again, whole and without quotes, or {REMEDY}",
+    7000: "check [cloudflare] zone_ids and base_url",
+    7003: "check [cloudflare] zone_ids: the zone's page in the dashboard shows its identifier",
+    9021: "Cloudflare does not take this TTL: please report it",
+    9103: "this is a Global API Key or an unknown e-mail; renewer wants an API token: " + REMEDY,
+    9109: f"the token is revoked, expired, or not allowed from this address: look at it, or {REMEDY}",
+    10000: f"the token may not edit the DNS of this zone: {REMEDY}",
+}
+"""What to do about an error of Cloudflare, by its code."""
+
+
+def client(token: str, base_url: str) -> cloudflare.Cloudflare:
+    """Return a connection to the API with this token and nothing from the environment."""
+    for name in FOREIGN:
+        os.environ.pop(f"CLOUDFLARE_{name}", None)
+    return cloudflare.Cloudflare(api_token=token, base_url=base_url, max_retries=0, timeout=TIMEOUT)
+
+
+class CloudflareDns:
+    """The DNS provider; one client for a run, safe to use from threads.
+
+    `known` maps zone names to identifiers as the configuration gives them; others are looked up and kept.
+    """
+
+    def __init__(
+        self,
+        api: cloudflare.Cloudflare,
+        known: Mapping[str, str],
+        vault: Vault,
+        clock: Clock,
+        report: Report,
+    ) -> None:
+        self._api = api
+        self._known = dict(known)
+        self._vault = vault
+        self._clock = clock
+        self._report = report
+        self._lookup = threading.Lock()
+        self._found: dict[str, str] | None = None
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise unless there is a zone for records of every name; remembers the zones."""
+        for name in names:
+            self._zone(name)
+
+    def present(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        """Create the records, all of a zone in one call; see `ports.DnsProvider`."""
+        handles: list[Handle] = []
+        try:
+            for zone, wanted in self._by_zone(records).items():
+                handles.extend(self._create(zone, wanted))
+        except RenewerError:
+            self.remove(handles)
+            raise
+        return handles
+
+    def remove(self, handles: Sequence[Handle]) -> None:
+        """Remove the records, all of a zone in one call; see `ports.DnsProvider`."""
+        zones: dict[str, list[str]] = defaultdict(list)
+        for handle in handles:
+            zones[handle.zone].append(handle.id)
+        for zone, ids in zones.items():
+            self._delete(zone, ids)
+
+    def _create(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
+        try:
+            return self._batch(zone, records)
+        except _Answer as answer:
+            if not answer.codes & IDENTICAL:
+                raise answer.explained() from answer
+        adopted = self._adopt(zone, records)
+        there = {handle.record for handle in adopted}
+        missing = [record for record in records if record not in there]
+        with _explained():
+            return [*adopted, *(self._batch(zone, missing) if missing else ())]
+
+    def _batch(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
+        posts: list[record_batch_params.Post] = [
+            {
+                "type": "TXT",
+                "name": record.name,
+                "content": f'"{record.value}"',
+                "ttl": TTL,
+                "comment": COMMENT,
+            }
+            for record in records
+        ]
+        done = self._call(lambda: self._api.dns.records.batch(zone_id=zone, posts=posts))
+        created = (done.posts if done else None) or []
+        if len(created) != len(records):
+            raise Transient(f"Cloudflare created {len(created)} of {len(records)} TXT records")
+        ids = {_record(answer): answer.id for answer in created}
+        return [
+            Handle(zone, ids.get(record) or answer.id, record)
+            for record, answer in zip(records, created, strict=True)
+        ]
+
+    def _adopt(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
+        """Return those of the records that exist already, whoever created them: the content is ours alone."""
+        found: list[Handle] = []
+        for name in dict.fromkeys(record.name for record in records):
+            with _explained():
+                page = self._call(
+                    partial(
+                        self._api.dns.records.list,
+                        zone_id=zone,
+                        type="TXT",
+                        name={"exact": name},
+                        per_page=100,
+                    )
+                )
+            there = {_record(answer): answer.id for answer in page.result or []}
+            found.extend(Handle(zone, there[record], record) for record in records if record in there)
+        return found
+
+    def _delete(self, zone: str, ids: Sequence[str]) -> None:
+        try:
+            self._call(
+                lambda: self._api.dns.records.batch(zone_id=zone, deletes=[{"id": one} for one in ids])
+            )
+        except _Answer as answer:
+            if not answer.codes & ABSENT:
+                raise answer.explained() from answer
+            if len(ids) > 1:  # one that is gone spoils the batch for the others
+                for one in ids:
+                    self._delete(zone, [one])
+
+    def _by_zone(self, records: Iterable[TxtRecord]) -> Mapping[str, list[TxtRecord]]:
+        zones: dict[str, list[TxtRecord]] = defaultdict(list)
+        for record in records:
+            zones[self._zone(record.name)].append(record)
+        return zones
+
+    def _zone(self, name: str) -> str:
+        """Return the identifier of the zone with the longest name that `name` ends in."""
+        with self._lookup:
+            if found := _longest(name, self._known):
+                return found
+            if self._found is None:
+                self._found = self._vault.zones("cloudflare")
+            found = _longest(name, self._found) or self._look_up(name)
+        if found is None:
+            zone = name.removeprefix("_acme-challenge.")
+            raise Refused(
+                f"the Cloudflare token sees no zone for {zone}",
+                hint=f"check that the domain's zone is in the token's account and that the token covers it;"
+                f" or {REMEDY}",
+            )
+        return found
+
+    def _look_up(self, name: str) -> str | None:
+        """Ask Cloudflare for the zone: one call while the token sees no more zones than fit one page."""
+        with _explained():
+            page = self._call(lambda: self._api.zones.list(per_page=PER_PAGE))
+            zones = {zone.name: zone.id for zone in page.result or []}
+            if len(zones) >= PER_PAGE:
+                zones = dict(self._one_by_one(name))
+        found = {zone: id_ for zone, id_ in zones.items() if _covers(zone, name)}
+        if found:
+            self._remember(found)
+        return _longest(name, found)
+
+    def _one_by_one(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the zone, asked for by name from the longest on."""
+        labels = name.split(".")
+        for start in range(len(labels) - 1):
+            candidate = ".".join(labels[start:])
+            if candidate.startswith("_"):
+                continue
+            page = self._call(partial(self._api.zones.list, name=candidate))
+            for zone in page.result or []:
+                yield zone.name, zone.id
+                return
+
+    def _remember(self, zones: Mapping[str, str]) -> None:
+        self._found = {**(self._found or {}), **zones}
+        try:
+            self._vault.keep_zones("cloudflare", self._found)
+        except LockBusy:
+            return  # another process keeps its own; a look-up more is all it costs
+
+    def _call(self, call: Callable[[], Answer]) -> Answer:
+        """Make a call; one that is told to come back soon is made again then (429 with Retry-After)."""
+        for _ in range(TRIES - 1):
+            try:
+                return _once(call, self._clock)
+            except _Answer as answer:
+                wait = answer.retry_after
+                if not answer.limited or wait is None or wait > PATIENCE:
+                    raise
+                self._report.doing("cloudflare", f"asks to wait {wait.total_seconds():.0f} seconds")
+                self._clock.sleep(wait.total_seconds())
+        return _once(call, self._clock)
+
+
+class _Answer(Exception):
+    """Cloudflare's refusal with its codes."""
+
+    def __init__(self, status: int, codes: Mapping[int, str], wait: timedelta | None) -> None:
+        self.status = status
+        self.codes = codes.keys()
+        self.retry_after = wait
+        words = "; ".join(f"{message} (code {code})" for code, message in codes.items())
+        super().__init__(words or f"HTTP {status}, without a reason")
+
+    @property
+    def limited(self) -> bool:
+        """Whether it was one call too many."""
+        return self.status == httpx.codes.TOO_MANY_REQUESTS
+
+    def explained(self) -> RenewerError:
+        said = f"Cloudflare said: {self}"
+        if self.limited:
+            hint = "its limit is 1,200 calls in 5 minutes for all programs of this user"
+            return Transient(said, hint=hint, retry_after=self.retry_after)
+        if self.status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            return Transient(said, hint="it is tried again later", retry_after=self.retry_after)
+        hint = next((HINTS[code] for code in self.codes if code in HINTS), "")
+        return Refused(said, hint=hint or "see https://www.cloudflarestatus.com and the token's permissions")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except _Answer as answer:
+        raise answer.explained() from answer
+
+
+def _once(call: Callable[[], Answer], clock: Clock) -> Answer:
+    try:
+        return call()
+    except cloudflare.APIStatusError as error:
+        header = error.response.headers.get("retry-after", "")
+        raise _Answer(error.status_code, _codes(error.body), retry_after(header, clock.now())) from error
+    except cloudflare.APIConnectionError as error:
+        raise Transient(
+            f"Cloudflare's API cannot be reached: {error.__cause__ or error}",
+            hint="check [cloudflare] base_url and this machine's network; nothing is lost",
+        ) from error
+    except cloudflare.CloudflareError as error:
+        raise Transient(f"Cloudflare's answer makes no sense: {error}") from error
+
+
+def _codes(body: object) -> dict[int, str]:
+    """Return the errors of an answer, those of its error_chain included, by code."""
+    found: dict[int, str] = {}
+    listed = body.get("errors") if isinstance(body, dict) else None
+    for error in listed if isinstance(listed, list) else ():
+        if isinstance(error, dict) and isinstance(error.get("code"), int):
+            found[error["code"]] = str(error.get("message", ""))
+            found.update(_codes({"errors": error.get("error_chain")}))
+    return found
+
+
+def _record(answer: RecordResponse) -> TxtRecord:
+    """Return what an answer is about; the SDK types it as any kind of record, so only this much is read."""
+    return TxtRecord(str(answer.name), str(answer.content).strip('"'))
+
+
+def _covers(zone: str, name: str) -> bool:
+    return name == zone or name.endswith(f".{zone}")
+
+
+def _longest(name: str, zones: Mapping[str, str]) -> str | None:
+    covering = [zone for zone in zones if _covers(zone, name)]
+    return zones[max(covering, key=len)] if covering else None

@@ -1,0 +1,268 @@
+"""The DNS as the CA will see it: every authoritative name server is asked, on `dnspython`.
+
+A recursive resolver is only asked who serves a zone and where an alias leads, never for the TXT records: its
+cache would go on showing what was there before.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+
+from renewer.errors import ConfigError, Refused, Transient
+from renewer.model import TxtRecord
+from renewer.ports import Clock
+
+PORT = 53
+
+QUESTION = 2.0
+"""Seconds that a name server has for one answer."""
+
+LIFETIME = 10.0
+"""Seconds that the resolver has for one question."""
+
+FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0
+"""Seconds between two looks at a name server; each pause is a tenth longer than the one before."""
+
+GLANCE = 0.02
+"""Seconds between two looks at what the watchers have seen."""
+
+TWICE = 2
+"""How often in a row a server has to show everything: an anycast address is many machines."""
+
+ROUTE = 3.0
+"""Seconds after which an address family in which nobody has ever answered counts as out of reach."""
+
+ALIASES = 16
+"""How many CNAMEs are followed."""
+
+
+@dataclass(frozen=True)
+class NameServer:
+    """One address of one authoritative name server, and the ports to try there."""
+
+    name: str
+    address: str
+    ports: tuple[int, ...] = (PORT,)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return ip_address(self.address).version
+
+
+class Authorities:
+    """The look at the DNS; `resolver` is "address", "address:port", or `None` for the system's."""
+
+    def __init__(self, resolver: str | None, clock: Clock) -> None:
+        self._clock = clock
+        self._port = PORT
+        if resolver is None:
+            self._resolver = _system_resolver()
+        else:
+            address, self._port = _endpoint(resolver)
+            self._resolver = dns.resolver.Resolver(configure=False)
+            self._resolver.nameservers = [address]
+            self._resolver.port = self._port
+
+    def canonical(self, name: str) -> str:
+        """Return where the CNAMEs of `name` lead; see `ports.Propagation`."""
+        for _ in range(ALIASES):
+            alias = self._first(name, "CNAME")
+            if alias is None:
+                return name
+            name = alias
+        raise Refused(f"{name} is an alias of an alias, more than {ALIASES} times", hint="mend its CNAMEs")
+
+    def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
+        """Return when every authoritative server shows every record; see `ports.Propagation`."""
+        wanted = self._wanted(records)
+        watch = _Watch(wanted)
+        end = self._clock.monotonic() + timeout.total_seconds()
+        patience = self._clock.monotonic() + ROUTE
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            try:
+                for server, shown in wanted.items():
+                    pool.submit(watch.server, server, shown)
+                while not watch.satisfied(lenient=self._clock.monotonic() > patience):
+                    if self._clock.monotonic() > end:
+                        raise watch.complaint(timeout)
+                    self._clock.sleep(GLANCE)
+            finally:
+                watch.over.set()
+
+    def _wanted(self, records: Sequence[TxtRecord]) -> Mapping[NameServer, Mapping[str, set[str]]]:
+        """Return, for every name server, the names that it answers for with the values to be seen."""
+        wanted: dict[NameServer, dict[str, set[str]]] = {}
+        servers: dict[str, tuple[NameServer, ...]] = {}
+        for record in records:
+            if record.name not in servers:
+                servers[record.name] = tuple(self._servers(record.name))
+            for server in servers[record.name]:
+                wanted.setdefault(server, {}).setdefault(record.name, set()).add(record.value)
+        return wanted
+
+    def _servers(self, name: str) -> Iterator[NameServer]:
+        """Yield every address of every name server of the zone that `name` lies in."""
+        for host in self._delegation(name):
+            addresses = [*self._all(host, "A"), *self._all(host, "AAAA")]
+            if not addresses:
+                raise Transient(
+                    f"the name server {host} of {name} has no address",
+                    hint="check the delegation of the zone, and [propagation] resolver",
+                )
+            for address in addresses:
+                yield NameServer(host, address, self._ports(address))
+
+    def _delegation(self, name: str) -> Sequence[str]:
+        """Return the names of the zone's name servers, from the closest zone cut above `name`."""
+        labels = name.split(".")
+        for start in range(len(labels)):
+            if hosts := self._all(".".join(labels[start:]), "NS"):
+                return hosts
+        raise Refused(
+            f"no name server is found for {name}",
+            hint="check that the domain is registered and delegated, and [propagation] resolver",
+        )
+
+    def _ports(self, address: str) -> tuple[int, ...]:
+        """Return where a name server listens: at 53, but a loopback one is a sandbox beside its resolver."""
+        if ip_address(address).is_loopback and self._port != PORT:
+            return (self._port, PORT)
+        return (PORT,)
+
+    def _first(self, name: str, kind: str) -> str | None:
+        return next(iter(self._all(name, kind)), None)
+
+    def _all(self, name: str, kind: str) -> Sequence[str]:
+        """Return what the resolver has for exactly this name and type."""
+        try:
+            answer = self._resolver.resolve(
+                dns.name.from_text(name), kind, lifetime=LIFETIME, raise_on_no_answer=False, search=False
+            )
+        except dns.resolver.NXDOMAIN:
+            return ()
+        except dns.exception.DNSException as error:
+            raise Transient(
+                f"the resolver gives no answer for {name} {kind}: {error}",
+                hint="check this machine's DNS, or set [propagation] resolver",
+            ) from error
+        rrset = answer.rrset
+        if rrset is None or (kind == "NS" and rrset.name != dns.name.from_text(name)):
+            return ()
+        return tuple(rdata.to_text().rstrip(".") for rdata in rrset)
+
+
+class _Watch:
+    """What the watchers of the name servers have seen so far."""
+
+    def __init__(self, servers: Mapping[NameServer, object]) -> None:
+        self.over = threading.Event()
+        self._missing = dict.fromkeys(servers, "not asked yet")
+        self._answered: set[int] = set()
+
+    def server(self, server: NameServer, wanted: Mapping[str, set[str]]) -> None:
+        """Ask one server until it has shown everything often enough."""
+        pause, times = FIRST_PAUSE, 0
+        while not self.over.is_set():
+            lack = self._look(server, wanted)
+            times = times + 1 if not lack else 0
+            if times == TWICE:
+                del self._missing[server]
+                return
+            if lack:
+                self._missing[server] = lack
+            self.over.wait(pause)
+            pause = min(pause * 1.1, LAST_PAUSE)
+
+    def satisfied(self, *, lenient: bool) -> bool:
+        """Whether nobody is missing; `lenient` leaves out a family of addresses that nobody answers from."""
+        missing = set(self._missing)
+        if not missing or not lenient:
+            return not missing
+        return bool(self._answered) and not self._answered & {server.family for server in missing}
+
+    def complaint(self, timeout: timedelta) -> Transient:
+        """Return the error that names who did not show what."""
+        who = "; ".join(f"{server} {lack}" for server, lack in sorted(self._missing.items(), key=str))
+        return Transient(
+            f"after {timeout.total_seconds():.0f} seconds not every name server shows the TXT records: {who}",
+            hint="the CA was not asked, so nothing counts against its limits;"
+            " check these servers, or give them longer with [propagation] timeout",
+        )
+
+    def _look(self, server: NameServer, wanted: Mapping[str, set[str]]) -> str:
+        """Return what the server lacks, in words, or an empty string."""
+        try:
+            shown = {name: _values(server, name) for name in wanted}
+        except (OSError, dns.exception.DNSException) as error:
+            return f"does not answer ({type(error).__name__ if not str(error) else error})"
+        self._answered.add(server.family)
+        lacking = sum(len(values - shown[name]) for name, values in wanted.items())
+        return f"lacks {lacking} of {sum(map(len, wanted.values()))} values" if lacking else ""
+
+
+def _values(server: NameServer, name: str) -> set[str]:
+    """Return the TXT values that a name server shows; raises `OSError` or `DNSException` for no answer."""
+    question = dns.message.make_query(name, dns.rdatatype.TXT, use_edns=0, payload=1232)
+    question.flags &= ~dns.flags.RD
+    answer = _ask(question, server)
+    if answer.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        raise OSError(f"the answer is {dns.rcode.to_text(answer.rcode())}")
+    return {
+        b"".join(rdata.strings).decode(errors="replace")
+        for rrset in answer.answer
+        if rrset.rdtype == dns.rdatatype.TXT
+        for rdata in rrset
+    }
+
+
+def _ask(question: dns.message.Message, server: NameServer) -> dns.message.Message:
+    """Ask over UDP, and over TCP where that is cut short; the next port where nobody listens."""
+    *others, last = server.ports
+    for port in others:
+        try:
+            return dns.query.udp_with_fallback(question, server.address, timeout=QUESTION, port=port)[0]
+        except (ConnectionRefusedError, dns.exception.Timeout):
+            continue
+    return dns.query.udp_with_fallback(question, server.address, timeout=QUESTION, port=last)[0]
+
+
+def _system_resolver() -> dns.resolver.Resolver:
+    try:
+        return dns.resolver.Resolver()
+    except dns.exception.DNSException as error:
+        raise ConfigError(
+            f"this machine has no usable DNS resolver: {error}",
+            hint="mend /etc/resolv.conf, or set [propagation] resolver",
+        ) from error
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    """Return address and port of "address", "address:port" or "[address]:port"; a host name is looked up."""
+    host, port = text, str(PORT)
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":") or str(PORT)
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"[propagation] resolver is {text!r}: {error}") from error
+    return str(found[0][4][0]), int(port)

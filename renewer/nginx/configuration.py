@@ -1,0 +1,175 @@
+"""nginx's own configuration, as far as it says which server shows which certificate where.
+
+Read with nginx-crossplane, which reads what nginx would, also the parts that nginx would refuse.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import has_magic
+from pathlib import Path
+from typing import Any
+
+Statement = dict[str, Any]
+"""A directive as crossplane gives it: `directive`, `args`, and `block` or `includes` where it has one."""
+
+_BLOCKS = ("http", "stream", "mail")
+_EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_HIGHEST_PORT = 65535
+_PORT = re.compile(r"(?P<host>)(?P<port>[0-9]+)(-[0-9]+)?")
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^][:$]+)(:(?P<port>[0-9]+)(-[0-9]+)?)?")
+
+
+@dataclass(frozen=True)
+class Listen:
+    """A socket that a server listens on, as a client on this machine reaches it (directive `listen`)."""
+
+    host: str
+    port: int
+    ssl: bool = False
+    proxy_protocol: bool = False
+
+
+@dataclass(frozen=True)
+class Server:
+    """A `server` block: the names, sockets and files that it gives, with what it inherits.
+
+    `certificates` and `includes` are resolved paths.
+    """
+
+    names: tuple[str, ...]
+    listens: tuple[Listen, ...]
+    certificates: frozenset[str]
+    includes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What was read; `problem` says what could not be.
+
+    `pid` and `error_log` are what nginx's directives of that name say, empty where there is none.
+    """
+
+    servers: tuple[Server, ...] = ()
+    pid: str = ""
+    error_log: str = ""
+    problem: str = ""
+
+
+def read(config: str) -> Configuration:
+    """Return what the configuration says; never an error, what cannot be read is told in `problem`."""
+    import crossplane  # noqa: PLC0415  (slow to import)
+
+    payload = crossplane.parse(config, check_ctx=False, check_args=False)
+    return _Files(payload["config"], Path(config).parent).configuration(_problem(payload["errors"]))
+
+
+def endpoint(text: str, default_port: int = 80) -> tuple[str, int] | None:
+    """Return host and port of an address in nginx's notation; `None` where it is none (`unix:`).
+
+    `443`, `*:443`, `[::]:443`, `10.0.0.1`, `[::1]:8443`, `localhost:443`; of a range of ports the first.
+    """
+    found = _PORT.fullmatch(text) or _ADDRESS.fullmatch(text)
+    if found is None:
+        return None
+    host, port = found["host"].strip("[]"), int(found["port"] or default_port)
+    return (_EVERYWHERE.get(host, host), port) if port <= _HIGHEST_PORT else None
+
+
+class _Files:
+    """The parsed files; the first is the one that nginx is started with."""
+
+    def __init__(self, parsed: Sequence[dict[str, Any]], folder: Path) -> None:
+        self._parsed = parsed
+        self._folder = folder
+
+    def configuration(self, problem: str) -> Configuration:
+        """Return what they say."""
+        main = list(self._flat(self._parsed[0]["parsed"]))
+        found = [server for block in main if block["directive"] in _BLOCKS for server in self._servers(block)]
+        logs = [log for log in _values(main, "error_log") if not log.startswith(("syslog:", "memory:"))]
+        return Configuration(
+            servers=tuple(_with_shared_flags(found)),
+            pid=next(iter(_values(main, "pid")), ""),
+            error_log=next((log for log in reversed(logs) if log != "stderr"), ""),
+            problem=problem,
+        )
+
+    def _servers(self, block: Statement) -> Iterator[Server]:
+        outer = list(self._flat(block.get("block", ())))
+        for statement in outer:
+            if statement["directive"] == "server" and "block" in statement:
+                yield self._server(list(self._flat(statement["block"])), outer)
+
+    def _server(self, inner: list[Statement], outer: list[Statement]) -> Server:
+        old_ssl = _values(inner, "ssl") or _values(outer, "ssl")
+        listens = (_listen(statement["args"], ssl=old_ssl == ["on"]) for statement in _named(inner, "listen"))
+        own = self._certificates(inner)
+        return Server(
+            names=tuple(name for statement in _named(inner, "server_name") for name in statement["args"]),
+            listens=tuple(listen for listen in listens if listen),
+            certificates=own or self._certificates(outer),
+            includes=self._includes(inner) | (frozenset() if own else self._includes(outer)),
+        )
+
+    def _certificates(self, statements: list[Statement]) -> frozenset[str]:
+        return frozenset(self._resolved(value) for value in _values(statements, "ssl_certificate"))
+
+    def _includes(self, statements: list[Statement]) -> frozenset[str]:
+        written = (value for value in _values(statements, "include") if not has_magic(value))
+        opened = (
+            self._parsed[index]["file"]
+            for statement in _named(statements, "include")
+            for index in statement.get("includes", ())
+        )
+        return frozenset(self._resolved(path) for path in (*written, *opened))
+
+    def _resolved(self, path: str) -> str:
+        return os.path.realpath(self._folder / path)
+
+    def _flat(self, block: Sequence[Statement], trail: tuple[int, ...] = ()) -> Iterator[Statement]:
+        """Yield the directives of a block with those of the files that it includes, after each `include`."""
+        for statement in block:
+            yield statement
+            for index in statement.get("includes", ()):
+                if index not in trail:  # nginx refuses files that include each other, crossplane does not
+                    yield from self._flat(self._parsed[index]["parsed"], (*trail, index))
+
+
+def _named(statements: Sequence[Statement], directive: str) -> Iterator[Statement]:
+    return (statement for statement in statements if statement["directive"] == directive)
+
+
+def _values(statements: Sequence[Statement], directive: str) -> list[str]:
+    """Return the first argument of each such directive."""
+    return [statement["args"][0] for statement in _named(statements, directive) if statement["args"]]
+
+
+def _listen(arguments: Sequence[str], *, ssl: bool) -> Listen | None:
+    """Return the socket of a `listen`, or `None` for one that no TLS over TCP goes through."""
+    place = endpoint(arguments[0]) if arguments else None
+    if place is None or {"quic", "udp"} & set(arguments):
+        return None
+    return Listen(*place, ssl=ssl or "ssl" in arguments, proxy_protocol="proxy_protocol" in arguments)
+
+
+def _with_shared_flags(servers: Sequence[Server]) -> Iterator[Server]:
+    """Yield the servers with what holds for their sockets: `ssl` in one server's `listen` counts for all."""
+    flags: dict[tuple[str, int], Listen] = {}
+    for listen in (listen for server in servers for listen in server.listens):
+        known = flags.get((listen.host, listen.port), listen)
+        flags[listen.host, listen.port] = Listen(
+            listen.host, listen.port, listen.ssl or known.ssl, listen.proxy_protocol or known.proxy_protocol
+        )
+    for server in servers:
+        listens = dict.fromkeys(flags[listen.host, listen.port] for listen in server.listens)
+        yield Server(server.names, tuple(listens), server.certificates, server.includes)
+
+
+def _problem(errors: Sequence[dict[str, Any]]) -> str:
+    if not errors:
+        return ""
+    first = errors[0]
+    place = f"{first['file']}:{first['line']}" if first["line"] else first["file"]
+    return f"nginx's configuration cannot be read whole: {place}: {first['error']}"

@@ -1,0 +1,204 @@
+"""Brings nginx to serve what is stored: publish, test, reload once, see it served; or roll back."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from renewer.errors import DeployFailed, NotServed, RenewerError
+from renewer.model import CertSpec, Change, Material, Sight
+from renewer.nginx.configuration import Configuration, read
+from renewer.nginx.control import Control
+from renewer.nginx.discover import Found, addresses, discover
+from renewer.nginx.errorlog import ErrorLog
+from renewer.nginx.generations import Generations, Pointers
+from renewer.nginx.handshake import Seen, handshake
+from renewer.nginx.layout import Layout
+from renewer.nginx.placeholder import placeholder_fingerprint, prepare, stands_in
+from renewer.nginx.processes import Master, accepting, master
+from renewer.nginx.request import Helper
+from renewer.nginx.witness import Sought, replaced, unserved
+from renewer.ports import Clock, Report
+
+LIMIT = 10.0
+"""Seconds within which a reload must have come through."""
+
+_DIGITS = 16
+"""How many digits of a fingerprint a sentence shows."""
+
+
+@dataclass(frozen=True)
+class NginxDeployer:
+    """The `Deployer` for the nginx of this machine.
+
+    `reload` and `probe` are those of `[nginx]`, with `None` for `probe = "auto"`.
+    """
+
+    state: Path
+    binary: str
+    config: str
+    reload: str | tuple[str, ...]
+    probe: tuple[str, ...] | None
+    clock: Clock
+    report: Report
+    helper: Helper = field(default_factory=Helper)
+
+    def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
+        """See to it that nginx's includes and `current` lead to a whole pair; return what was written."""
+        return [str(path) for spec in specs for path in prepare(self._generations, spec, self.clock)]
+
+    def look(self, spec: CertSpec, material: Material | None) -> Sight:
+        """Return what is on disk and what nginx serves; that it does not run is an answer, not an error."""
+        published = material is not None and self._generations.published(spec.name, material)
+        placeholder = stands_in(self._generations, spec.name)
+        configuration = read(self.config)
+        found = self._discover(configuration, spec)
+        if not found.targets:
+            return Sight(published, None, found.detail, placeholder)
+        detail = self._difference(_sought(spec, material, found), configuration)
+        return Sight(published, not detail, detail, placeholder)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Publish, test, reload once and see in the handshake that it is served."""
+        self.prepare([change.spec for change in changes])
+        former = {change.spec.name: self._generations.pointers(change.spec.name) for change in changes}
+        for change in changes:
+            self._generations.publish(change.spec.name, change.material)
+        configuration = read(self.config)
+        before = self._before(configuration)
+        refused = self._control.reload(before.master)
+        if refused:
+            self._roll_back(former, refused)
+        self._see(changes, configuration, before)
+        for change in changes:
+            self._sweep(change)
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.state)
+
+    @property
+    def _generations(self) -> Generations:
+        return Generations(self._layout)
+
+    @property
+    def _control(self) -> Control:
+        return Control(self.binary, self.config, self.reload, self.clock, self.helper)
+
+    def _discover(self, configuration: Configuration, spec: CertSpec) -> Found:
+        return discover(configuration, self._layout, spec, self.probe)
+
+    def _master(self, configuration: Configuration) -> Master:
+        if configuration.problem and not configuration.pid:
+            return Master()  # the directive `pid` may stand in what could not be read
+        return master(self._control.resolved(configuration.pid, "--pid-path"))
+
+    def _before(self, configuration: Configuration) -> "_Before":
+        """Return what nginx is now, to tell later whether a reload came through."""
+        now = self._master(configuration)
+        log = ErrorLog(self._control.resolved(configuration.error_log, "--error-log-path"))
+        return _Before(now, accepting(now), log, log.mark())
+
+    def _difference(self, sought: Sequence[Sought], configuration: Configuration) -> str:
+        """Return the first difference between what is sought and what is shown, empty if there is none."""
+        for one in sought:
+            seen = handshake(one.target)
+            if seen.fingerprint in one.fingerprints:
+                continue
+            with suppress(RenewerError):
+                if seen.fingerprint is None and self._master(configuration).down:
+                    return "nginx is not running"
+            return self._words(one, seen)
+        return ""
+
+    def _roll_back(self, former: Mapping[str, Pointers], refused: str) -> NoReturn:
+        for name, pointers in former.items():
+            self._generations.restore(name, pointers)
+        still = self._control.test()
+        if not still:
+            raise DeployFailed(
+                f"nginx refuses the new certificate for {', '.join(former)}: {refused}",
+                hint="nginx goes on with what it had; mend what it names, then run: renewer renew",
+                ours=True,
+            )
+        raise _broken(still)
+
+    def _see(self, changes: Sequence[Change], configuration: Configuration, before: "_Before") -> None:
+        """Return once nginx works with the changes; raises `NotServed`."""
+        sought: list[Sought] = []
+        for change in changes:
+            found = self._discover(configuration, change.spec)
+            sought += _sought(change.spec, change.material, found)
+            if found.targets:
+                self.report.doing(
+                    change.owner, f"waiting for nginx to serve it on {addresses(found.targets)}"
+                )
+        off = self.reload == "none"
+        deadline = self.clock.monotonic() + (0 if off else LIMIT)
+        applied = off or replaced(before.workers, before.master, deadline, self.clock)
+        missing = unserved(sought, deadline, self.clock)
+        if missing or not applied:
+            raise self._not_served(missing, before.log.since(before.mark))
+
+    def _not_served(self, missing: Mapping[Sought, Seen], log: str) -> NotServed:
+        told = [self._words(one, seen) for one, seen in missing.items()]
+        message = told[0] if told else "nginx took the reload but its old workers go on"
+        if len(told) > 1:
+            message += f" (and {len(told) - 1} more like this)"
+        if log:
+            return NotServed(
+                f"{message}; nginx's error log says: {log}",
+                hint="remove that cause; the next run tries again",
+            )
+        if self.reload == "none":
+            return NotServed(message, hint='reload nginx: with reload = "none" in [nginx], renewer does not')
+        return NotServed(
+            message,
+            hint="see which server of nginx, or which other program, answers there: nginx -T; ss -tlnp",
+        )
+
+    def _words(self, one: Sought, seen: Seen) -> str:
+        place = f"{one.target.address} (server name {one.target.name})"
+        if seen.fingerprint is None:
+            return f"{place} shows no certificate for {one.name}: {seen.reason}"
+        if seen.fingerprint == placeholder_fingerprint(self._layout, one.name):
+            return f"{place} shows the placeholder for {one.name}"
+        return f"{place} shows another certificate than that for {one.name} ({seen.fingerprint[:_DIGITS]}…)"
+
+    def _sweep(self, change: Change) -> None:
+        try:
+            self._generations.sweep(change.spec.name)
+        except RenewerError as error:
+            self.report.problem(change.owner, str(error), error.hint)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """nginx before a reload: its processes, and where its error log ended."""
+
+    master: Master
+    workers: frozenset[int] | None
+    log: ErrorLog
+    mark: int
+
+
+def _sought(spec: CertSpec, material: Material | None, found: Found) -> list[Sought]:
+    fingerprints = material.fingerprints if material else ()
+    return [Sought(spec.name, target, fingerprints) for target in found.targets]
+
+
+def _broken(why: str) -> DeployFailed:
+    """Return the error for a configuration that nginx refuses without the changes too."""
+    if "Permission denied" in why and os.geteuid() != 0:
+        return DeployFailed(
+            f"renewer may not read all that nginx reads, so it cannot test nginx's configuration: {why}",
+            hint='set reload = "request" in [nginx], or run renewer as the user that nginx is started by',
+            ours=False,
+        )
+    return DeployFailed(
+        f"nginx's configuration is broken, not by renewer: {why}",
+        hint="mend it; the certificate is kept, and the next run deploys it",
+        ours=False,
+    )

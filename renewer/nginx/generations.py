@@ -1,0 +1,176 @@
+"""The generations of a certificate: immutable folders `gNNNNNN`, and the two pointers that name one of them.
+
+The pointers are the file that nginx includes (the snippet) and the link `current`. A generation is on disk
+before a pointer names it, so whatever dies on the way leaves the old or the new one whole.
+"""
+
+import re
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from renewer import disk
+from renewer.errors import DeployFailed
+from renewer.keys import read_pair
+from renewer.model import KeyKind, Material
+from renewer.nginx.layout import (
+    FULLCHAIN,
+    PRIVKEY,
+    Layout,
+    files_of,
+    folder_named,
+    pair_names,
+    snippet_text,
+    suffixes,
+)
+
+KEPT = 3
+"""How many generations stay, besides those that are in use."""
+
+_GENERATION = re.compile(r"g([0-9]{6,})")
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """What named a generation at some time: the snippet's text and where `current` led."""
+
+    snippet: bytes | None
+    current: str | None
+
+
+@dataclass(frozen=True)
+class Generations:
+    """All that is on disk for certificates, by their names."""
+
+    layout: Layout
+
+    def publish(self, name: str, material: Material) -> None:
+        """Put the certificate on disk, unless a generation holds exactly it, and let both pointers name it.
+
+        Raises `DeployFailed` for a key that does not fit, with the pointers as they were.
+        """
+        files = files_of(material)
+        folder = self._holding(name, files) or self._next(name)
+        if not folder.exists():
+            disk.tree(folder, files)
+        if not whole(folder):
+            raise DeployFailed(
+                f"the key and the certificate of {name} do not fit together (in {folder})",
+                hint=f"ask for a new one: renewer renew {name} --force",
+                ours=True,
+            )
+        self.point_current(name, folder)
+        self.point_snippet(name, folder)
+
+    def published(self, name: str, material: Material) -> bool:
+        """Tell whether both pointers name one generation that holds exactly this."""
+        pointers = self.pointers(name)
+        folder = folder_named(pointers.snippet or b"")
+        files = files_of(material)
+        return (
+            folder is not None
+            and folder == self.layout.home(name) / (pointers.current or "")
+            and pointers.snippet == snippet_text(folder, files)
+            and _holds(folder, files)
+        )
+
+    def pointers(self, name: str) -> Pointers:
+        """Return what the pointers are now."""
+        return Pointers(disk.read(self.layout.snippet(name)), disk.target(self.layout.current(name)))
+
+    def restore(self, name: str, pointers: Pointers) -> None:
+        """Let the pointers be what they were."""
+        if pointers.current is not None:
+            disk.point(self.layout.current(name), pointers.current)
+        if pointers.snippet is not None:
+            disk.write(self.layout.snippet(name), pointers.snippet)
+
+    def point_current(self, name: str, folder: Path) -> None:
+        """Let `current` lead to the folder, which is one of the certificate's own."""
+        if disk.target(self.layout.current(name)) != folder.name:
+            disk.point(self.layout.current(name), folder.name)
+
+    def point_snippet(self, name: str, folder: Path) -> None:
+        """Let the snippet name the folder."""
+        text = snippet_text(folder, disk.names(folder))
+        if disk.read(self.layout.snippet(name)) != text:
+            disk.write(self.layout.snippet(name), text)
+
+    def shown(self, name: str) -> Path | None:
+        """Return the folder that the snippet names, if it is one of the certificate's own and whole."""
+        return self._own(name, folder_named(disk.read(self.layout.snippet(name)) or b""))
+
+    def current(self, name: str) -> Path | None:
+        """Return the folder that `current` leads to, if it is one of the certificate's own and whole."""
+        target = disk.target(self.layout.current(name))
+        return self._own(name, self.layout.home(name) / target if target else None)
+
+    def newest(self, name: str) -> Path | None:
+        """Return the whole generation that ends last; the later one of two that end together."""
+        found = [folder for folder in self._all(name) if whole(folder)]
+        return max(reversed(found), key=_end, default=None)
+
+    def sweep(self, name: str) -> None:
+        """Take out the generations that are neither in use nor among the newest, and what dead runs left."""
+        pointers = self.pointers(name)
+        snippet = folder_named(pointers.snippet or b"")
+        used = {pointers.current, snippet.name if snippet else None}
+        for folder in self._all(name)[KEPT:]:
+            if folder.name not in used:
+                disk.discard(folder)
+        disk.sweep(self.layout.home(name))
+        disk.sweep(self.layout.snippet(name).parent)
+
+    def _own(self, name: str, folder: Path | None) -> Path | None:
+        own = folder is not None and folder.parent == self.layout.home(name) and whole(folder)
+        return folder if own else None
+
+    def _all(self, name: str) -> list[Path]:
+        """Return the generations, the one with the highest number first."""
+        numbers = self._numbers(name)
+        found = (self.layout.home(name) / numbers[number] for number in sorted(numbers, reverse=True))
+        return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
+
+    def _numbers(self, name: str) -> dict[int, str]:
+        entries = disk.names(self.layout.home(name))
+        return {int(found[1]): entry for entry in entries if (found := _GENERATION.fullmatch(entry))}
+
+    def _holding(self, name: str, files: dict[str, bytes]) -> Path | None:
+        return next((folder for folder in self._all(name) if _holds(folder, files)), None)
+
+    def _next(self, name: str) -> Path:
+        return self.layout.home(name) / f"g{max(self._numbers(name), default=0) + 1:06}"
+
+
+def whole(folder: Path) -> bool:
+    """Tell whether the folder holds all files of each of its pairs, and each key fits its certificate."""
+    if folder.is_symlink():
+        return False
+    names = disk.names(folder)
+    pairs = suffixes(names)
+    return "" in pairs and all(
+        set(pair_names(suffix)) <= set(names)
+        and _fits(folder / f"{FULLCHAIN}{suffix}.pem", folder / f"{PRIVKEY}{suffix}.pem")
+        for suffix in pairs
+    )
+
+
+def _fits(fullchain: Path, key: Path) -> bool:
+    try:
+        # With an empty password, OpenSSL does not ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(fullchain, key, password="")
+    except OSError:
+        return False
+    return True
+
+
+def _holds(folder: Path, files: dict[str, bytes]) -> bool:
+    return {name: disk.read(folder / name) for name in disk.names(folder)} == files
+
+
+def _end(folder: Path) -> datetime:
+    """Return when the first of its certificates ends."""
+    names = [f"{FULLCHAIN}{suffix}.pem" for suffix in suffixes(disk.names(folder))]
+    chains = [(disk.read(folder / name) or b"").decode("ascii", errors="replace") for name in names]
+    return min(read_pair(KeyKind.EC256, "", chain).not_after for chain in chains)

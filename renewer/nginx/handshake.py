@@ -1,0 +1,66 @@
+"""The TLS handshake that shows which certificate nginx serves; it trusts nobody and judges nothing."""
+
+import hashlib
+import socket
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from renewer.model import Fingerprint
+from renewer.nginx.discover import Target
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+LIMIT = 2.0
+"""Seconds for the connection, and again for each step of the handshake."""
+
+_PROXY = b"PROXY UNKNOWN\r\n"
+"""What a proxy sends first that knows nothing of the client (the PROXY protocol, version 1)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a handshake showed: a fingerprint, or the reason in words why there is none."""
+
+    fingerprint: Fingerprint | None
+    reason: str = ""
+
+
+def handshake(target: Target) -> Seen:
+    """Return which certificate is shown there; whatever goes wrong is an answer too."""
+    try:
+        certificate = _certificate(target)
+    except TimeoutError:
+        return Seen(None, f"no answer within {LIMIT:g} s")
+    except OSError as error:
+        return Seen(None, _words(error))
+    if not certificate:
+        return Seen(None, "no certificate")
+    return Seen(Fingerprint(hashlib.sha256(certificate).hexdigest()))
+
+
+def _certificate(target: Target) -> bytes | None:
+    with socket.create_connection((target.host, target.port), timeout=LIMIT) as plain:
+        if target.proxy_protocol:
+            plain.sendall(_PROXY)
+        with _context().wrap_socket(plain, server_hostname=target.name) as wrapped:
+            return wrapped.getpeercert(binary_form=True)
+
+
+@cache
+def _context() -> "SSLContext":
+    import ssl  # noqa: PLC0415
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    # A server for old clients is to be seen as well; nothing secret goes through here.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def _words(error: OSError) -> str:
+    """Return OpenSSL's reason in words, or the system's."""
+    reason = getattr(error, "reason", None)
+    return str(reason or error.strerror or error).replace("_", " ").lower()

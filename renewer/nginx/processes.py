@@ -1,0 +1,86 @@
+"""nginx's processes, as /proc shows them: the master and the workers that accept connections."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Master:
+    """nginx's master process: its `pid`, or `None` where none was found; `sure` that there is none then."""
+
+    pid: int | None = None
+    sure: bool = False
+
+    @property
+    def down(self) -> bool:
+        """Whether nginx is known not to run."""
+        return self.sure and self.pid is None
+
+    @property
+    def ours_to_signal(self) -> bool:
+        """Whether we may signal it."""
+        if self.pid is None:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except OSError:
+            return False
+        return True
+
+
+def master(pid_file: Path | None) -> Master:
+    """Return the master that the file of the directive `pid` names.
+
+    No file, an empty one (as `nginx -t` leaves it) or one of a dead process: nginx is down. An unreadable one
+    tells nothing.
+    """
+    if pid_file is None:
+        return Master()
+    try:
+        text = pid_file.read_text("ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return Master(sure=True)
+    except OSError:
+        return Master()
+    pid = int(text) if text.isdecimal() else 0
+    return Master(pid if pid and _alive(pid) else None, sure=True)
+
+
+def accepting(master: Master) -> frozenset[int] | None:
+    """Return the workers that accept connections; `None` where they cannot be seen.
+
+    That is so in a container's or a hidden /proc, and without the directive `master_process`.
+    """
+    if master.pid is None:
+        return None
+    try:
+        children = (_PROC / f"{master.pid}/task/{master.pid}/children").read_text("ascii").split()
+    except OSError:
+        return None
+    workers = (child for child in map(int, children) if (_title(child) or "").endswith("worker process"))
+    return frozenset(workers) or None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is there, but another user's
+    title = _title(pid)
+    return title is None or "nginx" in title.partition(" ")[0] or "master process" in title
+
+
+def _title(pid: int) -> str | None:
+    """Return the command line of a process, `None` where it is hidden; a dead one not yet buried has none.
+
+    A worker that only lets its last clients go says so in it.
+    """
+    try:
+        return (_PROC / f"{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return None

@@ -1,0 +1,56 @@
+"""A reload through the small helper that root runs: asked for by one file, answered by another.
+
+The request is 16 hex digits. The answer repeats them in its first line, then come the status, the time and,
+from the fourth line on, what nginx said.
+"""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from renewer import disk
+from renewer.ports import Clock
+
+LIMIT = 30.0
+"""Seconds to wait for the answer."""
+
+_TICK = 0.05
+_TEXT_FROM = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the helper did, and what nginx said of it.
+
+    The status is `ok`, `nginx-down`, `test-failed`, `reload-failed`, `not-confirmed` or `bad-request`, empty
+    if there was no answer.
+    """
+
+    status: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Helper:
+    """The helper, by the two files it is spoken to through."""
+
+    request: Path = Path("/run/renewer/reload.request")
+    result: Path = Path("/run/renewer-reload/result")
+
+    def reload(self, clock: Clock) -> Answer:
+        """Ask for a test and a reload, and wait for the answer to this very request."""
+        nonce = secrets.token_hex(8)
+        disk.write(self.request, nonce.encode("ascii"))
+        deadline = clock.monotonic() + LIMIT
+        while clock.monotonic() < deadline:
+            answer = self._answer(nonce)
+            if answer:
+                return answer
+            clock.sleep(_TICK)
+        return Answer("")
+
+    def _answer(self, nonce: str) -> Answer | None:
+        lines = (disk.read(self.result) or b"").decode(errors="replace").splitlines()
+        if len(lines) < _TEXT_FROM or lines[0] != nonce:
+            return None
+        return Answer(lines[1], "\n".join(lines[_TEXT_FROM:]))

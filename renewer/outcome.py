@@ -1,0 +1,62 @@
+"""What became of a certificate, in the words of the contract: pure."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from renewer import policy
+from renewer.errors import Transient
+from renewer.model import Action, CertOutcome, Deploy, Failure, Issue, Rest, Snapshot, Step, Turn
+
+
+def of(turn: Turn, now: datetime) -> CertOutcome:
+    """Return the outcome of a cycle for one certificate; the snapshot is the one taken at its end."""
+    if turn.error is not None:
+        error = turn.error
+        return _failed(turn.snapshot, now, str(error), error.hint, error.exit_code)
+    if turn.held is not None:
+        return _held(turn.snapshot, turn.held, now)
+    action = Action.ISSUED if turn.issued else Action.DEPLOYED if turn.deploy else Action.FRESH
+    return _outcome(turn.snapshot, action, now)
+
+
+def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
+    """Return what a cycle would do next (`--dry-run`)."""
+    match step:
+        case Issue(reason):
+            return replace(_outcome(snapshot, Action.ISSUED, now), detail=f"to be ordered: {reason}")
+        case Deploy(reason):
+            return replace(_outcome(snapshot, Action.DEPLOYED, now), detail=f"to be deployed: {reason}")
+        case Rest(held=Failure() as held):
+            return _held(snapshot, held, now)
+        case _:
+            return _outcome(snapshot, Action.FRESH, now)
+
+
+def at_rest(snapshot: Snapshot, now: datetime) -> CertOutcome:
+    """Return what `status` says: the last failure if nothing has gone well since, else how things stand."""
+    if failure := policy.standing(snapshot, now):
+        return _failed(snapshot, now, failure.message, failure.hint, failure.exit_code)
+    return planned(snapshot, policy.decide(snapshot, now), now)
+
+
+def _held(snapshot: Snapshot, held: Failure, now: datetime) -> CertOutcome:
+    said = f"{held.message}; it is not tried again before {held.retry:%Y-%m-%d %H:%M:%S} UTC"
+    return _failed(snapshot, now, said, held.hint, Transient.exit_code)
+
+
+def _failed(snapshot: Snapshot, now: datetime, error: str, hint: str, exit_code: int) -> CertOutcome:
+    plain = _outcome(snapshot, Action.FAILED, now)
+    return replace(plain, error=error, hint=hint, exit_code=exit_code)
+
+
+def _outcome(snapshot: Snapshot, action: Action, now: datetime) -> CertOutcome:
+    material = snapshot.material
+    return CertOutcome(
+        name=snapshot.spec.name,
+        action=action,
+        next=policy.next_due(snapshot, now),
+        not_after=material.not_after if material else None,
+        fingerprint=material.fingerprints[0] if material else None,
+        served=snapshot.sight.served,
+        detail=snapshot.sight.detail,
+    )

@@ -1,0 +1,202 @@
+"""The one decision, pure: what a certificate needs next.
+
+No I/O, no clock and no chance in here: the time is an argument, chance a number drawn by the caller.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from renewer.errors import Refused, RenewerError, Transient
+from renewer.model import (
+    Ask,
+    CertSpec,
+    Deploy,
+    Failure,
+    Issue,
+    Material,
+    Rest,
+    Snapshot,
+    Stage,
+    Step,
+    Suggestion,
+    Window,
+)
+
+SHORT_LIFE = timedelta(days=10)
+"""Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
+
+EMERGENCY = 19 / 20
+"""The part of its life after which a certificate is renewed whatever the CA suggests."""
+
+ASK_AT_LEAST, ASK_AT_MOST = timedelta(minutes=1), timedelta(hours=24)
+"""The bounds within which a Retry-After on renewal information is honoured (RFC 9773, section 4.3.2)."""
+
+ASK_DEFAULT = timedelta(hours=6)
+"""When to look again if the CA gives no Retry-After (RFC 9773, section 4.3.3)."""
+
+LOOK = timedelta(minutes=30)
+"""The daemon looks at everything at least this often, whatever it plans."""
+
+BACK_OFF = {
+    Stage.ISSUE: (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1)),
+    Stage.DEPLOY: (timedelta(minutes=1), timedelta(minutes=10)),
+}
+"""How long to wait after the first, second, … failure in a row; the last entry is for all that follow."""
+
+BACK_OFF_OF_LIFE = 1 / 10
+"""A wait is never longer than this part of the certificate's life, so that a short life is not slept away."""
+
+
+def decide(snapshot: Snapshot, now: datetime) -> Step:
+    """Return the one next step for a certificate."""
+    reason = why_issue(snapshot, now)
+    held = _held(snapshot, now) if reason else None
+    if reason and not held:
+        return Issue(reason)
+    if _asks(snapshot, now):
+        return Ask()
+    if undeployed(snapshot):
+        return Deploy(snapshot.sight.detail or "nginx does not serve what is stored")
+    if held:
+        return Rest(held.retry, held)
+    return Rest(renewal(snapshot, now))
+
+
+def why_issue(snapshot: Snapshot, now: datetime) -> str:
+    """Return why a new certificate is needed, or an empty string."""
+    material = snapshot.material
+    if material is None:
+        return "there is none yet"
+    if difference := _difference(snapshot.spec, material):
+        return difference
+    if snapshot.forced:
+        return "it was asked for"
+    if now >= renewal(snapshot, now):
+        return f"it is due (it ends {material.not_after:%Y-%m-%d %H:%M:%S} UTC)"
+    return ""
+
+
+def undeployed(snapshot: Snapshot) -> bool:
+    """Whether nginx has yet to take up what is stored."""
+    sight = snapshot.sight
+    return snapshot.material is not None and not (sight.published and sight.served is not False)
+
+
+def renewal(snapshot: Snapshot, now: datetime) -> datetime:
+    """Return the instant from which a certificate is to be renewed; `now` where there is none.
+
+    What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life.
+    """
+    if snapshot.material is None:
+        return now
+    suggestion = snapshot.suggestion
+    if suggestion is None or suggestion.instant is None or not _concerns(suggestion, snapshot.material):
+        return backstop(snapshot.material)
+    return min(suggestion.instant, at_part_of_life(snapshot.material, EMERGENCY))
+
+
+def backstop(material: Material) -> datetime:
+    """Return when to renew without the CA's advice, from the certificate's own dates."""
+    life = material.not_after - material.not_before
+    return at_part_of_life(material, 1 / 2 if life < SHORT_LIFE else 2 / 3)
+
+
+def at_part_of_life(material: Material, part: float) -> datetime:
+    """Return the instant at which `part` (0 to 1) of the certificate's life is over."""
+    return material.not_before + (material.not_after - material.not_before) * part
+
+
+def choose(window: Window, ari: str, before: Suggestion | None, now: datetime, fraction: float) -> Suggestion:
+    """Return the suggestion to keep for a window: its instant is drawn anew only when the window moved.
+
+    `fraction` in [0, 1) is the chance that picks the instant (RFC 9773, section 4.2).
+    """
+    moved = before is None or (before.ari, before.start, before.end) != (ari, window.start, window.end)
+    drawn = window.start + (window.end - window.start) * fraction
+    return Suggestion(
+        ari=ari,
+        ask_again=now + min(max(window.retry_after, ASK_AT_LEAST), ASK_AT_MOST),
+        start=window.start,
+        end=window.end,
+        instant=drawn if moved or before is None else before.instant,
+        explanation_url=window.explanation_url,
+    )
+
+
+def next_due(snapshot: Snapshot, now: datetime) -> datetime:
+    """Return when something is due for the certificate: the retry after a failure, or else its renewal."""
+    failed = standing(snapshot, now)
+    return failed.retry if failed else renewal(snapshot, now)
+
+
+def standing(snapshot: Snapshot, now: datetime) -> Failure | None:
+    """Return the last failure if what failed is still to be done; somebody may have mended it by hand."""
+    if snapshot.failure is None:
+        return None
+    still = why_issue(snapshot, now) if snapshot.failure.stage is Stage.ISSUE else undeployed(snapshot)
+    return snapshot.failure if still else None
+
+
+def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion:
+    """Return the suggestion to keep when the CA did not answer: the old one, to be asked again later."""
+    if before is None or before.ari != ari:
+        before = Suggestion(ari, ask_again=now)
+    return replace(before, ask_again=now + ASK_DEFAULT)
+
+
+def failure(
+    stage: Stage, error: RenewerError, before: Failure | None, material: Material | None, now: datetime
+) -> Failure:
+    """Return what to keep of a failure: how many in a row it makes, and when to try again.
+
+    The CA's own word binds everybody, and so does what counts against one of its limits.
+    """
+    count = before.count + 1 if before and before.stage is stage else 1
+    told = error.retry_after if isinstance(error, Transient) else None
+    spent = isinstance(error, Refused) and error.spent
+    return Failure(
+        stage=stage,
+        count=count,
+        at=now,
+        retry=now + max(back_off(stage, count, material), told or timedelta(0)),
+        message=str(error),
+        hint=error.hint,
+        exit_code=error.exit_code,
+        binding=told is not None or spent,
+    )
+
+
+def back_off(stage: Stage, count: int, material: Material | None) -> timedelta:
+    """Return how long to wait after the `count`-th failure in a row (1 is the first)."""
+    table = BACK_OFF[stage]
+    wait = table[min(count, len(table)) - 1]
+    if material is None:
+        return wait
+    return min(wait, (material.not_after - material.not_before) * BACK_OFF_OF_LIFE)
+
+
+def _difference(spec: CertSpec, material: Material) -> str:
+    if material.server != spec.server:
+        return f"the stored one is from another CA ({material.server})"
+    if any(set(pair.domains) != set(spec.domains) for pair in material.pairs):
+        return "the configuration names other domains"
+    if {pair.kind for pair in material.pairs} != set(spec.keys):
+        return "the configuration wants other keys"
+    return ""
+
+
+def _held(snapshot: Snapshot, now: datetime) -> Failure | None:
+    failure = snapshot.failure
+    waits = failure is not None and failure.binding and failure.stage is Stage.ISSUE and now < failure.retry
+    return failure if waits else None
+
+
+def _asks(snapshot: Snapshot, now: datetime) -> bool:
+    material, suggestion = snapshot.material, snapshot.suggestion
+    if material is None or not material.pairs[0].ari or now >= material.not_after:
+        return False
+    return suggestion is None or not _concerns(suggestion, material) or now >= suggestion.ask_again
+
+
+def _concerns(suggestion: Suggestion, material: Material) -> bool:
+    return suggestion.ari == material.pairs[0].ari

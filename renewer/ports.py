@@ -1,0 +1,145 @@
+"""The contracts between the core and the adapters."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from renewer.model import (
+    CertSpec,
+    Change,
+    Handle,
+    Material,
+    Progress,
+    Sight,
+    TxtRecord,
+    Window,
+)
+
+
+class Clock(Protocol):
+    """Time and chance; nothing else asks for them."""
+
+    def now(self) -> datetime:
+        """Return the wall clock's time, aware and in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward, for deadlines."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises `Stopped` as soon as the program is asked to end."""
+
+    def fraction(self) -> float:
+        """Return a random number in [0, 1)."""
+
+
+class Report(Protocol):
+    """Where a run tells what it does; never a secret in it."""
+
+    def doing(self, subject: str, what: str) -> None:
+        """Tell what `subject` is waiting for or busy with now."""
+
+    def done(self, subject: str, what: str) -> None:
+        """Tell what happened to `subject`, for good."""
+
+    def problem(self, subject: str, what: str, hint: str = "") -> None:
+        """Tell what went wrong, with what to do about it."""
+
+    def bug(self, subject: str, error: Exception) -> None:
+        """Tell where a bug of ours struck, for whoever mends it."""
+
+
+class DnsProvider(Protocol):
+    """Puts TXT records into a zone and takes them out again."""
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise unless records of these names could be created: a zone is there for each."""
+
+    def present(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        """Make the records exist; one that is there already is adopted. All or nothing for each zone."""
+
+    def remove(self, handles: Sequence[Handle]) -> None:
+        """Take the records out; one that is gone already counts as removed."""
+
+
+class Propagation(Protocol):
+    """Looks at the DNS as the CA will."""
+
+    def canonical(self, name: str) -> str:
+        """Return the name that `name` is an alias of (CNAME), or `name` itself."""
+
+    def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
+        """Return when every authoritative name server shows every record.
+
+        Raises `Transient` that names the servers which did not, when `timeout` is over.
+        """
+
+
+class Journal(Protocol):
+    """The journal of one certificate's issuance; every save is on disk when it returns."""
+
+    def load(self) -> Progress:
+        """Return what an earlier run left, or an empty journal."""
+
+    def save(self, progress: Progress) -> None:
+        """Keep it."""
+
+
+class Issuer(Protocol):
+    """Obtains certificates from a CA."""
+
+    def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+        """Obtain a certificate as `spec` wants it, going on with an order that the journal holds.
+
+        What is returned was checked against its keys, names and dates.
+        """
+
+    def window(self, material: Material) -> Window | None:
+        """Return the CA's suggestion of when to renew, or `None` where it makes none (RFC 9773)."""
+
+    def tidy(self, name: str, journal: Journal) -> None:
+        """Remove what an earlier attempt for the certificate `name` left in the DNS; never an error."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The right to write under a lease: `token` grows with every lease of that name."""
+
+    name: str
+    token: int
+
+
+class Store(Protocol):
+    """Values by key, each written whole or not at all."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value, or `None`."""
+
+    def put(self, key: str, value: bytes, fence: Fence) -> None:
+        """Write the value so that it survives a crash; raises `LostLease` for a stale fence."""
+
+    def delete(self, key: str, fence: Fence) -> None:
+        """Take the value out; absent already is fine. Raises `LostLease` for a stale fence."""
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys that begin with `prefix`, sorted."""
+
+    def lease(self, name: str, ttl: timedelta) -> AbstractContextManager[Fence]:
+        """Hold `name` alone; raises `LockBusy` while another process does."""
+
+
+class Deployer(Protocol):
+    """Brings nginx to serve what is stored."""
+
+    def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
+        """See to it that every file that nginx may include exists; return those that were written."""
+
+    def look(self, spec: CertSpec, material: Material | None) -> Sight:
+        """Return what is on disk and what nginx serves, changing nothing."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Publish, test, reload once and see in the handshake that it is served.
+
+        What nginx refuses is rolled back. Raises `DeployFailed` or `NotServed`.
+        """

@@ -1,0 +1,110 @@
+"""What a person sees while it runs, on standard error: problems only, lines for a log, or a live display."""
+
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Quiet:
+    """Problems and nothing else: what cron sends by mail should be worth reading."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def doing(self, subject: str, what: str) -> None:
+        """Say nothing."""
+
+    def done(self, subject: str, what: str) -> None:
+        """Say nothing."""
+
+    def problem(self, subject: str, what: str, hint: str = "") -> None:
+        """Tell the sentence and, on a line of its own, what to do."""
+        self._write(told(subject, what, hint))
+
+    def bug(self, subject: str, error: Exception) -> None:
+        """Tell the traceback: it is what a bug report needs."""
+        self._write(f"{subject}: {''.join(traceback.format_exception(error)).rstrip()}")
+
+    def _write(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class Lines(Quiet):
+    """A line for each step, for a log."""
+
+    def doing(self, subject: str, what: str) -> None:
+        """Tell a step."""
+        self._write(f"{subject}: {what}")
+
+    def done(self, subject: str, what: str) -> None:
+        """Tell what happened."""
+        self._write(f"{subject}: {what}")
+
+
+class Live(Quiet):
+    """One moving line for each subject, with what it waits for and for how long; on a terminal only.
+
+    The display is loaded with the first word, so that a run with nothing to do does not pay for it.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._display: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._guard = threading.Lock()
+
+    def __exit__(self, *_: object) -> None:
+        if self._display:
+            self._display.stop()
+
+    def doing(self, subject: str, what: str) -> None:
+        """Show the step in place of the one before; its clock starts anew."""
+        with self._guard:
+            display = self._shown()
+            if subject in self._tasks:
+                display.reset(self._tasks[subject], description=what, subject=subject)
+            else:
+                self._tasks[subject] = display.add_task(what, total=None, subject=subject)
+
+    def done(self, subject: str, what: str) -> None:
+        """Leave a line above the moving ones."""
+        with self._guard:
+            self._shown().console.print(f"{subject}: {what}", markup=False, highlight=False)
+
+    def _write(self, text: str) -> None:
+        if self._display:
+            self._display.console.print(text, style="red", markup=False, highlight=False)
+        else:
+            super()._write(text)
+
+    def _shown(self) -> "Progress":
+        if self._display is None:
+            from rich.console import Console  # noqa: PLC0415 - loaded only when a person looks
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+            self._display = Progress(
+                SpinnerColumn(),
+                TextColumn("[bold]{task.fields[subject]}[/bold]"),
+                TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(file=self._stream),
+                transient=True,
+            )
+            self._display.start()
+        return self._display
+
+
+def told(subject: str, what: str, hint: str = "") -> str:
+    """Return a problem as it is told: the sentence, and on the next line what to do."""
+    sentence = f"{subject}: {what}" if subject else what
+    return f"{sentence}\n  -> {hint}" if hint else sentence

@@ -1,0 +1,100 @@
+"""The store in a local folder: a file for each value, a lock file for each lease.
+
+A lease is an flock(2): it ends with the process that holds it, however that dies. Its file tells a person who
+holds it.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from renewer import disk
+from renewer.errors import LockBusy, LostLease
+from renewer.ports import Fence
+
+
+class FileStore:
+    """Values as files under `folder`; keys are relative paths such as `certificate/example.com`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._values = folder / "store"
+        self._locks = folder / "lock"
+        self._held: dict[str, int] = {}
+        self._guard = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value, or `None`."""
+        return disk.read(self._path(key))
+
+    def put(self, key: str, value: bytes, fence: Fence) -> None:
+        """Write the value; it is on disk when this returns."""
+        self._require(fence)
+        path = self._path(key)
+        disk.folder(path.parent)
+        disk.write(path, value)
+
+    def delete(self, key: str, fence: Fence) -> None:
+        """Take the value out."""
+        self._require(fence)
+        disk.remove(self._path(key))
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys that begin with `prefix`, sorted."""
+        found = (
+            str(path.relative_to(self._values).with_suffix(""))
+            for path in self._values.rglob("*.json")
+            if path.is_file()
+        )
+        return sorted(key for key in found if key.startswith(prefix))
+
+    @contextmanager
+    def lease(self, name: str, ttl: timedelta) -> Iterator[Fence]:
+        """Hold `name` alone; `ttl` is not needed here, the kernel frees a dead process's lock."""
+        del ttl
+        disk.folder(self._locks)
+        handle = os.open(self._locks / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fence = Fence(name, _take(handle, name))
+            with self._guard:
+                self._held[name] = fence.token
+            yield fence
+        finally:
+            with self._guard:
+                self._held.pop(name, None)
+            os.close(handle)
+
+    def _require(self, fence: Fence) -> None:
+        with self._guard:
+            if self._held.get(fence.name) != fence.token:
+                raise LostLease(
+                    f"the lease on {fence.name} is not held any more; nothing was written",
+                    hint="the next run goes on from here",
+                )
+
+    def _path(self, key: str) -> Path:
+        return self._values / f"{key}.json"
+
+
+def _take(handle: int, name: str) -> int:
+    """Lock the file, count the lease up and note the holder; the token is the count."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _words(handle)[1:2]
+        by = f" (process {holder[0]})" if holder else ""
+        raise LockBusy(
+            f"another renewer{by} is at work on {name.partition('.')[2] or name}",
+            hint="wait until it is done, then run this again",
+        ) from None
+    token = int((_words(handle) or ["0"])[0]) + 1
+    os.pwrite(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), 0)
+    return token
+
+
+def _words(handle: int) -> list[str]:
+    words = os.pread(handle, 64, 0).decode(errors="replace").split()
+    return words if all(word.isdecimal() for word in words) else []

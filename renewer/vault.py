@@ -1,0 +1,151 @@
+"""Values as bytes over a Store: what is kept, under which key, in which form.
+
+Each value is one JSON document, written whole. A document that cannot be read is told and then treated as
+absent where it can be made again; an account's key cannot, so that one is an error.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import msgspec
+
+from renewer.errors import Refused
+from renewer.model import Account, Failure, Material, Progress, Suggestion
+from renewer.ports import Fence, Report, Store
+
+Value = TypeVar("Value")
+
+LEASE = timedelta(minutes=1)
+"""How long a lease outlives its holder in a store that cannot see the holder die."""
+
+
+@dataclass(frozen=True)
+class Vault:
+    """The program's memory."""
+
+    store: Store
+    report: Report
+
+    @contextmanager
+    def certificate(self, name: str) -> Iterator["Ledger"]:
+        """Hold a certificate alone, with the right to write about it; raises `LockBusy`."""
+        with self.store.lease(f"certificate.{name}", LEASE) as fence:
+            yield Ledger(self, name, fence)
+
+    @contextmanager
+    def nginx(self) -> Iterator[None]:
+        """Hold nginx and the files that it includes alone; raises `LockBusy`."""
+        with self.store.lease("nginx", LEASE):
+            yield
+
+    @contextmanager
+    def daemon(self) -> Iterator[None]:
+        """Be the one daemon of this state folder; raises `LockBusy`."""
+        with self.store.lease("daemon", LEASE):
+            yield
+
+    def material(self, name: str) -> Material | None:
+        """Return the certificate as it was kept."""
+        return self._value(f"certificate/{name}", Material)
+
+    def suggestion(self, name: str) -> Suggestion | None:
+        """Return what the CA last suggested for it."""
+        return self._value(f"suggestion/{name}", Suggestion)
+
+    def failure(self, name: str) -> Failure | None:
+        """Return its last failure, if nothing has succeeded since."""
+        return self._value(f"failure/{name}", Failure)
+
+    def progress(self, name: str) -> Progress:
+        """Return the journal of an issuance that did not end, or an empty one."""
+        return self._value(f"journal/{name}", Progress) or Progress()
+
+    def account(self, server: str) -> Account | None:
+        """Return the account at the CA with this directory URL."""
+        key = _account(server)
+        data = self.store.get(key)
+        if data is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=Account)
+        except msgspec.DecodeError as error:
+            raise Refused(
+                f"the stored account for {server} cannot be read: {error}",
+                hint=f"bring {key} in the state folder's store back from a backup, or move it away"
+                " to have a new account made",
+            ) from error
+
+    def keep_account(self, server: str, account: Account) -> None:
+        """Keep the account; raises `LockBusy` while another process makes one for the same CA."""
+        with self.store.lease("account", LEASE) as fence:
+            self.store.put(_account(server), msgspec.json.encode(account), fence)
+
+    def zones(self, provider: str) -> dict[str, str]:
+        """Return the identifiers of the zones that are known at a DNS provider, by zone name."""
+        return self._value(f"zones/{provider}", dict[str, str]) or {}
+
+    def keep_zones(self, provider: str, zones: dict[str, str]) -> None:
+        """Keep them; they are only a short cut, so a busy store raises `LockBusy` and nothing is lost."""
+        with self.store.lease(f"zones.{provider}", LEASE) as fence:
+            self.store.put(f"zones/{provider}", msgspec.json.encode(zones), fence)
+
+    def _value(self, key: str, form: type[Value]) -> Value | None:
+        data = self.store.get(key)
+        if data is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=form)
+        except msgspec.DecodeError as error:
+            self.report.problem(key, f"what is stored cannot be read and counts as absent: {error}")
+            return None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What may be written about a certificate while its lease is held; the `Journal` of its issuance too."""
+
+    vault: Vault
+    name: str
+    fence: Fence
+
+    def load(self) -> Progress:
+        """Return the journal of the issuance under way."""
+        return self.vault.progress(self.name)
+
+    def save(self, progress: Progress) -> None:
+        """Keep the journal; an empty one is taken out."""
+        if progress == Progress():
+            self._drop("journal")
+        else:
+            self._put("journal", progress)
+
+    def keep(self, material: Material) -> None:
+        """Keep a new certificate, in one write; what was said of the former one goes after it."""
+        self._put("certificate", material)
+        self._drop("suggestion")
+
+    def suggest(self, suggestion: Suggestion) -> None:
+        """Keep what the CA suggests."""
+        self._put("suggestion", suggestion)
+
+    def failed(self, failure: Failure) -> None:
+        """Keep a failure."""
+        self._put("failure", failure)
+
+    def succeeded(self) -> None:
+        """Forget the last failure."""
+        self._drop("failure")
+
+    def _put(self, kind: str, value: object) -> None:
+        self.vault.store.put(f"{kind}/{self.name}", msgspec.json.encode(value), self.fence)
+
+    def _drop(self, kind: str) -> None:
+        self.vault.store.delete(f"{kind}/{self.name}", self.fence)
+
+
+def _account(server: str) -> str:
+    return f"account/{hashlib.sha256(server.encode()).hexdigest()[:16]}"

@@ -1,0 +1,79 @@
+"""Names in the configuration to objects: the only file that sees all adapters.
+
+What is heavy (the CA's and Cloudflare's libraries) is built when it is first needed: a run with nothing to do
+loads none of it.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+
+from renewer import credentials, disk
+from renewer.config import Config
+from renewer.cycle import Engine
+from renewer.model import CertSpec, Material, Window
+from renewer.nginx.deployer import NginxDeployer
+from renewer.ports import Clock, Issuer, Journal, Report
+from renewer.store.files import FileStore
+from renewer.vault import Vault
+
+
+def build(config: Config, clock: Clock, report: Report) -> Engine:
+    """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
+    memory = vault(config, report)
+    deployer = NginxDeployer(
+        state=config.state,
+        binary=str(config.nginx.binary),
+        config=str(config.nginx.config),
+        reload=config.nginx.reload,
+        probe=None if config.nginx.probe == "auto" else config.nginx.probe,
+        clock=clock,
+        report=report,
+    )
+    issuer = _Late(lambda: _acme(config, memory, clock, report))
+    return Engine(config.specs, memory, issuer, deployer, clock, report)
+
+
+def vault(config: Config, report: Report) -> Vault:
+    """Build the memory alone; raises `ConfigError` for a state folder that is not safe."""
+    disk.refuse_unsafe(config.state)
+    return Vault(FileStore(config.state), report)
+
+
+def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
+    from renewer.dns.cloudflare import CloudflareDns, client  # noqa: PLC0415 - see above
+    from renewer.dns.resolver import Authorities  # noqa: PLC0415
+    from renewer.dns01 import Dns01  # noqa: PLC0415
+    from renewer.issuer import AcmeIssuer  # noqa: PLC0415
+
+    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
+    provider = CloudflareDns(api, config.cloudflare.zone_ids, memory, clock, report)
+    authorities = Authorities(config.propagation.resolver, clock)
+    dns01 = Dns01(provider, authorities, config.propagation.timeout, report)
+    return AcmeIssuer(config.acme, dns01, memory, clock, report)
+
+
+class _Late:
+    """An issuer that is built when it is first needed."""
+
+    def __init__(self, build: Callable[[], Issuer]) -> None:
+        self._build = build
+        self._built: Issuer | None = None
+        self._guard = threading.Lock()
+
+    def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+        """See `ports.Issuer`."""
+        return self._issuer().issue(spec, replaces, journal)
+
+    def window(self, material: Material) -> Window | None:
+        """See `ports.Issuer`."""
+        return self._issuer().window(material)
+
+    def tidy(self, name: str, journal: Journal) -> None:
+        """See `ports.Issuer`."""
+        self._issuer().tidy(name, journal)
+
+    def _issuer(self) -> Issuer:
+        with self._guard:
+            self._built = self._built or self._build()
+            return self._built

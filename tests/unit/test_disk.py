@@ -1,0 +1,200 @@
+"""Atomic files."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from renewer import disk
+from renewer.errors import ConfigError, Refused, Transient
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+
+
+Refusal = tuple[int, type[Exception], str]
+
+
+def everything(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_file_is_written_replaced_read_and_removed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert disk.read(path) is None
+    disk.write(path, b"one")
+    disk.write(path, b"two")
+    assert disk.read(path) == b"two"
+    assert mode(path) == 0o600
+    assert everything(tmp_path) == {"file"}
+    disk.remove(path)
+    disk.remove(path)
+    disk.remove(tmp_path / "no" / "folder")
+    assert everything(tmp_path) == set()
+
+
+def test_no_link_at_the_end_of_a_path_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("theirs")
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "link").symlink_to("secret")
+    (tmp_path / "linked").symlink_to("inside")
+    with pytest.raises(Refused, match="a link stands there"):
+        disk.read(tmp_path / "link")
+    with pytest.raises(Refused):
+        disk.write(tmp_path / "linked" / "file", b"ours")
+    with pytest.raises(Refused, match="a link stands there"):
+        disk.folder(tmp_path / "linked")
+    disk.write(tmp_path / "link", b"ours")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "secret").read_text() == "theirs"
+
+
+def test_a_pipe_in_a_file_s_place_does_not_hold_us_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert disk.read(tmp_path / "pipe") == b""
+
+
+def test_a_folder_comes_with_those_above_it(tmp_path: Path) -> None:
+    disk.folder(tmp_path / "a" / "b" / "c")
+    disk.folder(tmp_path / "a" / "b" / "c")
+    assert mode(tmp_path / "a") == mode(tmp_path / "a" / "b" / "c") == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused):
+        disk.folder(tmp_path / "file")
+
+
+def test_a_tree_comes_whole(tmp_path: Path) -> None:
+    disk.tree(tmp_path / "g1", {"a": b"1", "b": b"2"})
+    assert everything(tmp_path) == {"g1", "g1/a", "g1/b"}
+    assert (mode(tmp_path / "g1"), mode(tmp_path / "g1" / "a")) == (0o700, 0o600)
+    with pytest.raises(Refused):
+        disk.tree(tmp_path / "g1", {"a": b"3"})
+    assert disk.read(tmp_path / "g1" / "a") == b"1"
+    disk.discard(tmp_path / "g1")
+    disk.discard(tmp_path / "g1")
+    assert everything(tmp_path) == set()
+
+
+def test_a_link_is_pointed_and_what_is_in_its_way_is_kept(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    assert disk.target(link) is None
+    disk.point(link, "g1")
+    disk.point(link, "g2")
+    assert disk.target(link) == "g2"
+    link.unlink()
+    link.mkdir()
+    (link / "privkey.pem").touch()
+    disk.point(link, "g3")
+    assert disk.target(link) == "g3"
+    (moved,) = tmp_path.glob("current.replaced-*")
+    assert (moved / "privkey.pem").exists()
+
+
+def test_what_dead_runs_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".new-1").mkdir()
+    (tmp_path / ".new-1" / "half").touch()
+    (tmp_path / ".cur-1").symlink_to("nowhere")
+    (tmp_path / ".tmp-1").touch()
+    (tmp_path / "kept").touch()
+    disk.sweep(tmp_path)
+    disk.sweep(tmp_path / "no folder")
+    assert everything(tmp_path) == {"kept"}
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "open", "mkdir", "symlink"])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (errno.ENOSPC, Transient, "free some space"),
+        (errno.EDQUOT, Transient, "quota"),
+        (errno.EROFS, Transient, "writable"),
+        (errno.EIO, Transient, "dmesg"),
+        (errno.EACCES, Refused, "ls -ld"),
+    ],
+)
+def test_a_disk_that_refuses_leaves_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, refusal: Refusal
+) -> None:
+    code, kind, advice = refusal
+    disk.write(tmp_path / "file", b"old")
+    disk.tree(tmp_path / "g1", {"a": b"1"})
+    disk.point(tmp_path / "current", "g1")
+    before, works = everything(tmp_path), getattr(os, call)
+
+    def refuse(path: object, *rest: object, **named: object) -> object:
+        writes = call != "open" or (rest and isinstance(rest[0], int) and rest[0] & os.O_CREAT)
+        if writes:
+            raise OSError(code, os.strerror(code))
+        return works(path, *rest, **named)
+
+    steps = {
+        "file": lambda: disk.write(tmp_path / "file", b"new"),
+        "g2": lambda: disk.tree(tmp_path / "g2", {"a": b"2"}),
+        "current": lambda: disk.point(tmp_path / "current", "g2"),
+    }
+    touched = {"mkdir": ["g2"], "symlink": ["current"], "open": ["file", "g2"]}.get(call, list(steps))
+    monkeypatch.setattr(os, call, refuse)
+    for name in touched:
+        with pytest.raises(kind, match=str(tmp_path / name)) as refused:
+            steps[name]()
+        assert advice in getattr(refused.value, "hint", "")
+    monkeypatch.undo()
+    assert not [name for name in everything(tmp_path) if name.startswith(".")]
+    if call != "fsync":  # the folder's own fsync comes after the rename
+        assert everything(tmp_path) == before
+        assert (disk.read(tmp_path / "file"), disk.target(tmp_path / "current")) == (b"old", "g1")
+
+
+def test_a_state_folder_of_our_own_is_safe_also_below_a_sticky_one(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    disk.refuse_unsafe(tmp_path / "state" / "not there yet")
+    (tmp_path / "state").mkdir(0o700)
+    disk.refuse_unsafe(tmp_path / "state")
+
+
+@pytest.mark.parametrize("writable", [0o770, 0o707])
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path, writable: int) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    above.chmod(writable)
+    for path in (above, above / "state", above / "a" / "state"):
+        with pytest.raises(ConfigError) as refused:
+            disk.refuse_unsafe(path)
+        assert refused.value.hint == f"run: chmod go-w {above}"
+    above.chmod(0o1000 | writable)
+    with pytest.raises(ConfigError):
+        disk.refuse_unsafe(above)
+    disk.refuse_unsafe(above / "state")
+
+
+def test_a_link_or_a_file_as_state_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(0o700)
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(ConfigError, match="is a link") as refused:
+        disk.refuse_unsafe(tmp_path / "link")
+    assert str(tmp_path / "real") in refused.value.hint
+    (tmp_path / "file").touch(0o600)
+    with pytest.raises(ConfigError, match="not a folder"):
+        disk.refuse_unsafe(tmp_path / "file")
+
+
+def test_what_a_link_above_leads_to_counts_too(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to("open")
+    with pytest.raises(ConfigError, match=f"{tmp_path}/link, above the state folder"):
+        disk.refuse_unsafe(tmp_path / "link" / "state")
+
+
+@AS_ROOT
+def test_root_is_told_to_become_the_owner(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(0o700)
+    os.chown(state, 65534, 65534)
+    with pytest.raises(ConfigError, match="belongs to nobody, but this runs as root") as refused:
+        disk.refuse_unsafe(state)
+    assert "runuser -u nobody -- renewer" in refused.value.hint
