@@ -33,8 +33,11 @@ QUESTION = 2.0
 LIFETIME = 10.0
 """Seconds that the resolver has for one question."""
 
-FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0
-"""Seconds between two looks at a name server; each pause is a tenth longer than the one before."""
+FIRST_PAUSE, LAST_PAUSE, PART = 0.1, 2.0, 1 / 20
+"""Seconds between two looks at a name server: this part of the time waited so far, within these bounds."""
+
+CONFIRM = 0.05
+"""Seconds from the first look that finds everything to the next."""
 
 GLANCE = 0.02
 """Seconds between two looks at what the watchers have seen."""
@@ -92,7 +95,7 @@ class Authorities:
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
         """Return when every authoritative server shows every record; see `ports.Propagation`."""
         wanted = self._wanted(records)
-        watch = _Watch(wanted)
+        watch = _Watch(wanted, self._clock)
         end = self._clock.monotonic() + timeout.total_seconds()
         patience = self._clock.monotonic() + ROUTE
         with ThreadPoolExecutor(len(wanted)) as pool:
@@ -171,14 +174,15 @@ class Authorities:
 class _Watch:
     """What the watchers of the name servers have seen so far."""
 
-    def __init__(self, servers: Mapping[NameServer, object]) -> None:
+    def __init__(self, servers: Mapping[NameServer, object], clock: Clock) -> None:
         self.over = threading.Event()
+        self._clock = clock
         self._missing = dict.fromkeys(servers, "not asked yet")
         self._answered: set[int] = set()
 
     def server(self, server: NameServer, wanted: Mapping[str, set[str]]) -> None:
         """Ask one server until it has shown everything often enough."""
-        pause, times = FIRST_PAUSE, 0
+        start, times = self._clock.monotonic(), 0
         while not self.over.is_set():
             lack = self._look(server, wanted)
             times = times + 1 if not lack else 0
@@ -187,8 +191,8 @@ class _Watch:
                 return
             if lack:
                 self._missing[server] = lack
-            self.over.wait(pause)
-            pause = min(pause * 1.1, LAST_PAUSE)
+            waited = self._clock.monotonic() - start
+            self.over.wait(CONFIRM if times else min(max(waited * PART, FIRST_PAUSE), LAST_PAUSE))
 
     def satisfied(self, *, lenient: bool) -> bool:
         """Whether nobody is missing; `lenient` leaves out a family of addresses that nobody answers from."""

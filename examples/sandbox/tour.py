@@ -1,0 +1,150 @@
+"""The quick start: what a user does, against a local CA, with a real nginx, before the reader's eyes."""
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from sandbox import Sandbox
+
+NAME = "example.com"
+RENEWER = (sys.executable, "-m", "renewer")
+LIFE = timedelta(seconds=24)
+"""How long the certificates live here; below ten days they are renewed at half of it."""
+
+RENEWALS = 2
+PATIENCE = 60.0
+"""Seconds after which something is plainly wrong."""
+
+NGINX = """\
+daemon off; master_process on; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        server_name example.com *.example.com;
+        include {folder}/state/nginx/certificates/example.com.conf;
+        return 200 "hello\\n";
+    }}
+}}
+"""
+
+CERTIFICATE = """
+[certificate."example.com"]
+domains = ["example.com", "*.example.com"]
+
+[nginx]
+config = "{folder}/nginx.conf"
+"""
+
+
+def main() -> None:
+    """Show the main job, and clean up."""
+    with tempfile.TemporaryDirectory(prefix="renewer-quickstart-") as name:
+        folder = Path(name)
+        _say("Starting a CA (pebble), a stand-in for Cloudflare with two name servers, and nginx")
+        with Sandbox(folder / "sandbox", delays=(0.5, 1.0), latency=0.08, validity=LIFE) as sandbox:
+            port = _free_port()
+            (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+            config = folder / "renewer.toml"
+            config.write_text(sandbox.toml(folder / "state") + CERTIFICATE.format(folder=folder))
+            _renewer(config, "nginx", "> what to put into nginx's configuration")
+            with _running("nginx", "-c", str(folder / "nginx.conf")):
+                _first(config, port, sandbox)
+                _daemon(config, port, sandbox)
+    _say("Done. The temporary folder is gone; .venv in this checkout is what is left.")
+
+
+def _first(config: Path, port: int, sandbox: Sandbox) -> None:
+    _say(f"nginx serves the placeholder: {_served(port, None)}")
+    _renewer(config, "renew", "> obtains the certificate, publishes it, reloads nginx, sees it served")
+    _say(f"nginx serves, verified against the CA's root: {_served(port, sandbox.roots)}")
+    _say(f"calls to Cloudflare's API: {len(sandbox.calls())}, TXT records left: {len(sandbox.records())}")
+    _renewer(config, "renew", "> again, right after: nothing to do, no order")
+
+
+def _daemon(config: Path, port: int, sandbox: Sandbox) -> None:
+    """Let the daemon renew, and show each new certificate as a client sees it."""
+    _say(f"The daemon now renews this certificate of {LIFE.total_seconds():.0f} seconds {RENEWALS} times")
+    print(f"$ renewer -c {config.name} run &", flush=True)
+    with _running(*RENEWER, "-c", str(config), "run"):
+        seen = _served(port, sandbox.roots)
+        for _ in range(RENEWALS):
+            seen = _next(port, sandbox.roots, seen)
+            _say(f"nginx now serves {seen}")
+    print("$ kill %1", flush=True)
+
+
+def _next(port: int, roots: Path, before: str) -> str:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        if (now := _served(port, roots)) != before:
+            return now
+    sys.exit("the daemon did not renew in time")
+
+
+def _served(port: int, roots: Path | None) -> str:
+    """Return what a TLS client sees; with `roots` it verifies name, dates and chain."""
+    context = ssl.create_default_context(cafile=roots)
+    if roots is None:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=f"www.{NAME}") as secured,
+    ):
+        der = secured.getpeercert(binary_form=True) or b""
+        known = secured.getpeercert() or {}
+    text = _openssl(der)
+    end = known.get("notAfter")
+    return f"serial {text}" + (f", valid until {end}" if end else "")
+
+
+def _openssl(der: bytes) -> str:
+    """Return the serial number of a certificate."""
+    from cryptography import x509
+
+    return f"{x509.load_der_x509_certificate(der).serial_number:x}"[:16]
+
+
+def _renewer(config: Path, command: str, why: str) -> None:
+    print(f"$ renewer -c {config.name} {command}    {why}", flush=True)
+    subprocess.run([*RENEWER, "-v", "-c", str(config), command], check=True, timeout=PATIENCE)
+
+
+@contextmanager
+def _running(*argv: str) -> Iterator[None]:
+    process = subprocess.Popen(argv)
+    try:
+        time.sleep(0.3)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _say(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
