@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -24,6 +24,9 @@ CYCLE = timedelta(minutes=30)
 """How long a cycle may take beyond the longest wait for the DNS before it is taken to hang."""
 
 COLOURS = {Action.ISSUED: "green", Action.DEPLOYED: "green", Action.FRESH: "reset", Action.FAILED: "red"}
+
+AHEAD = {Action.ISSUED: "to be ordered", Action.DEPLOYED: "to be deployed"}
+"""What an action is called before it is done."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
         outcomes = call.engine(told).run(names, force=force, dry_run=dry_run)
     if not as_json:
         _tell_problems(outcomes)
-    return _show(outcomes, as_json=as_json, silent=not (call.verbose or dry_run or sys.stdout.isatty()))
+    silent = not (call.verbose or dry_run or sys.stdout.isatty())
+    return _show(outcomes, as_json=as_json, silent=silent, ahead=dry_run)
 
 
 @commands.command()
@@ -94,7 +98,7 @@ def status(call: Call, *, as_json: bool) -> int:
     """Show what is stored, what nginx serves, and what is due; asks nobody but nginx."""
     with call.report() as told:
         outcomes = call.engine(told).status()
-    return _show(outcomes, as_json=as_json, silent=False)
+    return _show(outcomes, as_json=as_json, silent=False, ahead=True)
 
 
 @commands.command()
@@ -140,8 +144,8 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
 
 
-def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool) -> int:
-    """Print the outcomes and return the exit code for all of them."""
+def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool, ahead: bool) -> int:
+    """Print the outcomes and return the exit code for all of them; `ahead`: they are still to come."""
     code = worst([outcome.exit_code for outcome in outcomes])
     if as_json:
         click.echo(
@@ -149,7 +153,7 @@ def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool) -> in
         )
     elif not silent:
         for outcome in outcomes:
-            click.echo(_line(outcome))
+            click.echo(_line(outcome, AHEAD if ahead else {}))
     return code
 
 
@@ -176,13 +180,14 @@ def _rfc3339(when: datetime | None) -> str | None:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if when else None
 
 
-def _line(outcome: CertOutcome) -> str:
+def _line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
     """Return an outcome as one line for a person."""
     served = {True: "served by nginx", False: "NOT served by nginx", None: "not looked for in nginx"}
-    parts = [click.style(f"{outcome.action:<9}", fg=COLOURS[outcome.action]), served[outcome.served]]
+    action = words.get(outcome.action, outcome.action)
+    parts = [click.style(action, fg=COLOURS[outcome.action]), served[outcome.served]]
     if outcome.not_after:
-        parts.append(f"ends {outcome.not_after:%Y-%m-%d %H:%M} UTC")
-    parts.append(f"next {outcome.next:%Y-%m-%d %H:%M} UTC")
+        parts.append(f"ends {outcome.not_after:%Y-%m-%d %H:%M:%S} UTC")
+    parts.append(f"next {outcome.next:%Y-%m-%d %H:%M:%S} UTC")
     if outcome.detail:
         parts.append(outcome.detail)
     return f"{outcome.name}  " + ", ".join(parts)

@@ -160,7 +160,7 @@ class Site(Table, frozen=True):
     signer_file: AbsolutePath | None = None
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what does not fit; a session's end is fixed when its key becomes current, so it outlasts it."""
+        """Yield what does not fit: a session is fixed when its key becomes current and has to outlast it."""
         if self.mode == "session" and self.rotate and self.session < self.rotate + self.grace:
             yield ("session", "mode", "rotate", "grace"), "is shorter than rotate and grace together"
         if self.mode == "session" and self.signer_file:

@@ -56,7 +56,7 @@ def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
         return place, read_secret(config.cloudflare.token_file, place)
     if folder := environ.get("CREDENTIALS_DIRECTORY"):
         path = Path(folder, CREDENTIAL)
-        if path.exists():
+        if os.access(path, os.F_OK):
             place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
             return place, read_secret(path, place)
     if VARIABLE in environ:
@@ -67,16 +67,19 @@ def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _read(path: Path, place: str) -> bytes:
-    # O_NONBLOCK, so that a pipe in the file's place is refused instead of waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, so that what is looked at is what is read
-        mode = os.fstat(descriptor).st_mode
+    with open(path, "rb", opener=_at_once) as file:
+        mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise _fault(place, f"{path} is not a regular file")
         if mode & _FORBIDDEN:
             hint = f"chmod 600 {shlex.quote(str(path))}"
             raise _fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
         return file.read(_LONGEST + 1)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe in the file's place is refused, not read."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _word(data: bytes, place: str, whose: str = "") -> str:

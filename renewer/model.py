@@ -191,7 +191,7 @@ class Sight:
 
     `published`: nginx's include and `current` name a generation that holds exactly the stored certificate.
     `served`: every probe address shows it (`True`), one shows something else or nothing (`False`), or there
-    is nowhere to look (`None`). `detail` says it in words; `placeholder`: the self-signed stand-in is in place.
+    is nowhere to look (`None`). `detail` says it in words; `placeholder`: the stand-in is in place.
     """
 
     published: bool

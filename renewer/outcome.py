@@ -23,9 +23,9 @@ def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
     """Return what a cycle would do next (`--dry-run`)."""
     match step:
         case Issue(reason):
-            return replace(_outcome(snapshot, Action.ISSUED, now), detail=f"to be ordered: {reason}")
+            return _outcome(snapshot, Action.ISSUED, now, reason)
         case Deploy(reason):
-            return replace(_outcome(snapshot, Action.DEPLOYED, now), detail=f"to be deployed: {reason}")
+            return _outcome(snapshot, Action.DEPLOYED, now, reason)
         case Rest(held=Failure() as held):
             return _held(snapshot, held, now)
         case _:
@@ -49,14 +49,15 @@ def _failed(snapshot: Snapshot, now: datetime, error: str, hint: str, exit_code:
     return replace(plain, error=error, hint=hint, exit_code=exit_code)
 
 
-def _outcome(snapshot: Snapshot, action: Action, now: datetime) -> CertOutcome:
-    material = snapshot.material
+def _outcome(snapshot: Snapshot, action: Action, now: datetime, detail: str = "") -> CertOutcome:
+    material, sight = snapshot.material, snapshot.sight
+    told = [detail or sight.detail, "the placeholder stands in" if sight.placeholder else ""]
     return CertOutcome(
         name=snapshot.spec.name,
         action=action,
         next=policy.next_due(snapshot, now),
         not_after=material.not_after if material else None,
         fingerprint=material.fingerprints[0] if material else None,
-        served=snapshot.sight.served,
-        detail=snapshot.sight.detail,
+        served=sight.served,
+        detail="; ".join(filter(None, told)),
     )

@@ -172,7 +172,7 @@ def _text(kind: object, value: str, place: _Place) -> object:
 def _choice(choices: Mapping[str, object], value: str, place: _Place) -> object:
     if value in choices:
         return choices[value]
-    return place.fault(f"is none of {', '.join(choices)}{_nearest(value, choices)}")
+    return place.fault(f"is none of {', '.join(choices)}")
 
 
 def _list(kind: object, value: list[object], place: _Place) -> object:

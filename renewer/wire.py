@@ -44,7 +44,7 @@ def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer
     from renewer.dns.cloudflare import CloudflareDns, client  # noqa: PLC0415 - see above
     from renewer.dns.resolver import Authorities  # noqa: PLC0415
     from renewer.dns01 import Dns01  # noqa: PLC0415
-    from renewer.issuer import AcmeIssuer  # noqa: PLC0415
+    from renewer.issuer.acme import AcmeIssuer  # noqa: PLC0415
 
     api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
     provider = CloudflareDns(api, config.cloudflare.zone_ids, memory, clock, report)

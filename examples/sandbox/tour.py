@@ -1,19 +1,17 @@
 """The quick start: what a user does, against a local CA, with a real nginx, before the reader's eyes."""
 
-import json
-import os
-import re
-import signal
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+
+from cryptography import x509
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -108,16 +106,8 @@ def _served(port: int, roots: Path | None) -> str:
     ):
         der = secured.getpeercert(binary_form=True) or b""
         known = secured.getpeercert() or {}
-    text = _openssl(der)
-    end = known.get("notAfter")
-    return f"serial {text}" + (f", valid until {end}" if end else "")
-
-
-def _openssl(der: bytes) -> str:
-    """Return the serial number of a certificate."""
-    from cryptography import x509
-
-    return f"{x509.load_der_x509_certificate(der).serial_number:x}"[:16]
+    serial = f"serial {x509.load_der_x509_certificate(der).serial_number:x}"
+    return f"{serial}, valid until {known['notAfter']}" if known else serial
 
 
 def _renewer(config: Path, command: str, why: str) -> None:

@@ -69,7 +69,7 @@ def test_an_account_key_is_p256_and_new_each_time() -> None:
 
 
 def test_a_request_asks_for_the_names_and_nothing_else() -> None:
-    request = x509.load_pem_x509_csr(keys.csr(KEY, DOMAINS).encode())
+    request = keys.read_csr(keys.csr(KEY, DOMAINS))
     assert request.is_signature_valid
     assert request.subject == x509.Name([])
     (extension,) = request.extensions

@@ -1,0 +1,1 @@
+"""Issuers: where certificates come from."""

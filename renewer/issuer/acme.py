@@ -1,0 +1,131 @@
+"""Certificates from an ACME server: the account, and an order for each kind of key."""
+
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from renewer import credentials, keys
+from renewer.config import Acme
+from renewer.dns01 import Dns01
+from renewer.errors import ConfigError, Refused, Transient
+from renewer.issuer.client import Connection, translated
+from renewer.issuer.order import Issuance
+from renewer.model import Account, CertSpec, KeyKind, Material, Pair, Window
+from renewer.policy import ASK_DEFAULT
+from renewer.ports import Clock, Journal, Report
+from renewer.problems import HINTS, Problem
+from renewer.vault import Vault
+
+
+@dataclass(frozen=True)
+class AcmeIssuer:
+    """The `Issuer` for ACME servers; one connection for each call, safe to use from threads."""
+
+    settings: Acme
+    dns01: Dns01
+    vault: Vault
+    clock: Clock
+    report: Report
+    _account: threading.Lock = field(default_factory=threading.Lock)
+
+    def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+        """Obtain a certificate, one pair for each kind of key; see `ports.Issuer`."""
+        with translated(spec.server):
+            try:
+                self._obtain(spec, replaces, journal)
+            except Problem as problem:
+                if problem.kind != "accountDoesNotExist":
+                    raise
+                self._forget_url(spec.server)
+                self._obtain(spec, replaces, journal)
+        done = {pair.kind: pair for pair in self._finished(spec, replaces, journal)}
+        return Material(tuple(done[kind] for kind in spec.keys), spec.server)
+
+    def window(self, material: Material) -> Window | None:
+        """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `ports.Issuer`."""
+        with translated(material.server):
+            ca = Connection(material.server, self.clock, self.settings.ca_bundle)
+            told = ca.renewal_info(material.pairs[0].ari)
+        return suggested(*told) if told else None
+
+    def tidy(self, name: str, journal: Journal) -> None:
+        """Remove the TXT records of an earlier attempt; see `ports.Issuer`."""
+        self.dns01.sweep(name, journal)
+
+    def _obtain(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> None:
+        ca = self._session(spec.server)
+        for kind in spec.keys:
+            if any(pair.kind == kind for pair in self._finished(spec, replaces, journal)):
+                continue
+            issuance = Issuance(ca, spec, kind, journal, self.dns01, self.clock, self.report)
+            pair = issuance.run(_identifier(replaces, spec, kind))
+            journal.save(journal.load().with_pair(pair))
+
+    def _finished(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> tuple[Pair, ...]:
+        """Return the pairs that this run, or one before it, finished for this very need."""
+        old = replaces.fingerprints if replaces else ()
+        return tuple(
+            pair
+            for pair in journal.load().done
+            if set(pair.domains) == set(spec.domains)
+            and pair.fingerprint not in old
+            and pair.not_after > self.clock.now()
+        )
+
+    def _session(self, server: str) -> Connection:
+        """Return a connection as our account, which is made where there is none."""
+        with self._account:
+            account = self.vault.account(server)
+            if account is None:
+                account = Account(keys.account_key())
+                self.vault.keep_account(server, account)
+            ca = Connection(server, self.clock, self.settings.ca_bundle, account.key)
+            url = account.url
+            if url is None:
+                url = self._register(ca)
+                self.vault.keep_account(server, replace(account, url=url))
+        ca.use(url)
+        return ca
+
+    def _forget_url(self, server: str) -> None:
+        account = self.vault.account(server)
+        if account is not None:
+            self.vault.keep_account(server, replace(account, url=None))
+
+    def _register(self, ca: Connection) -> str:
+        """Make the account; raises `ConfigError` without consent, `Refused` where the CA wants more."""
+        if not self.settings.accept_terms:
+            raise ConfigError(
+                "[acme] accept_terms is false, and without it the CA gives no account",
+                hint=f"read {ca.terms}, then set accept_terms = true",
+            )
+        kid, file = self.settings.eab_kid, self.settings.eab_hmac_key_file
+        if kid and file:
+            secret = credentials.read_secret(file, "acme.eab_hmac_key_file")
+            return ca.register(self.settings.email, (kid, secret))
+        if ca.customers_only:
+            raise Refused(
+                "the CA gives accounts only to its customers (external account binding)",
+                hint=HINTS["externalAccountRequired"],
+            )
+        return ca.register(self.settings.email, None)
+
+
+def suggested(document: object, retry_after: timedelta | None) -> Window:
+    """Return the window that a CA's renewal information holds; raises `Transient` for nonsense."""
+    try:
+        window = document["suggestedWindow"]  # type: ignore[index] # the CA's word: anything may come
+        start, end = (datetime.fromisoformat(window[edge]).astimezone(UTC) for edge in ("start", "end"))
+        explanation = document.get("explanationURL")  # type: ignore[attr-defined] # as above
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise Transient(f"the CA's renewal information makes no sense: {error!r}") from error
+    if end <= start:
+        raise Transient("the CA's renewal window ends before it starts")
+    return Window(start, end, retry_after or ASK_DEFAULT, str(explanation) if explanation else None)
+
+
+def _identifier(material: Material | None, spec: CertSpec, kind: KeyKind) -> str | None:
+    """Return the ARI identifier of what an order takes the place of; only the same CA knows it."""
+    if material is None or material.server != spec.server:
+        return None
+    return next((pair.ari for pair in material.pairs if pair.kind == kind and pair.ari), None)

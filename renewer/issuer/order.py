@@ -1,0 +1,140 @@
+"""One order, from newOrder to a chain that was checked, in the sequence of RFC 8555, section 7.4.
+
+Every step goes on from what the journal holds, so what a run that died began is finished by the next one with
+the same order.
+"""
+
+from dataclasses import dataclass, replace
+
+from renewer import keys
+from renewer.dns01 import Dns01
+from renewer.errors import Refused, Transient
+from renewer.issuer.client import Connection, Order
+from renewer.model import CertSpec, KeyKind, Pair, PendingOrder
+from renewer.ports import Clock, Journal, Report
+from renewer.problems import HINTS, Problem
+
+FIRST_POLL, LAST_POLL = 0.1, 5.0
+"""Seconds between looks at an order when the CA sends no Retry-After; each wait is half as long again."""
+
+PATIENCE = 300.0
+"""Seconds that a CA may take to validate or to issue; some take more than Let's Encrypt."""
+
+PENDING, READY, VALID, INVALID = "pending", "ready", "valid", "invalid"
+"""Statuses of an order (RFC 8555, section 7.1.6); the fifth is "processing"."""
+
+
+@dataclass(frozen=True)
+class Issuance:
+    """Obtains one pair of the certificate `spec`, with a key of `kind`."""
+
+    ca: Connection
+    spec: CertSpec
+    kind: KeyKind
+    journal: Journal
+    dns01: Dns01
+    clock: Clock
+    report: Report
+
+    def run(self, replaces: str | None) -> Pair:
+        """Return the pair; `replaces` is the ARI identifier of the certificate that it takes the place of."""
+        order = self._resume() or self._place(replaces)
+        if order.status == PENDING:
+            order = self._prove(order)
+        if order.status == READY:
+            self._doing("finalizing the order")
+            order = self.ca.finalize(order, self._pending.csr)
+        if order.status != VALID:
+            order = self._poll(order.url, "to issue", VALID)
+        return self._download(order)
+
+    def _resume(self) -> Order | None:
+        """Return the order that the journal holds, if it is for this need and the CA still has it."""
+        pending = self.journal.load().order
+        if pending is None or pending.url is None or not self._fits(pending):
+            return None
+        try:
+            order = self.ca.order(pending.url)
+        except Problem as problem:
+            if problem.passing:
+                raise
+            return None
+        return None if order.status == INVALID else order
+
+    def _fits(self, pending: PendingOrder) -> bool:
+        wanted = (self.kind, set(self.spec.domains), self.spec.server)
+        return (pending.kind, set(pending.domains), pending.server) == wanted
+
+    def _place(self, replaces: str | None) -> Order:
+        """Place a new order; key and CSR are in the journal before, its URL right after."""
+        domains, server = self.spec.domains, self.spec.server
+        self._doing("finding the DNS zone")
+        self.dns01.check(domains)
+        self._doing("placing an order")
+        key = keys.generate(self.kind)
+        pending = PendingOrder(self.kind, domains, server, key, keys.csr(key, domains))
+        self.journal.save(self.journal.load().with_order(pending))
+        order = self.ca.new_order(domains, self.spec.profile, replaces)
+        self.journal.save(self.journal.load().with_order(replace(pending, url=order.url)))
+        return order
+
+    def _prove(self, order: Order) -> Order:
+        """Show the TXT records, answer every challenge, and wait until the CA is satisfied."""
+        wanted = [found for one in order.authorizations if (found := self.ca.challenge(one))]
+        with self.dns01.shown(self.spec.name, [challenge.record for challenge in wanted], self.journal):
+            self._doing("answering the CA's challenges")
+            for challenge in wanted:
+                self.ca.answer(challenge)
+            return self._poll(order.url, "to validate", READY, VALID)
+
+    def _poll(self, url: str, purpose: str, *until: str) -> Order:
+        """Look at the order until it has one of the statuses; obeys Retry-After."""
+        self._doing(f"waiting for the CA {purpose}")
+        end, pause = self.clock.monotonic() + PATIENCE, FIRST_POLL
+        while True:
+            order = self.ca.order(url)
+            if order.status in until:
+                return order
+            if order.status == INVALID:
+                raise self._why_invalid(order)
+            wait = pause if order.retry_after is None else order.retry_after.total_seconds()
+            if self.clock.monotonic() + wait > end:
+                raise Transient(
+                    f"the CA takes more than {PATIENCE:.0f} seconds {purpose}",
+                    hint="the next run goes on with the same order",
+                )
+            self.clock.sleep(wait)
+            pause = min(pause * 1.5, LAST_POLL)
+
+    def _why_invalid(self, order: Order) -> Refused:
+        """Return the CA's reasons; the order is given up."""
+        self._give_up()
+        complaints = list(self.ca.complaints(order))
+        said = "; ".join(sentence for _, sentence in complaints) or "it gives no reason"
+        hint = next((HINTS[kind] for kind, _ in complaints if kind in HINTS), "")
+        return Refused(f"the CA declared the order invalid: {said}", hint=hint, spent=True)
+
+    def _download(self, order: Order) -> Pair:
+        """Fetch the chain; it is kept only if it is what was ordered."""
+        pending = self._pending
+        chain = self.ca.download(order.certificate or "")
+        try:
+            pair = keys.read_pair(pending.kind, pending.key, chain)
+            keys.check_pair(pair, self.spec.domains, self.clock.now())
+        except Refused as refusal:
+            self._give_up()  # it would be wrong the next time too
+            raise Refused(str(refusal), hint=refusal.hint, spent=True) from refusal
+        return pair
+
+    def _give_up(self) -> None:
+        self.journal.save(self.journal.load().with_order(None))
+
+    @property
+    def _pending(self) -> PendingOrder:
+        pending = self.journal.load().order
+        if pending is None:
+            raise Transient("the journal of the order is gone", hint="run this again for a new order")
+        return pending
+
+    def _doing(self, what: str) -> None:
+        self.report.doing(self.spec.name, what)

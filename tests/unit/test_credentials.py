@@ -1,0 +1,113 @@
+"""The token: where it comes from, and what cannot be one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from renewer import credentials
+from renewer.config import Cloudflare, Config
+from renewer.errors import ConfigError
+
+TOKEN = "v4lid-T0ken_0123456789abcdefghijklmnopqr"
+GLOBAL = "0123456789abcdef0123456789abcdef01234"
+
+
+def secret(path: Path, content: str = TOKEN + "\n", mode: int = 0o600) -> Path:
+    path.write_text(content)
+    path.chmod(mode)
+    return path
+
+
+def refusal(path: Path) -> ConfigError:
+    with pytest.raises(ConfigError) as error:
+        credentials.read_secret(path, "cloudflare.token_file")
+    assert error.value.faults[0].place == "cloudflare.token_file"
+    assert TOKEN[:8] not in str(error.value) + error.value.hint
+    assert error.value.__cause__ is None
+    return error.value
+
+
+@pytest.mark.parametrize("content", [TOKEN, TOKEN + "\n", TOKEN + "\r\n"])
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o440, 0o640])
+def test_a_secret_is_the_one_line_of_its_file(tmp_path: Path, content: str, mode: int) -> None:
+    assert credentials.read_secret(secret(tmp_path / "token", content, mode), "x") == TOKEN
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o620, 0o660, 0o644, 0o666])
+def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
+    path = secret(tmp_path / "a token", mode=mode)
+    error = refusal(path)
+    assert f"by others (mode {mode:04o})" in str(error)
+    assert error.hint == f"chmod 600 '{path}'"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is empty"),
+        ("\n", "is empty"),
+        (" \n", "is empty"),
+        (f"{TOKEN}\n{TOKEN}\n", "more than one line"),
+        (f"{TOKEN}\n\n", "more than one line"),
+        (f"# the token\n{TOKEN}\n", "more than one line"),
+        (f"Bearer {TOKEN}", "has a blank"),
+        (f" {TOKEN}", "has a blank"),
+        (f"{TOKEN}\t", "has a blank"),
+        (f"“{TOKEN}”", "another character"),
+        (TOKEN * 200, "longer than any"),
+    ],
+)
+def test_what_is_no_single_word_is_refused(tmp_path: Path, content: str, sentence: str) -> None:
+    assert sentence in str(refusal(secret(tmp_path / "token", content)))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a regular file" in str(refusal(tmp_path / "pipe"))
+    assert "cannot be read: Is a directory" in str(refusal(tmp_path))
+    assert "cannot be read: No such file" in str(refusal(tmp_path / "missing"))
+
+
+def configured(path: Path | None = None) -> Config:
+    return Config(cloudflare=Cloudflare(token_file=path))
+
+
+def test_the_token_comes_from_the_first_of_three_ways(tmp_path: Path) -> None:
+    by_file = secret(tmp_path / "by-file", "by-file")
+    secret(tmp_path / "cloudflare_token", "by-credential", 0o400)
+    variable = {"CLOUDFLARE_API_TOKEN": "by-variable"}
+    everything = {**variable, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert credentials.token(configured(by_file), everything) == "by-file"
+    assert credentials.token(configured(), everything) == "by-credential"
+    assert credentials.token(configured(), variable) == "by-variable"
+    assert credentials.token(configured(), {**variable, "CREDENTIALS_DIRECTORY": "/nowhere"}) == "by-variable"
+
+
+def test_a_faulty_file_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cloudflare\.token_file: .*cannot be read"):
+        credentials.token(configured(tmp_path / "missing"), {"CLOUDFLARE_API_TOKEN": TOKEN})
+
+
+def test_without_a_token_all_ways_are_named() -> None:
+    with pytest.raises(ConfigError) as error:
+        credentials.token(configured(), {})
+    for way in ("token_file", "LoadCredential=cloudflare_token", "$CLOUDFLARE_API_TOKEN"):
+        assert way in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["", " ", f"{TOKEN} {TOKEN}", "\udce4"])
+def test_a_variable_is_looked_at_like_a_file(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: (is empty|has a blank)"):
+        credentials.token(configured(), {"CLOUDFLARE_API_TOKEN": value})
+
+
+def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
+    for config, environ in [
+        (configured(secret(tmp_path / "key", GLOBAL)), {}),
+        (configured(), {"CLOUDFLARE_API_TOKEN": GLOBAL}),
+    ]:
+        with pytest.raises(ConfigError, match="this is a Global API Key") as error:
+            credentials.token(config, environ)
+        assert error.value.hint.startswith("make an API token")
+        assert GLOBAL not in str(error.value)
