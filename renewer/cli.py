@@ -12,7 +12,7 @@ import click
 
 from renewer import __version__, config, report, wire
 from renewer.cycle import Engine
-from renewer.errors import ConfigError, RenewerError, worst
+from renewer.errors import ConfigError, RenewerError, Unexpected, worst
 from renewer.model import Action, CertOutcome
 from renewer.nginx import guide
 from renewer.ports import Report
@@ -43,8 +43,13 @@ class Call:
     def engine(self, told: Report) -> Engine:
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
         clock = SystemClock()
+
+        def end(number: int, _: object) -> None:
+            signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+            clock.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: clock.stop())
+            signal.signal(number, end)
         return wire.build(self.load(), clock, told)
 
     def report(self) -> report.Quiet:
@@ -85,8 +90,7 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
     """
     with call.report() as told:
         outcomes = call.engine(told).run(names, force=force, dry_run=dry_run)
-    if not as_json:
-        _tell_problems(outcomes)
+    _tell_problems(outcomes)
     silent = not (call.verbose or dry_run or sys.stdout.isatty())
     return _show(outcomes, as_json=as_json, silent=silent, ahead=dry_run)
 
@@ -142,6 +146,10 @@ def main() -> NoReturn:
     except RenewerError as error:
         click.echo(report.told("renewer", str(error), error.hint), err=True)
         sys.exit(error.exit_code)
+    except Exception as bug:  # noqa: BLE001 - whatever it is, the exit code has to say that it is a bug
+        report.Quiet().bug("renewer", bug)
+        click.echo("renewer: this is a bug: please report it with the lines above", err=True)
+        sys.exit(Unexpected.exit_code)
 
 
 def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool, ahead: bool) -> int:

@@ -6,11 +6,12 @@ loads none of it.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from renewer import credentials, disk
 from renewer.config import Config
 from renewer.cycle import Engine
+from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Window
 from renewer.nginx.deployer import NginxDeployer
 from renewer.ports import Clock, Issuer, Journal, Report
@@ -20,6 +21,8 @@ from renewer.vault import Vault
 
 def build(config: Config, clock: Clock, report: Report) -> Engine:
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
+    if faults := tuple(_unfit(config)):
+        raise ConfigError(faults, hint="nothing was touched")
     memory = vault(config, report)
     deployer = NginxDeployer(
         state=config.state,
@@ -38,6 +41,20 @@ def vault(config: Config, report: Report) -> Vault:
     """Build the memory alone; raises `ConfigError` for a state folder that is not safe."""
     disk.refuse_unsafe(config.state)
     return Vault(FileStore(config.state), report)
+
+
+def _unfit(config: Config) -> Iterator[Fault]:
+    """Yield what the configuration names but this machine, or this version, does not have."""
+    if not os.access(config.nginx.binary, os.X_OK):
+        yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
+    if not config.nginx.config.is_file():
+        yield Fault("nginx.config", f"{config.nginx.config} is not there: name nginx's main configuration")
+    if config.acme.ca_bundle and not config.acme.ca_bundle.is_file():
+        yield Fault("acme.ca_bundle", f"{config.acme.ca_bundle} is not there")
+    if config.sites:
+        yield Fault("site", "secure links are not in this version yet: take the tables out")
+    if config.hooks.commands:
+        yield Fault("hook.command", "hooks are not in this version yet: take the tables out")
 
 
 def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
