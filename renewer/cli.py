@@ -6,17 +6,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from renewer import __version__, config, report, wire
-from renewer.cycle import Engine
 from renewer.errors import ConfigError, RenewerError, Unexpected, worst
 from renewer.model import Action, CertOutcome
-from renewer.nginx import guide
 from renewer.ports import Report
 from renewer.system import SystemClock
+
+if TYPE_CHECKING:
+    from renewer.cycle import Engine
 
 DEFAULT = "/etc/renewer/renewer.toml"
 
@@ -40,7 +41,7 @@ class Call:
         """Read the configuration; raises `ConfigError` with every fault."""
         return config.load(self.file)
 
-    def engine(self, told: Report) -> Engine:
+    def engine(self, told: Report) -> "Engine":
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
         clock = SystemClock()
 
@@ -109,6 +110,8 @@ def status(call: Call, *, as_json: bool) -> int:
 @click.pass_obj
 def nginx(call: Call) -> int:
     """Write the files that nginx includes, where they are missing, and print the lines for nginx."""
+    from renewer.nginx import guide  # noqa: PLC0415 - no other command needs it
+
     with call.report() as told:
         engine = call.engine(told)
         for path in engine.prepare():

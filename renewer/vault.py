@@ -4,12 +4,12 @@ Each value is one JSON document, written whole. A document that cannot be read i
 absent where it can be made again; an account's key cannot, so that one is an error.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -148,4 +148,4 @@ class Ledger:
 
 
 def _account(server: str) -> str:
-    return f"account/{hashlib.sha256(server.encode()).hexdigest()[:16]}"
+    return f"account/{quote(server.removeprefix('https://'), safe='')}"

@@ -1,26 +1,32 @@
 """Names in the configuration to objects: the only file that sees all adapters.
 
-What is heavy (the CA's and Cloudflare's libraries) is built when it is first needed: a run with nothing to do
-loads none of it.
+What is heavy is loaded and built when it is first needed: a run with nothing to do loads nothing of the CA's
+and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
 """
+# ruff: noqa: PLC0415  (see above: the late imports are the point)
 
 import os
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from renewer import credentials, disk
 from renewer.config import Config
-from renewer.cycle import Engine
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Window
-from renewer.nginx.deployer import NginxDeployer
 from renewer.ports import Clock, Issuer, Journal, Report
 from renewer.store.files import FileStore
 from renewer.vault import Vault
 
+if TYPE_CHECKING:
+    from renewer.cycle import Engine
 
-def build(config: Config, clock: Clock, report: Report) -> Engine:
+
+def build(config: Config, clock: Clock, report: Report) -> "Engine":
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
+    from renewer.cycle import Engine
+    from renewer.nginx.deployer import NginxDeployer
+
     if faults := tuple(_unfit(config)):
         raise ConfigError(faults, hint="nothing was touched")
     memory = vault(config, report)
@@ -58,10 +64,10 @@ def _unfit(config: Config) -> Iterator[Fault]:
 
 
 def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
-    from renewer.dns.cloudflare import CloudflareDns, client  # noqa: PLC0415 - see above
-    from renewer.dns.resolver import Authorities  # noqa: PLC0415
-    from renewer.dns01 import Dns01  # noqa: PLC0415
-    from renewer.issuer.acme import AcmeIssuer  # noqa: PLC0415
+    from renewer.dns.cloudflare import CloudflareDns, client
+    from renewer.dns.resolver import Authorities
+    from renewer.dns01 import Dns01
+    from renewer.issuer.acme import AcmeIssuer
 
     api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
     provider = CloudflareDns(api, config.cloudflare.zone_ids, memory, clock, report)
