@@ -8,7 +8,6 @@ path is ever followed. What the disk refuses becomes `Refused` (permission, some
 import errno
 import os
 import pwd
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -199,7 +198,7 @@ def _user(uid: int) -> str:
 
 
 def _aside(kind: str) -> str:
-    return kind + secrets.token_hex(8)
+    return kind + os.urandom(8).hex()
 
 
 @contextmanager
