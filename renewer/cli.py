@@ -26,6 +26,10 @@ CYCLE = timedelta(minutes=30)
 
 COLOURS = {Action.ISSUED: "green", Action.DEPLOYED: "green", Action.FRESH: "reset", Action.FAILED: "red"}
 
+EXIT_CODES = """\b
+Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
+78 the configuration has to be edited, 70 a bug."""
+
 AHEAD = {Action.ISSUED: "to be ordered", Action.DEPLOYED: "to be deployed"}
 """What an action is called before it is done."""
 
@@ -60,7 +64,7 @@ class Call:
         return report.Live() if sys.stderr.isatty() else report.Quiet()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.option(
     "-c", "--config", "file", default=DEFAULT, show_default=True, metavar="FILE", help="The configuration."
 )
@@ -68,16 +72,11 @@ class Call:
 @click.version_option(__version__, prog_name="renewer")
 @click.pass_context
 def commands(context: click.Context, file: str, *, verbose: bool) -> None:
-    r"""Obtain certificates through DNS-01 at Cloudflare, and see to it that nginx serves them.
-
-    \b
-    Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
-    78 the configuration has to be edited, 70 a bug.
-    """
+    """Obtain certificates through DNS-01 at Cloudflare, and see to it that nginx serves them."""
     context.obj = Call(file, verbose)
 
 
-@commands.command()
+@commands.command(short_help="Run one cycle: obtain what is due, deploy what is not served.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--force", is_flag=True, help="Order a new certificate although the old one is not due.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
@@ -96,7 +95,7 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
     return _show(outcomes, as_json=as_json, silent=silent, ahead=dry_run)
 
 
-@commands.command()
+@commands.command(short_help="Show what is stored, served and due.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as renew does.")
 @click.pass_obj
 def status(call: Call, *, as_json: bool) -> int:
@@ -106,7 +105,7 @@ def status(call: Call, *, as_json: bool) -> int:
     return _show(outcomes, as_json=as_json, silent=False, ahead=True)
 
 
-@commands.command()
+@commands.command(short_help="Write what nginx includes, and print the lines for it.")
 @click.pass_obj
 def nginx(call: Call) -> int:
     """Write the files that nginx includes, where they are missing, and print the lines for nginx."""
@@ -120,7 +119,7 @@ def nginx(call: Call) -> int:
     return 0
 
 
-@commands.command()
+@commands.command(short_help="Run as a daemon.")
 @click.pass_obj
 def run(call: Call) -> int:
     """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""
@@ -142,7 +141,7 @@ def run(call: Call) -> int:
 def main() -> NoReturn:
     """Run the command line; the one place where an error becomes a sentence and an exit code."""
     try:
-        sys.exit(commands.main(standalone_mode=False))
+        sys.exit(commands.main(prog_name="renewer", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(ConfigError.exit_code)
@@ -165,6 +164,8 @@ def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool, ahead
     elif not silent:
         for outcome in outcomes:
             click.echo(_line(outcome, AHEAD if ahead else {}))
+            if ahead and outcome.error:
+                click.echo(f"  {report.told('', outcome.error, outcome.hint)}")
     return code
 
 

@@ -91,17 +91,20 @@ class Engine:
     def _tend(self, spec: CertSpec, *, forced: bool) -> Turn:
         """Take one certificate as far as the common deploy; whatever goes wrong stays with it."""
         snapshot = Snapshot(spec, sight=Sight(published=False, served=None))
+        failed: RenewerError
         try:
             snapshot = self._look(spec, forced=forced)
             return self._advance(snapshot)
         except RenewerError as error:
-            failed: RenewerError = error
+            failed = error
         except Exception as bug:  # noqa: BLE001 - the one place: a bug in one certificate must not starve the next
             self.report.bug(spec.name, bug)
             failed = Unexpected(
                 f"{type(bug).__name__}: {bug}", hint="this is a bug of renewer: please report it"
             )
             failed.__cause__ = bug
+        finally:
+            self.report.idle(spec.name)
         return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:

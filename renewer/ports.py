@@ -40,6 +40,9 @@ class Report(Protocol):
     def doing(self, subject: str, what: str) -> None:
         """Tell what `subject` is waiting for or busy with now."""
 
+    def idle(self, subject: str) -> None:
+        """Tell that `subject` waits for nothing any more."""
+
     def done(self, subject: str, what: str) -> None:
         """Tell what happened to `subject`, for good."""
 

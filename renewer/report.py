@@ -24,6 +24,9 @@ class Quiet:
     def doing(self, subject: str, what: str) -> None:
         """Say nothing."""
 
+    def idle(self, subject: str) -> None:
+        """Say nothing."""
+
     def done(self, subject: str, what: str) -> None:
         """Say nothing."""
 
@@ -75,6 +78,12 @@ class Live(Quiet):
                 display.reset(self._tasks[subject], description=what, subject=subject)
             else:
                 self._tasks[subject] = display.add_task(what, total=None, subject=subject)
+
+    def idle(self, subject: str) -> None:
+        """Take its line away."""
+        with self._guard:
+            if self._display and subject in self._tasks:
+                self._display.remove_task(self._tasks.pop(subject))
 
     def done(self, subject: str, what: str) -> None:
         """Leave a line above the moving ones."""

@@ -45,6 +45,11 @@ def served(world: World, name: str = NAME) -> bool:
     return any(one["name"] == name and one["fingerprint"] and one["served"] for one in status)
 
 
+def idle(daemon: Run) -> bool:
+    """Tell whether no worker runs."""
+    return not children(daemon.pid)
+
+
 def resident(pid: int) -> int:
     """Return how many KiB a process holds in memory."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -79,7 +84,7 @@ def test_ten_renewals_before_the_eyes_of_a_client_that_never_stops(make: Make) -
             eventually(lambda: daemon.ended or world.nginx.reloads() > number)  # noqa: B023 - called at once
     finally:
         client.end()
-    eventually(lambda: daemon.ended or not children(daemon.pid))
+    eventually(lambda: daemon.ended or idle(daemon))
     assert resident(daemon.pid) <= CEILING
     end(daemon)
     assert [wrong for _, wrong in client.results if wrong] == []
@@ -167,10 +172,10 @@ def test_sighup_brings_a_new_configuration_in_force_and_a_faulty_one_not(make: M
     world = make(NAME, OTHER)
     world.write(table(NAME))
     daemon = world.start("run")
-    eventually(lambda: served(world))
+    eventually(lambda: served(world) and idle(daemon))
     world.write(table(NAME), table(OTHER))
     daemon.send(signal.SIGHUP)
-    eventually(lambda: served(world, OTHER))
+    eventually(lambda: served(world, OTHER) and idle(daemon))
     assert world.shown(OTHER).fingerprint != world.shown().fingerprint
     world.write(table(NAME), table(OTHER), edit=lambda text: text.replace("timeout =", "timeuot ="))
     daemon.send(signal.SIGHUP)
@@ -184,6 +189,21 @@ def test_sighup_brings_a_new_configuration_in_force_and_a_faulty_one_not(make: M
     assert ("DNS", f"www.deep.{OTHER}") in world.shown(OTHER).details["subjectAltName"]
     end(daemon)
     assert (world.ca.orders, world.ca.accounts) == (3, 1)
+
+
+def test_sighup_in_the_middle_of_a_cycle_is_not_lost(make: Make) -> None:
+    world = make(NAME, OTHER)
+    world.write(table(NAME))
+    world.box.nameservers[1].silent = True
+    daemon = world.start("run")
+    eventually(world.waits_for_dns)
+    world.write(table(NAME), table(OTHER))
+    daemon.send(signal.SIGHUP)
+    eventually(lambda: "the new configuration is in force" in daemon.err)
+    world.box.nameservers[1].silent = False
+    eventually(lambda: served(world, OTHER))
+    end(daemon)
+    assert (world.ca.orders, world.ca.accounts) == (2, 1)
 
 
 def test_a_worker_that_is_killed_does_not_stop_the_daemon(world: World) -> None:
