@@ -90,7 +90,8 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
     """
     with call.report() as told:
         outcomes = call.engine(told).run(names, force=force, dry_run=dry_run)
-    _tell_problems(outcomes)
+    if not dry_run:
+        _tell_problems(outcomes)
     silent = not (call.verbose or dry_run or sys.stdout.isatty())
     return _show(outcomes, as_json=as_json, silent=silent, ahead=dry_run)
 
@@ -162,8 +163,9 @@ def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool, ahead
             json.dumps({"certificates": [_record(one) for one in outcomes], "sites": [], "exit": code})
         )
     elif not silent:
+        width = max(len(outcome.name) for outcome in outcomes)
         for outcome in outcomes:
-            click.echo(_line(outcome, AHEAD if ahead else {}))
+            click.echo(f"{outcome.name:<{width}}  {_line(outcome, AHEAD if ahead else {})}")
             if ahead and outcome.error:
                 click.echo(f"  {report.told('', outcome.error, outcome.hint)}")
     return code
@@ -193,7 +195,7 @@ def _rfc3339(when: datetime | None) -> str | None:
 
 
 def _line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
-    """Return an outcome as one line for a person."""
+    """Return an outcome as the rest of a line for a person, after its name."""
     served = {True: "served by nginx", False: "NOT served by nginx", None: "not looked for in nginx"}
     action = words.get(outcome.action, outcome.action)
     parts = [click.style(action, fg=COLOURS[outcome.action]), served[outcome.served]]
@@ -202,4 +204,4 @@ def _line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
     parts.append(f"next {outcome.next:%Y-%m-%d %H:%M:%S} UTC")
     if outcome.detail:
         parts.append(outcome.detail)
-    return f"{outcome.name}  " + ", ".join(parts)
+    return ", ".join(parts)

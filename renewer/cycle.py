@@ -140,10 +140,11 @@ class Engine:
                 return None
 
     def _steps(self, snapshot: Snapshot, ledger: Ledger) -> Turn:
+        """Take step after step, but order only once: a new one that is due at once has to wait."""
         issued = False
         while True:
             match policy.decide(snapshot, self.clock.now()):
-                case Issue(reason):
+                case Issue(reason) if not issued:
                     self._issue(snapshot, ledger, reason)
                     issued = True
                     snapshot = self._look(snapshot.spec, forced=False)
@@ -151,7 +152,7 @@ class Engine:
                     self._ask(snapshot, ledger)
                     snapshot = self._look(snapshot.spec, forced=snapshot.forced, sight=snapshot.sight)
                 case _:
-                    turn = self._settled(snapshot) or Turn(snapshot)
+                    turn = self._settled(snapshot) or Turn(snapshot, deploy=policy.undeployed(snapshot))
                     return replace(turn, issued=issued)
 
     def _issue(self, snapshot: Snapshot, ledger: Ledger, reason: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -247,6 +247,7 @@ def test_a_token_that_is_revoked_costs_one_order_at_most(world: World) -> None:
 
 def test_a_zone_that_the_token_does_not_see(world: World) -> None:
     world.write(table(NAME), table(UNSEEN))
+    assert world.renewer("nginx").code == 0
     with nothing_changed(world):
         told_well(world.renewer("renew", UNSEEN), 1, [UNSEEN, "no zone", "the token covers it"])
     # The other certificate goes on as before.
@@ -361,7 +362,7 @@ def test_a_name_server_that_never_answers(world: World) -> None:
     world.box.nameservers[1].silent = True
     answered = world.ca.answered
     with nothing_changed(world, orders=1):
-        words = [NAME, "ns2.sandbox.test", "127.0.0.3", "does not answer", "CA was not asked", "timeout"]
+        words = [NAME, "ns2.sandbox.test", "127.0.0.3", "answer", "CA was not asked", "timeout"]
         told_well(world.renewer("renew", NAME, "--force"), 75, words)
     assert world.ca.answered == answered
     world.box.nameservers[1].silent = False
@@ -378,13 +379,12 @@ def test_a_resolver_that_is_none(world: World) -> None:
             told_well(done, 75, [NEW, "resolver gives no answer", "[propagation] resolver"])
 
 
-@pytest.mark.parametrize("name", [NEW])
-def test_a_cloudflare_that_cannot_be_reached(world: World, name: str) -> None:
+def test_a_cloudflare_that_cannot_be_reached(world: World) -> None:
     with closed_port() as port:
         nowhere = f"http://127.0.0.1:{port}/client/v4"
         write(world, edit=replaced(world.box.api_url, nowhere))
         with nothing_changed(world):
-            told_well(world.renewer("renew", name), 75, [name, "Cloudflare", "cannot be reached", "base_url"])
+            told_well(world.renewer("renew", NEW), 75, [NEW, "Cloudflare", "cannot be reached", "base_url"])
 
 
 def test_a_cloudflare_that_is_down(world: World) -> None:
@@ -397,57 +397,38 @@ def test_a_cloudflare_that_is_down(world: World) -> None:
 # -- nginx --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Broken:
-    """What is wrong with nginx: how to bring it about, the exit code, and what is said."""
-
-    about: Callable[[World], object]
-    code: int
-    words: list[str]
-
-
-def unfit(old: str, new: str) -> Callable[[World], object]:
-    """Return how to have a configuration of renewer's with the fault."""
-    return lambda world: world.write(
-        table(NAME), edit=lambda text: text.replace(old, new.format(config=world.nginx.config))
-    )
-
-
-NGINX = {
-    "its program is missing": Broken(
-        unfit("[nginx]", '[nginx]\nbinary = "/nowhere/nginx"'), 78, ["/nowhere/nginx", "cannot be run", "install"]
-    ),
-    "its configuration is missing": Broken(
-        unfit("nginx.conf", "missing.conf"), 1, ["missing.conf", "No such file", "kept"]
-    ),
-    "its configuration is broken": Broken(
-        lambda world: world.listen("oops;\n"), 1, ["nginx.conf:", '"oops"', "kept"]
-    ),
-    "it does not run": Broken(lambda world: world.nginx.stop(), 1, ["not running", "start nginx"]),
-    "another program has its port": Broken(
-        lambda world: world.listen(f"server {{ listen {world.box.pebble.port}; }}\n"), 1, ["ddress already in use"]
-    ),
-}
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (
+            replaced("[nginx]", '[nginx]\nbinary = "/nowhere/nginx"'),
+            ["nginx.binary", "/nowhere/nginx", "install"],
+        ),
+        (replaced("nginx.conf", "missing.conf"), ["nginx.config", "missing.conf", "not there"]),
+    ],
+)
+def test_an_nginx_that_is_not_there(world: World, edit: Edit, words: list[str]) -> None:
+    write(world, edit=edit)
+    with nothing_changed(world):
+        told_well(world.renewer("renew", NAME, "--force"), 78, words)
 
 
-@pytest.mark.parametrize("fault", NGINX)
-def test_a_fault_of_nginx_costs_no_certificate(tmp_path: Path, fault: str) -> None:
-    broken = NGINX[fault]
-    with ExitStack() as stack:
-        world = stack.enter_context(World(tmp_path))
-        first = world.renew().one["fingerprint"]
-        broken.about(world)
-        told_well(world.renewer("renew", "--force"), broken.code, [NAME, *broken.words])
-        if fault != "it does not run":
-            assert world.glimpse() == first
+def test_an_nginx_that_is_broken_keeps_the_certificate_waiting(world: World) -> None:
+    old, orders = world.glimpse(), world.ca.orders
+    before = world.files("certificates/" + NAME + "/current", "nginx")
+    world.listen("oops;\n")
+    try:
+        told_well(
+            world.renewer("renew", NAME, "--force"), 1, [NAME, f"{world.nginx.config}:", '"oops"', "kept"]
+        )
         kept = world.files("store/certificate")
-        assert world.renewer("renew").code == broken.code
-        world.write(table(NAME))
+        told_well(world.renewer("renew", NAME), 1, [NAME, f"{world.nginx.config}:", '"oops"', "kept"])
+        assert world.files("certificates/" + NAME + "/current", "nginx") == before
+        assert (world.glimpse(), world.ca.orders) == (old, orders + 1)
+    finally:
         world.listen()
-        if fault == "it does not run":
-            world.nginx.start()
-        mended = world.renew()
-        assert (mended.code, mended.one["served"], mended.one["error"]) == (0, True, None)
-        assert mended.one["fingerprint"] == world.shown().fingerprint != first
-        assert world.files("store/certificate") == kept
-        assert (world.ca.orders, world.box.records()) == (2, [])
+    mended = world.renew(NAME)
+    assert (mended.code, mended.one["action"], mended.one["served"]) == (0, "deployed", True)
+    assert mended.one["fingerprint"] == world.shown().fingerprint != old
+    assert world.files("store/certificate") == kept
+    assert (world.ca.orders, world.box.records()) == (orders + 1, [])

@@ -106,7 +106,9 @@ def test_what_lies_in_the_state_folder_is_whole_and_private(world: World) -> Non
     assert x509.load_pem_x509_certificates(chain) == x509.load_pem_x509_certificates(fullchain)[1:]
     assert load_pem_private_key(privkey, None).public_key() == leaf.public_key()
     assert rfc3339(told["not_after"]) == leaf.not_valid_after_utc
-    assert str(home / "g000001/fullchain.pem") in (world.state / f"nginx/certificates/{NAME}.conf").read_text()
+    assert (
+        str(home / "g000001/fullchain.pem") in (world.state / f"nginx/certificates/{NAME}.conf").read_text()
+    )
     assert not [name for name in world.files() if "*" in name]
     for path in (world.state, *world.state.rglob("*")):
         if not path.is_symlink():
