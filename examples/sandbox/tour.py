@@ -54,7 +54,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="renewer-quickstart-") as name:
         folder = Path(name)
         _say("Starting a CA (pebble), a stand-in for Cloudflare with two name servers, and nginx")
-        with Sandbox(folder / "sandbox", delays=(0.5, 1.0), latency=0.08, validity=LIFE) as sandbox:
+        with Sandbox(
+            folder / "sandbox", delays=(0.5, 1.0), latency=0.08, validity=LIFE, authz_reuse=0
+        ) as sandbox:
             port = _free_port()
             (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
             config = folder / "renewer.toml"
