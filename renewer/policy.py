@@ -85,14 +85,17 @@ def undeployed(snapshot: Snapshot) -> bool:
 def renewal(snapshot: Snapshot, now: datetime) -> datetime:
     """Return the instant from which a certificate is to be renewed; `now` where there is none.
 
-    What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life.
+    What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life. A window that
+    reaches beyond the end is no advice: some servers suggest the same days for every certificate.
     """
-    if snapshot.material is None:
+    material, suggestion = snapshot.material, snapshot.suggestion
+    if material is None:
         return now
-    suggestion = snapshot.suggestion
-    if suggestion is None or suggestion.instant is None or not _concerns(suggestion, snapshot.material):
-        return backstop(snapshot.material)
-    return min(suggestion.instant, at_part_of_life(snapshot.material, EMERGENCY))
+    if suggestion is None or suggestion.instant is None or not _concerns(suggestion, material):
+        return backstop(material)
+    if suggestion.end is not None and suggestion.end >= material.not_after:
+        return backstop(material)
+    return min(suggestion.instant, at_part_of_life(material, EMERGENCY))
 
 
 def backstop(material: Material) -> datetime:
