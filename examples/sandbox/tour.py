@@ -85,6 +85,7 @@ def _daemon(config: Path, port: int, sandbox: Sandbox) -> None:
         for _ in range(RENEWALS):
             seen = _next(port, sandbox.roots, seen)
             _say(f"nginx now serves {seen}")
+        time.sleep(1)  # the last cycle sees that too, and ends
     print("$ kill %1", flush=True)
 
 
@@ -92,7 +93,11 @@ def _next(port: int, roots: Path, before: str) -> str:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         time.sleep(0.2)
-        if (now := _served(port, roots)) != before:
+        try:
+            now = _served(port, roots)
+        except ssl.SSLCertVerificationError as error:
+            sys.exit(f"a client refuses what nginx serves: {error.verify_message}")
+        if now != before:
             return now
     sys.exit("the daemon did not renew in time")
 
