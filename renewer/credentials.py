@@ -22,6 +22,7 @@ VARIABLE = "CLOUDFLARE_API_TOKEN"
 _FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
 _LONGEST = 4096
 _ADVICE = "make an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
+_ALONE = "write the secret there on one line, and nothing else"
 _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 
 
@@ -45,8 +46,18 @@ def read_secret(path: Path, place: str) -> str:
     try:
         data = _read(path, place)
     except OSError as error:
-        raise _fault(place, f"{path} cannot be read: {error.strerror}") from None
+        hint = "put the secret there, readable by this user alone, or name the right file"
+        raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
     return _word(data, place, f"{path} ")
+
+
+def eab_hmac_key(path: Path) -> str:
+    """Return the HMAC key of an account elsewhere (RFC 8555, section 7.3.4): base64url, as the CA gives it."""
+    place = "acme.eab_hmac_key_file"
+    key = read_secret(path, place).rstrip("=")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
+        raise _fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
+    return key
 
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -96,5 +107,5 @@ def _word(data: bytes, place: str, whose: str = "") -> str:
     return secret.decode("ascii")
 
 
-def _fault(place: str, message: str, hint: str = "") -> ConfigError:
+def _fault(place: str, message: str, hint: str = _ALONE) -> ConfigError:
     return ConfigError([Fault(place, message)], hint=hint)

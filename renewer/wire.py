@@ -8,6 +8,7 @@ and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renewer import credentials, disk
@@ -55,12 +56,22 @@ def _unfit(config: Config) -> Iterator[Fault]:
         yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
     if not config.nginx.config.is_file():
         yield Fault("nginx.config", f"{config.nginx.config} is not there: name nginx's main configuration")
-    if config.acme.ca_bundle and not config.acme.ca_bundle.is_file():
-        yield Fault("acme.ca_bundle", f"{config.acme.ca_bundle} is not there")
+    if config.acme.ca_bundle and not _holds_roots(config.acme.ca_bundle):
+        yield Fault("acme.ca_bundle", f"{config.acme.ca_bundle} holds no certificate (PEM)")
     if config.sites:
         yield Fault("site", "secure links are not in this version yet: take the tables out")
     if config.hooks.commands:
         yield Fault("hook.command", "hooks are not in this version yet: take the tables out")
+
+
+def _holds_roots(bundle: Path) -> bool:
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+    except OSError:
+        return False
+    return True
 
 
 def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:

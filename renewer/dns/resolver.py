@@ -177,7 +177,7 @@ class _Watch:
     def __init__(self, servers: Mapping[NameServer, object], clock: Clock) -> None:
         self.over = threading.Event()
         self._clock = clock
-        self._missing = dict.fromkeys(servers, "not asked yet")
+        self._missing = dict.fromkeys(servers, "does not answer")
         self._answered: set[int] = set()
 
     def server(self, server: NameServer, wanted: Mapping[str, set[str]]) -> None:

@@ -76,10 +76,11 @@ class AcmeIssuer:
         """Return a connection as our account, which is made where there is none."""
         with self._account:
             account = self.vault.account(server)
+            ca = Connection(server, self.clock, self.settings.ca_bundle)
             if account is None:
                 account = Account(keys.account_key())
                 self.vault.keep_account(server, account)
-            ca = Connection(server, self.clock, self.settings.ca_bundle, account.key)
+            ca.sign_with(account.key)
             url = account.url
             if url is None:
                 url = self._register(ca)
@@ -101,8 +102,7 @@ class AcmeIssuer:
             )
         kid, file = self.settings.eab_kid, self.settings.eab_hmac_key_file
         if kid and file:
-            secret = credentials.read_secret(file, "acme.eab_hmac_key_file")
-            return ca.register(self.settings.email, (kid, secret))
+            return ca.register(self.settings.email, (kid, credentials.eab_hmac_key(file)))
         if ca.customers_only:
             raise Refused(
                 "the CA gives accounts only to its customers (external account binding)",

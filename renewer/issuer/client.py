@@ -62,8 +62,8 @@ class _NewOrder(messages.NewOrder):
 class _Network(client.ClientNetwork):
     """The connection underneath: rejected nonces are tried again, and no word of an answer is lost."""
 
-    def __init__(self, clock: Clock, ca_bundle: Path | None, key: JWK | None) -> None:
-        super().__init__(key, alg=ES256, user_agent=f"renewer/{__version__}")
+    def __init__(self, clock: Clock, ca_bundle: Path | None) -> None:
+        super().__init__(alg=ES256, user_agent=f"renewer/{__version__}")
         if ca_bundle:
             self.verify_ssl = str(ca_bundle)  # type: ignore[assignment] # requests takes a bundle's path too
         self._clock = clock
@@ -88,15 +88,14 @@ class _Network(client.ClientNetwork):
 
 
 class Connection:
-    """A connection to the CA at `server`, for one thread; with the account's `key` (PEM) it can sign.
+    """A connection to the CA at `server`, for one thread; with a key it can sign.
 
     Making it fetches the directory (RFC 8555, section 7.1.1).
     """
 
-    def __init__(self, server: str, clock: Clock, ca_bundle: Path | None, key: str | None = None) -> None:
+    def __init__(self, server: str, clock: Clock, ca_bundle: Path | None) -> None:
         self._clock = clock
-        self._key = JWK.load(key.encode()) if key else None
-        self._net = _Network(clock, ca_bundle, self._key)
+        self._net = _Network(clock, ca_bundle)
         with _understood():
             self._directory = client.ClientV2.get_directory(server, self._net)
         self._client = client.ClientV2(self._directory, self._net)
@@ -111,14 +110,18 @@ class Connection:
         """Whether an account takes an external account binding."""
         return self._client.external_account_required()
 
+    def sign_with(self, key: str) -> None:
+        """Sign from now on with this private key (PEM)."""
+        self._net.key = JWK.load(key.encode())
+
     def register(self, email: str | None, binding: tuple[str, str] | None) -> str:
         """Make an account, or find it by its key (sections 7.3, 7.3.1); return its URL.
 
         `binding` is the identifier and the HMAC key of an account elsewhere (section 7.3.4).
         """
         proof = None
-        if binding and self._key:
-            public = self._key.public_key()
+        if binding and self._net.key:
+            public = self._net.key.public_key()
             proof = messages.ExternalAccountBinding.from_data(public, *binding, self._directory)
         wanted = messages.NewRegistration.from_data(
             email=email, terms_of_service_agreed=True, external_account_binding=proof
@@ -158,7 +161,7 @@ class Connection:
             for body in seen.challenges:
                 if isinstance(body.chall, challenges.DNS01):
                     name = body.chall.validation_domain_name(seen.identifier.value)
-                    record = TxtRecord(name, body.chall.validation(self._key))
+                    record = TxtRecord(name, body.chall.validation(self._net.key))
                     return Challenge(record, body.uri if body.status == messages.STATUS_PENDING else None)
         raise Refused(
             f"the CA offers no dns-01 challenge for {seen.identifier.value}",
