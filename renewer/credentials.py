@@ -52,7 +52,7 @@ def read_secret(path: Path, place: str) -> str:
 
 
 def eab_hmac_key(path: Path) -> str:
-    """Return the HMAC key of an account elsewhere (RFC 8555, section 7.3.4): base64url, as the CA gives it."""
+    """Return the HMAC key of an account elsewhere (RFC 8555, section 7.3.4), in base64url."""
     place = "acme.eab_hmac_key_file"
     key = read_secret(path, place).rstrip("=")
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:

@@ -19,7 +19,6 @@ from renewer.model import (
     Deploy,
     Issue,
     Material,
-    Progress,
     Publish,
     Rest,
     Sight,
@@ -108,14 +107,14 @@ class Engine:
         return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
-        material = self.vault.material(spec.name)
+        material, progress = self.vault.material(spec.name), self.vault.progress(spec.name)
         return Snapshot(
             spec=spec,
             material=material,
             suggestion=self.vault.suggestion(spec.name),
             failure=self.vault.failure(spec.name),
             sight=sight or self.deployer.look(spec, material),
-            leftovers=bool(self.vault.progress(spec.name).handles),
+            leftovers=bool(progress.handles) or progress != progress.without(material),
             forced=forced,
         )
 
@@ -126,6 +125,7 @@ class Engine:
         with self.vault.certificate(snapshot.spec.name) as ledger:
             fresh = self._look(snapshot.spec, forced=snapshot.forced)
             if fresh.leftovers:
+                ledger.save(ledger.load().without(fresh.material))
                 self.issuer.tidy(fresh.spec.name, ledger)
             return self._steps(fresh, ledger)
 
@@ -167,7 +167,7 @@ class Engine:
             ledger.failed(policy.failure(Stage.ISSUE, error, snapshot.failure, snapshot.material, now))
             raise
         ledger.keep(material)
-        ledger.save(Progress(handles=ledger.load().handles))
+        ledger.save(ledger.load().without(material))
         ledger.succeeded()
 
     def _ask(self, snapshot: Snapshot, ledger: Ledger) -> None:

@@ -172,6 +172,11 @@ class Progress:
         """Return the journal with this order under way."""
         return replace(self, order=order)
 
+    def without(self, material: Material | None) -> "Progress":
+        """Return the journal without the pairs that are kept in `material` by now."""
+        kept = material.fingerprints if material else ()
+        return replace(self, done=tuple(pair for pair in self.done if pair.fingerprint not in kept))
+
     def with_pair(self, pair: Pair) -> "Progress":
         """Return the journal with this pair finished and no order under way."""
         return replace(self, done=(*self.done, pair), order=None)
@@ -204,7 +209,8 @@ class Sight:
 class Snapshot:
     """All that the decision about one certificate rests on.
 
-    `leftovers`: TXT records of an earlier attempt may still stand. `forced`: a person asked for a new one.
+    `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept
+    by now. `forced`: a person asked for a new one.
     """
 
     spec: CertSpec

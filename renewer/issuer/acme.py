@@ -102,13 +102,24 @@ class AcmeIssuer:
             )
         kid, file = self.settings.eab_kid, self.settings.eab_hmac_key_file
         if kid and file:
-            return ca.register(self.settings.email, (kid, credentials.eab_hmac_key(file)))
+            return self._register_bound(ca, kid, credentials.eab_hmac_key(file))
         if ca.customers_only:
             raise Refused(
                 "the CA gives accounts only to its customers (external account binding)",
                 hint=HINTS["externalAccountRequired"],
             )
         return ca.register(self.settings.email, None)
+
+    def _register_bound(self, ca: Connection, kid: str, secret: str) -> str:
+        try:
+            return ca.register(self.settings.email, (kid, secret))
+        except Problem as problem:
+            if problem.passing:
+                raise
+            raise Refused(
+                f"the CA gives no account for eab_kid {kid}: {problem}",
+                hint="set [acme] eab_kid and the key in eab_hmac_key_file as the CA gave them to you",
+            ) from problem
 
 
 def suggested(document: object, retry_after: timedelta | None) -> Window:
