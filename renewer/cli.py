@@ -130,7 +130,7 @@ def run(call: Call) -> int:
 
     def read() -> str:
         text = config.read(call.file)
-        config.parse(text, call.file)
+        wire.check(config.parse(text, call.file))
         return text
 
     told = report.Lines()

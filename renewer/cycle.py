@@ -11,14 +11,13 @@ from functools import partial
 from typing import TypeVar
 
 from renewer import outcome, policy
-from renewer.errors import ConfigError, DeployFailed, LockBusy, RenewerError, Stopped, Unexpected
+from renewer.errors import ConfigError, DeployFailed, LockBusy, LostLease, RenewerError, Stopped, Unexpected
 from renewer.model import (
     Ask,
     CertOutcome,
     CertSpec,
     Deploy,
     Issue,
-    Material,
     Publish,
     Rest,
     Sight,
@@ -54,7 +53,7 @@ class Engine:
         specs = self._chosen(names)
         if dry_run:
             return tuple(self._forecast(self._look(spec, forced=force)) for spec in specs)
-        self.prepare()
+        self._try_to_prepare()
         turns = _side_by_side(partial(self._tend, forced=force), specs)
         refusals = self._deploy([turn.snapshot.spec for turn in turns if turn.deploy])
         return tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
@@ -66,6 +65,14 @@ class Engine:
                 return self.deployer.prepare(self.specs)
         except LockBusy:
             return ()  # whoever holds nginx sees to it
+
+    def _try_to_prepare(self) -> None:
+        try:
+            self.prepare()
+        except RenewerError as error:
+            self.report.problem(
+                "nginx", str(error), error.hint
+            )  # a certificate may still be obtained and kept
 
     def status(self) -> tuple[CertOutcome, ...]:
         """Return what is stored, served and due, changing nothing and asking nobody but nginx."""
@@ -104,6 +111,8 @@ class Engine:
             failed.__cause__ = bug
         finally:
             self.report.idle(spec.name)
+        if not isinstance(failed, Stopped | LockBusy | LostLease):
+            self._note(snapshot, Stage.ISSUE, failed)
         return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
@@ -158,14 +167,7 @@ class Engine:
     def _issue(self, snapshot: Snapshot, ledger: Ledger, reason: str) -> None:
         spec = snapshot.spec
         self.report.done(spec.name, f"a certificate is ordered: {reason}")
-        try:
-            material = self.issuer.issue(spec, snapshot.material, ledger)
-        except Stopped:
-            raise
-        except RenewerError as error:
-            now = self.clock.now()
-            ledger.failed(policy.failure(Stage.ISSUE, error, snapshot.failure, snapshot.material, now))
-            raise
+        material = self.issuer.issue(spec, snapshot.material, ledger)
         ledger.keep(material)
         ledger.save(ledger.load().without(material))
         ledger.succeeded()
@@ -202,8 +204,8 @@ class Engine:
                 refusals = self._apply([Publish(spec, material) for spec, material in kept if material])
         except RenewerError as error:
             return {spec.name: error for spec in specs}
-        for spec, material in kept:
-            self._note(spec, material, refusals.get(spec.name))
+        for spec in specs:
+            self._settle(spec, refusals.get(spec.name))
         return refusals
 
     def _apply(self, changes: Sequence[Publish]) -> Mapping[str, RenewerError]:
@@ -218,26 +220,37 @@ class Engine:
             return {change.owner: error for change in changes}
         return {}
 
-    def _note(self, spec: CertSpec, material: Material | None, error: RenewerError | None) -> None:
-        """Keep or forget the failure to deploy, so that the daemon knows when to try again."""
-        before = self.vault.failure(spec.name)
-        if error is None and (before is None or before.stage is not Stage.DEPLOY):
-            return
+    def _settle(self, spec: CertSpec, refusal: RenewerError | None) -> None:
+        """Keep or forget that a deploy failed, so that the daemon knows when to try again."""
+        failure = self.vault.failure(spec.name)
+        if refusal is not None or (failure is not None and failure.stage is Stage.DEPLOY):
+            seen = Snapshot(spec, Sight(published=False, served=None), self.vault.material(spec.name))
+            self._note(replace(seen, failure=failure), Stage.DEPLOY, refusal)
+
+    def _note(self, snapshot: Snapshot, stage: Stage, error: RenewerError | None) -> None:
+        """Keep a failure, or with `error=None` forget the last; what cannot be kept is told."""
+        name, before, material = snapshot.spec.name, snapshot.failure, snapshot.material
         try:
-            with self.vault.certificate(spec.name) as ledger:
+            with self.vault.certificate(name) as ledger:
                 if error is None:
                     ledger.succeeded()
                 else:
-                    ledger.failed(policy.failure(Stage.DEPLOY, error, before, material, self.clock.now()))
+                    ledger.failed(policy.failure(stage, error, before, material, self.clock.now()))
         except LockBusy:
             return  # who works on it now will note what becomes of it
+        except RenewerError as lost:
+            self.report.problem(name, f"a failure could not be noted: {lost}", lost.hint)
 
     def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
         spec = turn.snapshot.spec
         sight = None if turn.deploy or turn.issued else turn.snapshot.sight
-        now_seen = self._look(spec, forced=False, sight=sight)
-        return outcome.of(replace(turn, snapshot=now_seen, error=turn.error or refusal), self.clock.now())
+        error = turn.error or refusal
+        try:
+            seen = self._look(spec, forced=False, sight=sight)
+        except RenewerError as blind:
+            seen, error = turn.snapshot, error or blind
+        return outcome.of(replace(turn, snapshot=seen, error=error), self.clock.now())
 
 
 def _side_by_side(work: Callable[[CertSpec], Result], specs: Sequence[CertSpec]) -> list[Result]:

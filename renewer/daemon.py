@@ -19,7 +19,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from renewer import policy
 from renewer.errors import RenewerError
-from renewer.model import Stage
 from renewer.ports import Report
 from renewer.system import notify
 
@@ -31,6 +30,9 @@ GRACE = 4.0
 
 GAP = timedelta(seconds=5)
 """The least time from one cycle to the next, whatever is due."""
+
+AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
+"""How long to wait when the first, second, … worker in a row ended without a word; the last for all others."""
 
 END, RELOAD = "end", "reload"
 
@@ -53,6 +55,8 @@ class Daemon:
         self._crashes = 0
         self._worker: subprocess.Popen[str] | None = None
         self._working = threading.Lock()
+        self._starting = threading.Lock()
+        self._ending = False
         self._words: SimpleQueue[str] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -83,27 +87,31 @@ class Daemon:
         """Run a worker and plan the next; one at a time."""
         if not self._working.acquire(blocking=False):
             return
+        text = self._text
         try:
             notify("STATUS=looking at every certificate")
-            due = self._work()
+            due = max(self._work(text), _now() + GAP)
         finally:
             self._working.release()
-        self._plan(max(due, _now() + GAP))
+        self._plan(due if text is self._text else _now())
 
     def _plan(self, due: datetime) -> None:
         self._due = due
         self._scheduler.add_job(self._cycle, "date", run_date=due, id="cycle", replace_existing=True)
         notify(f"STATUS=next look at {due:%Y-%m-%d %H:%M:%S} UTC")
 
-    def _work(self) -> datetime:
+    def _work(self, text: str) -> datetime:
         """Run one cycle in a process of its own; return when the next is due."""
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
-        self._worker = subprocess.Popen(  # noqa: S603 - our own program
-            WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+        with self._starting:
+            if self._ending:
+                return _now()
+            self._worker = subprocess.Popen(  # noqa: S603 - our own program
+                WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            )
         with self._worker as worker:
             try:
-                answer, _ = worker.communicate(self._text, timeout=self._deadline.total_seconds())
+                answer, _ = worker.communicate(text, timeout=self._deadline.total_seconds())
             except subprocess.TimeoutExpired:
                 worker.kill()
                 answer = ""
@@ -114,11 +122,12 @@ class Daemon:
         """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
         try:
             told = [datetime.fromisoformat(one["next"]) for one in json.loads(answer)["certificates"]]
+            due = min([*told, _now() + policy.LOOK])
         except (KeyError, TypeError, ValueError):
             self._crashes += 1
-            return _now() + policy.back_off(Stage.DEPLOY, self._crashes, None)
+            return _now() + AFTER_A_CRASH[min(self._crashes, len(AFTER_A_CRASH)) - 1]
         self._crashes = 0
-        return min(*told, _now() + policy.LOOK) if told else _now() + policy.LOOK
+        return due
 
     def _reload(self) -> None:
         """Take the new configuration, or keep the old one if the new one is faulty."""
@@ -134,7 +143,9 @@ class Daemon:
 
     def _end_worker(self) -> None:
         """Let the worker end its step; what it cannot end in time the next run finishes."""
-        worker = self._worker
+        with self._starting:
+            self._ending = True
+            worker = self._worker
         if worker is None or worker.poll() is not None:
             return
         worker.terminate()

@@ -44,6 +44,12 @@ def read(path: Path) -> bytes | None:
             return file.read()
 
 
+def lock(path: Path) -> int:
+    """Open the lock file, made if need be, and return its descriptor; whoever asked has to close it."""
+    with _border("open the lock", path):
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NEVER_FOLLOW, 0o600)
+
+
 def names(folder: Path) -> tuple[str, ...]:
     """Return what lies in the folder, sorted; nothing where there is no folder."""
     with _border("list", folder):

@@ -35,7 +35,8 @@ class Dns01:
         self.sweep(subject, journal)
         self.report.doing(subject, f"creating {_count(wanted)}")
         handles = self.provider.present(wanted)
-        journal.save(journal.load().with_handles(handles))
+        before = journal.load()
+        journal.save(before.with_handles((*before.handles, *handles)))
         try:
             self.report.doing(subject, f"waiting until every name server shows {_count(wanted)}")
             self.propagation.wait(wanted, self.timeout)

@@ -56,10 +56,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Material:
-    """One certificate whole: a pair for each kind of key, and the CA that issued them."""
+    """One certificate whole: a pair for each kind of key, the CA that issued them, and when we got them."""
 
     pairs: tuple[Pair, ...]
     server: str
+    obtained: datetime | None = None
 
     @property
     def not_before(self) -> datetime:

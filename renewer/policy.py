@@ -25,6 +25,10 @@ from renewer.model import (
 SHORT_LIFE = timedelta(days=10)
 """Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
 
+REST = timedelta(hours=1)
+"""How long a new certificate stays whatever speaks for renewing it, or a tenth of its life if that is less:
+with a wrong clock, or a window in the past, each would be due as soon as it is there."""
+
 EMERGENCY = 19 / 20
 """The part of its life after which a certificate is renewed whatever the CA suggests."""
 
@@ -86,11 +90,19 @@ def renewal(snapshot: Snapshot, now: datetime) -> datetime:
     """Return the instant from which a certificate is to be renewed; `now` where there is none.
 
     What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life. A window that
-    reaches beyond the end is no advice: some servers suggest the same days for every certificate.
+    reaches beyond the end is no advice: some servers suggest the same days for every certificate. One that has
+    just been obtained rests in any case.
     """
-    material, suggestion = snapshot.material, snapshot.suggestion
+    material = snapshot.material
     if material is None:
         return now
+    due = _suggested(material, snapshot.suggestion)
+    if material.obtained is None:
+        return due
+    return max(due, material.obtained + min(REST, (material.not_after - material.not_before) / 10))
+
+
+def _suggested(material: Material, suggestion: Suggestion | None) -> datetime:
     if suggestion is None or suggestion.instant is None or not _concerns(suggestion, material):
         return backstop(material)
     if suggestion.end is not None and suggestion.end >= material.not_after:

@@ -68,7 +68,7 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
         return min(timedelta(seconds=int(header[:9])), LONGEST)
     try:
         when = parsedate_to_datetime(header)
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return min(max(when - now, timedelta(0)), LONGEST)

@@ -28,8 +28,7 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     from renewer.cycle import Engine
     from renewer.nginx.deployer import NginxDeployer
 
-    if faults := tuple(_unfit(config)):
-        raise ConfigError(faults, hint="nothing was touched")
+    check(config)
     memory = vault(config, report)
     deployer = NginxDeployer(
         state=config.state,
@@ -42,6 +41,12 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     )
     issuer = _Late(lambda: _acme(config, memory, clock, report))
     return Engine(config.specs, memory, issuer, deployer, clock, report)
+
+
+def check(config: Config) -> None:
+    """Raise `ConfigError` for what the configuration names but this machine does not have."""
+    if faults := tuple(_unfit(config)):
+        raise ConfigError(faults, hint="nothing was touched")
 
 
 def vault(config: Config, report: Report) -> Vault:

@@ -222,7 +222,7 @@ class World:
             self.write(*map(table, self.names))
             self.listen()
             prepared = self.renewer("nginx")
-            assert (prepared.code, prepared.err) == (0, "")
+            assert (prepared.code, prepared.err) == (0, ""), prepared
             self.nginx.start()
             self._stack = stack.pop_all()
         return self
@@ -251,7 +251,8 @@ class World:
     def renew(self, *arguments: str) -> Done:
         """Run `renew --json`, which then has to have printed that and no problem beside it."""
         done = self.renewer("renew", "--json", *arguments)
-        assert done.answer["exit"] == done.code
+        assert done.out, done
+        assert done.answer["exit"] == done.code, done
         return done
 
     def start(self, *arguments: str, **environment: str) -> Run:

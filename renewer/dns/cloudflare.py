@@ -8,7 +8,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -17,6 +17,7 @@ import cloudflare
 import httpx
 from cloudflare.types.dns import RecordResponse, record_batch_params
 
+from renewer.dns.refusals import ABSENT, IDENTICAL, REMEDY, Said, codes, explained
 from renewer.errors import LockBusy, Refused, RenewerError, Transient
 from renewer.model import Handle, TxtRecord
 from renewer.ports import Clock, Report
@@ -42,36 +43,8 @@ TRIES = 3
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
-IDENTICAL = {81057, 81058}
-"""The record exists already; the second code is for one that is the same to the letter."""
-
-ABSENT = {81044}
-"""No such record."""
-
-NO_ROUTE = {7000, 7003}
-"""No such zone, or an identifier that is none."""
-
 FOREIGN = ("API_KEY", "API_EMAIL", "API_USER_SERVICE_KEY", "CUSTOM_HEADERS", "BASE_URL")
 """The SDK would fill these in from CLOUDFLARE_… variables; a stray one would send the token elsewhere."""
-
-REMEDY = (
-    "make an API token with Zone:DNS:Edit (and Zone:Zone:Read, unless zone_ids are configured)"
-    " at https://dash.cloudflare.com/profile/api-tokens"
-)
-
-HINTS = {
-    1000: f"the API token is not valid: {REMEDY}",
-    1009: "the token does not allow this machine's address: mend its IP filter",
-    6003: f"the API token is malformed; copy it again, whole and without quotes, or {REMEDY}",
-    6111: f"the API token is malformed; copy it again, whole and without quotes, or {REMEDY}",
-    7000: "check [cloudflare] zone_ids and base_url",
-    7003: "check [cloudflare] zone_ids: the zone's page in the dashboard shows its identifier",
-    9021: "Cloudflare does not take this TTL: please report it",
-    9103: "this is a Global API Key or an unknown e-mail; renewer wants an API token: " + REMEDY,
-    9109: f"the token is revoked, expired, or not allowed from this address: look at it, or {REMEDY}",
-    10000: f"the token may not edit the DNS of this zone: {REMEDY}",
-}
-"""What to do about an error of Cloudflare, by its code."""
 
 
 def client(token: str, base_url: str) -> cloudflare.Cloudflare:
@@ -115,7 +88,8 @@ class CloudflareDns:
             for zone, wanted in self._by_zone(records).items():
                 handles.extend(self._create(zone, wanted))
         except RenewerError:
-            self.remove(handles)
+            with suppress(RenewerError):  # what went wrong first is what has to be told
+                self.remove(handles)
             raise
         return handles
 
@@ -124,19 +98,26 @@ class CloudflareDns:
         zones: dict[str, list[str]] = defaultdict(list)
         for handle in handles:
             zones[handle.zone].append(handle.id)
+        failed: list[RenewerError] = []
         for zone, ids in zones.items():
-            self._delete(zone, ids)
+            try:
+                self._delete(zone, ids)
+            except RenewerError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _create(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
         try:
             return self._batch(zone, records)
-        except _Answer as answer:
+        except Said as answer:
             if not answer.codes & IDENTICAL:
+                self._forget(zone)
                 raise answer.explained() from answer
         adopted = self._adopt(zone, records)
         there = {handle.record for handle in adopted}
         missing = [record for record in records if record not in there]
-        with _explained():
+        with explained():
             return [*adopted, *(self._batch(zone, missing) if missing else ())]
 
     def _batch(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
@@ -151,10 +132,11 @@ class CloudflareDns:
             for record in records
         ]
         done = self._call(lambda: self._api.dns.records.batch(zone_id=zone, posts=posts))
-        created = (done.posts if done else None) or []
+        with _sensible():
+            created = (done.posts if done else None) or []
+            ids = {_record(answer): answer.id for answer in created}
         if len(created) != len(records):
             raise Transient(f"Cloudflare created {len(created)} of {len(records)} TXT records")
-        ids = {_record(answer): answer.id for answer in created}
         return [
             Handle(zone, ids.get(record) or answer.id, record)
             for record, answer in zip(records, created, strict=True)
@@ -164,7 +146,7 @@ class CloudflareDns:
         """Return those of the records that exist already, whoever created them: the content is ours alone."""
         found: list[Handle] = []
         for name in dict.fromkeys(record.name for record in records):
-            with _explained():
+            with explained():
                 page = self._call(
                     partial(
                         self._api.dns.records.list,
@@ -174,7 +156,8 @@ class CloudflareDns:
                         per_page=100,
                     )
                 )
-            there = {_record(answer): answer.id for answer in page.result or []}
+            with _sensible():
+                there = {_record(answer): answer.id for answer in page.result or []}
             found.extend(Handle(zone, there[record], record) for record in records if record in there)
         return found
 
@@ -183,7 +166,7 @@ class CloudflareDns:
             self._call(
                 lambda: self._api.dns.records.batch(zone_id=zone, deletes=[{"id": one} for one in ids])
             )
-        except _Answer as answer:
+        except Said as answer:
             if not answer.codes & ABSENT:
                 raise answer.explained() from answer
             if len(ids) > 1:  # one that is gone spoils the batch for the others
@@ -215,9 +198,10 @@ class CloudflareDns:
 
     def _look_up(self, name: str) -> str | None:
         """Ask Cloudflare for the zone: one call while the token sees no more zones than fit one page."""
-        with _explained():
+        with explained():
             page = self._call(lambda: self._api.zones.list(per_page=PER_PAGE))
-            zones = {zone.name: zone.id for zone in page.result or []}
+            with _sensible():
+                zones = {zone.name: zone.id for zone in page.result or []}
             if len(zones) >= PER_PAGE:
                 zones = dict(self._one_by_one(name))
         found = {zone: id_ for zone, id_ in zones.items() if _covers(zone, name)}
@@ -233,9 +217,18 @@ class CloudflareDns:
             if candidate.startswith("_"):
                 continue
             page = self._call(partial(self._api.zones.list, name=candidate))
-            for zone in page.result or []:
-                yield zone.name, zone.id
+            with _sensible():
+                found = [(zone.name, zone.id) for zone in page.result or []]
+            if found:
+                yield found[0]
                 return
+
+    def _forget(self, zone: str) -> None:
+        """Look a zone up again that was refused: it may have moved to another account since."""
+        with self._lookup:
+            if zone in (self._found or {}).values():
+                self._found = {}
+                self._remember({})
 
     def _remember(self, zones: Mapping[str, str]) -> None:
         self._found = {**(self._found or {}), **zones}
@@ -249,7 +242,7 @@ class CloudflareDns:
         for _ in range(TRIES - 1):
             try:
                 return _once(call, self._clock)
-            except _Answer as answer:
+            except Said as answer:
                 wait = answer.retry_after
                 if not answer.limited or wait is None or wait > PATIENCE:
                     raise
@@ -258,64 +251,36 @@ class CloudflareDns:
         return _once(call, self._clock)
 
 
-class _Answer(Exception):
-    """Cloudflare's refusal with its codes."""
-
-    def __init__(self, status: int, codes: Mapping[int, str], wait: timedelta | None) -> None:
-        self.status = status
-        self.codes = codes.keys()
-        self.retry_after = wait
-        words = "; ".join(f"{message} (code {code})" for code, message in codes.items())
-        super().__init__(words or f"HTTP {status}, without a reason")
-
-    @property
-    def limited(self) -> bool:
-        """Whether it was one call too many."""
-        return self.status == httpx.codes.TOO_MANY_REQUESTS
-
-    def explained(self) -> RenewerError:
-        said = f"Cloudflare said: {self}"
-        if self.limited:
-            hint = "its limit is 1,200 calls in 5 minutes for all programs of this user"
-            return Transient(said, hint=hint, retry_after=self.retry_after)
-        if self.status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return Transient(said, hint="it is tried again later", retry_after=self.retry_after)
-        hint = next((HINTS[code] for code in self.codes if code in HINTS), "")
-        return Refused(said, hint=hint or "see https://www.cloudflarestatus.com and the token's permissions")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except _Answer as answer:
-        raise answer.explained() from answer
-
-
 def _once(call: Callable[[], Answer], clock: Clock) -> Answer:
     try:
-        return call()
+        with _sensible():
+            return call()
     except cloudflare.APIStatusError as error:
         header = error.response.headers.get("retry-after", "")
-        raise _Answer(error.status_code, _codes(error.body), retry_after(header, clock.now())) from error
+        raise Said(error.status_code, codes(error.body), retry_after(header, clock.now())) from error
     except cloudflare.APIConnectionError as error:
         raise Transient(
             f"Cloudflare's API cannot be reached: {error.__cause__ or error}",
             hint="check [cloudflare] base_url and this machine's network; nothing is lost",
         ) from error
     except cloudflare.CloudflareError as error:
-        raise Transient(f"Cloudflare's answer makes no sense: {error}") from error
+        raise _nonsense(error) from error
 
 
-def _codes(body: object) -> dict[int, str]:
-    """Return the errors of an answer, those of its error_chain included, by code."""
-    found: dict[int, str] = {}
-    listed = body.get("errors") if isinstance(body, dict) else None
-    for error in listed if isinstance(listed, list) else ():
-        if isinstance(error, dict) and isinstance(error.get("code"), int):
-            found[error["code"]] = str(error.get("message", ""))
-            found.update(_codes({"errors": error.get("error_chain")}))
-    return found
+@contextmanager
+def _sensible() -> Iterator[None]:
+    """Tell an answer that is not what the API's description says from a bug of ours."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _nonsense(error) from error
+
+
+def _nonsense(error: Exception) -> Transient:
+    return Transient(
+        f"Cloudflare's answer makes no sense: {error}",
+        hint="check [cloudflare] base_url; if that is right, it may pass by itself",
+    )
 
 
 def _record(answer: RecordResponse) -> TxtRecord:

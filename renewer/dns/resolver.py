@@ -7,7 +7,6 @@ cache would go on showing what was there before.
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -95,19 +94,21 @@ class Authorities:
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
         """Return when every authoritative server shows every record; see `ports.Propagation`."""
         wanted = self._wanted(records)
+        if not wanted:
+            return
         watch = _Watch(wanted, self._clock)
         end = self._clock.monotonic() + timeout.total_seconds()
         patience = self._clock.monotonic() + ROUTE
-        with ThreadPoolExecutor(len(wanted)) as pool:
-            try:
-                for server, shown in wanted.items():
-                    pool.submit(watch.server, server, shown)
-                while not watch.satisfied(lenient=self._clock.monotonic() > patience):
-                    if self._clock.monotonic() > end:
-                        raise watch.complaint(timeout)
-                    self._clock.sleep(GLANCE)
-            finally:
-                watch.over.set()
+        for server, shown in wanted.items():
+            # Nobody waits for the watcher of a silent server: it may be in the middle of a question.
+            threading.Thread(target=watch.server, args=(server, shown), daemon=True).start()
+        try:
+            while not watch.satisfied(lenient=self._clock.monotonic() > patience):
+                if self._clock.monotonic() > end:
+                    raise watch.complaint(timeout)
+                self._clock.sleep(GLANCE)
+        finally:
+            watch.over.set()
 
     def _wanted(self, records: Sequence[TxtRecord]) -> Mapping[NameServer, Mapping[str, set[str]]]:
         """Return, for every name server, the names that it answers for with the values to be seen."""

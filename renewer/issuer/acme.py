@@ -39,7 +39,7 @@ class AcmeIssuer:
                 self._forget_url(spec.server)
                 self._obtain(spec, replaces, journal)
         done = {pair.kind: pair for pair in self._finished(spec, replaces, journal)}
-        return Material(tuple(done[kind] for kind in spec.keys), spec.server)
+        return Material(tuple(done[kind] for kind in spec.keys), spec.server, self.clock.now())
 
     def window(self, material: Material) -> Window | None:
         """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `ports.Issuer`."""
@@ -89,9 +89,10 @@ class AcmeIssuer:
         return ca
 
     def _forget_url(self, server: str) -> None:
-        account = self.vault.account(server)
-        if account is not None:
-            self.vault.keep_account(server, replace(account, url=None))
+        with self._account:
+            account = self.vault.account(server)
+            if account is not None:
+                self.vault.keep_account(server, replace(account, url=None))
 
     def _register(self, ca: Connection) -> str:
         """Make the account; raises `ConfigError` without consent, `Refused` where the CA wants more."""

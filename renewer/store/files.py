@@ -56,15 +56,17 @@ class FileStore:
         """Hold `name` alone; `ttl` is not needed here, the kernel frees a dead process's lock."""
         del ttl
         disk.folder(self._locks)
-        handle = os.open(self._locks / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = disk.lock(self._locks / name)
         try:
             fence = Fence(name, _take(handle, name))
             with self._guard:
                 self._held[name] = fence.token
-            yield fence
+            try:
+                yield fence
+            finally:
+                with self._guard:
+                    del self._held[name]
         finally:
-            with self._guard:
-                self._held.pop(name, None)
             os.close(handle)
 
     def _require(self, fence: Fence) -> None:

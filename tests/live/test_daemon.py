@@ -231,10 +231,19 @@ def test_there_is_one_daemon_for_a_state_folder(world: World) -> None:
     end(first)
 
 
-@pytest.mark.parametrize("edit", [lambda text: text.replace("[acme]", "[amce]"), lambda _: "not TOML at all"])
-def test_it_does_not_start_with_a_faulty_configuration(world: World, edit: Callable[[str], str]) -> None:
-    world.write(table(NAME), edit=edit)
-    done = world.renewer("run")
+FAULTY: dict[str, Callable[[str], str]] = {
+    "an unknown table": lambda text: text.replace("[acme]", "[amce]"),
+    "no TOML": lambda _: "not TOML at all",
+    "an nginx that is not there": lambda text: text.replace("[nginx]", '[nginx]\nbinary = "/nowhere/nginx"'),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_it_does_not_start_with_a_faulty_configuration(world: World, fault: str) -> None:
+    world.write(table(NAME), edit=FAULTY[fault])
+    daemon = world.start("run")
+    eventually(lambda: daemon.ended or daemon.err)
+    done = daemon.wait(30)
     assert (done.code, done.out) == (78, "")
     assert "Traceback" not in done.err
     assert done.hints

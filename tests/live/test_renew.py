@@ -1,4 +1,4 @@
-"""`renewer renew` against a real CA and a real nginx: from nothing to a certificate that a client is shown."""
+"""`renewer renew` with a real CA and a real nginx: from nothing to a certificate that a client is shown."""
 
 import json
 import re
@@ -238,6 +238,19 @@ def test_a_certificate_waits_until_nginx_runs(world: World) -> None:
     assert world.ca.orders == 1
 
 
+def test_a_certificate_that_no_server_includes_is_obtained_all_the_same(make: Make) -> None:
+    world = make(NAME, OTHER)
+    world.names = (NAME,)
+    world.listen()
+    done = world.renew(OTHER)
+    assert (done.code, done.one["action"], done.one["served"], done.one["error"]) == (0, "issued", None, None)
+    assert "PRIVATE KEY" in (world.state / f"certificates/{OTHER}/current/privkey.pem").read_text()
+    again = world.renew(OTHER)
+    assert (again.code, again.one["action"], again.one["served"]) == (0, "fresh", None)
+    assert "no server" in world.renewer("status").out
+    assert world.ca.orders == 1
+
+
 # -- several certificates -----------------------------------------------------------------------------------
 
 
@@ -426,8 +439,29 @@ def test_an_external_account_with_the_wrong_key_is_refused(make: Make) -> None:
     bound(world, urlsafe_b64encode(b"x" * 32).rstrip(b"=").decode())
     done = world.renewer("renew")
     assert done.code == 1
-    assert len(done.sentences) == 1
-    assert world.ca.orders == 0
+    (sentence,), (hint,) = done.sentences, done.hints
+    assert "external account binding" in sentence
+    assert "eab_hmac_key_file" in hint
+    assert world.ca.asked == 0
+
+
+def test_a_validation_that_failed_is_not_repeated_at_once(world: World) -> None:
+    """The CA sees other name servers than we do; a failed authorization counts against a limit of its own."""
+    everything = world.box.recursor.shown
+    world.box.recursor.shown = lambda zone, name: [one for one in everything(zone, name) if one.type != "TXT"]
+    first = world.renewer("renew")
+    assert first.code == 1
+    (sentence,), (hint,) = first.sentences, first.hints
+    assert "order invalid" in sentence
+    assert NAME in sentence
+    assert "name servers" in hint
+    assert (world.ca.orders, world.ca.refused, world.box.records()) == (1, True, [])
+    asked = world.ca.asked
+    for more in ([], ["--force"]):
+        again = world.renew(*more)
+        assert (again.code, again.one["action"]) == (75, "failed")
+        assert "not tried again before" in again.one["error"]
+    assert world.ca.asked == asked
 
 
 # -- a CA that does not want to be asked --------------------------------------------------------------------

@@ -1,0 +1,274 @@
+"""Fakes for the ports: small, honest, and each able to fail when it is told to."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from threading import Lock
+from typing import Any
+
+from renewer.errors import LockBusy, LostLease, RenewerError, Stopped
+from renewer.model import (
+    CertSpec,
+    Change,
+    Fingerprint,
+    Handle,
+    KeyKind,
+    Material,
+    Pair,
+    Progress,
+    Sight,
+    TxtRecord,
+    Window,
+)
+from renewer.ports import Fence, Journal
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SERVER = "https://ca.example/directory"
+DAY = timedelta(days=1)
+
+_SERIAL = count(1)
+
+
+def spec(name: str = "example.com", *domains: str, kinds: tuple[KeyKind, ...] = (KeyKind.EC256,)) -> CertSpec:
+    return CertSpec(name, domains or (name,), SERVER, kinds)
+
+
+def material(
+    wanted: CertSpec | None = None, *, begin: datetime = NOW - DAY, life: timedelta = 90 * DAY, ari: str = ""
+) -> Material:
+    """Return a certificate in form only, unlike any that was made before."""
+    wanted = wanted or spec()
+    pairs = [
+        Pair(
+            kind,
+            "KEY",
+            "CHAIN",
+            wanted.domains,
+            begin,
+            begin + life,
+            Fingerprint(f"{next(_SERIAL):064x}"),
+            ari,
+        )
+        for kind in wanted.keys
+    ]
+    return Material(tuple(pairs), wanted.server)
+
+
+class FakeClock:
+    """Time that only a sleep, or the test, moves; after `sleeps` of them the program is asked to end."""
+
+    def __init__(self, now: datetime = NOW, *, sleeps: int | None = None) -> None:
+        self.time, self.ticks, self.chance = now, 0.0, 0.5
+        self.slept: list[float] = []
+        self._sleeps = sleeps
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def sleep(self, seconds: float) -> None:
+        if self._sleeps is not None and len(self.slept) >= self._sleeps:
+            raise Stopped("asked to end")
+        self.slept.append(seconds)
+        self.ticks += seconds
+        self.time += timedelta(seconds=seconds)
+
+    def fraction(self) -> float:
+        return self.chance
+
+
+class MemStore:
+    """A store in memory, with real leases and fences; two tables say what goes wrong with which key."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.unreadable: dict[str, Exception] = {}
+        self.unwritable: dict[str, Exception] = {}
+        self.writes: list[str] = []
+        self._held: dict[str, int] = {}
+        self._tokens = count(1)
+        self._guard = Lock()
+
+    def get(self, key: str) -> bytes | None:
+        if key in self.unreadable:
+            raise self.unreadable[key]
+        return self.values.get(key)
+
+    def put(self, key: str, value: bytes, fence: Fence) -> None:
+        self._require(fence)
+        if key in self.unwritable:
+            raise self.unwritable[key]
+        self.writes.append(key)
+        self.values[key] = value
+
+    def delete(self, key: str, fence: Fence) -> None:
+        self._require(fence)
+        self.values.pop(key, None)
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        return sorted(key for key in self.values if key.startswith(prefix))
+
+    @contextmanager
+    def lease(self, name: str, ttl: timedelta) -> Iterator[Fence]:
+        assert ttl > timedelta(0)
+        with self._guard:
+            if name in self._held:
+                raise LockBusy(f"another renewer is at work on {name}")
+            fence = Fence(name, next(self._tokens))
+            self._held[name] = fence.token
+        try:
+            yield fence
+        finally:
+            self._held.pop(name, None)
+
+    def _require(self, fence: Fence) -> None:
+        if self._held.get(fence.name) != fence.token:
+            raise LostLease(f"the lease on {fence.name} is not held any more")
+
+
+class FakeIssuer:
+    """Issues at once; three tables say by name (for a window: by ARI) what comes instead."""
+
+    def __init__(self) -> None:
+        self.fails: dict[str, Exception] = {}
+        self.issues: dict[str, Mapping[str, Any]] = {}
+        self.windows: dict[str, Window | Exception | None] = {}
+        self.orders: list[tuple[str, Material | None]] = []
+        self.asked: list[str] = []
+        self.tidied: list[str] = []
+        self.tidies = True
+
+    def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+        self.orders.append((spec.name, replaces))
+        if len(self.orders) > 20:
+            raise RecursionError("orders without end")
+        journal.save(journal.load())
+        if spec.name in self.fails:
+            raise self.fails[spec.name]
+        return material(spec, **self.issues.get(spec.name, {}))
+
+    def window(self, material: Material) -> Window | None:
+        ari = material.pairs[0].ari
+        self.asked.append(ari)
+        found = self.windows.get(ari)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def tidy(self, name: str, journal: Journal) -> None:
+        self.tidied.append(name)
+        if self.tidies:
+            journal.save(journal.load().with_handles(()))
+
+
+class FakeDeployer:
+    """An nginx that serves what it is given, unless `refuses` says otherwise by name ("*" is everybody)."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, tuple[Fingerprint, ...]] = {}
+        self.refuses: dict[str, RenewerError] = {}
+        self.blind: dict[str, Exception] = {}
+        self.applied: list[list[str]] = []
+        self.prepared = 0
+
+    def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
+        self.prepared += 1
+        return [spec.name for spec in specs]
+
+    def look(self, spec: CertSpec, material: Material | None) -> Sight:
+        if spec.name in self.blind:
+            raise self.blind[spec.name]
+        same = material is not None and self.shown.get(spec.name) == material.fingerprints
+        return Sight(published=same, served=same, detail="" if same else "nginx shows something else")
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        self.applied.append([change.owner for change in changes])
+        for change in changes:
+            if error := self.refuses.get(change.owner) or self.refuses.get("*"):
+                raise error
+        self.shown |= {change.owner: change.material.fingerprints for change in changes}
+
+
+class FakeProvider:
+    """A DNS in memory; `fails` says by method what goes wrong."""
+
+    def __init__(self) -> None:
+        self.standing: dict[str, TxtRecord] = {}
+        self.fails: dict[str, RenewerError] = {}
+        self.checked: list[str] = []
+        self._ids = count(1)
+
+    def check(self, names: Sequence[str]) -> None:
+        self.checked += names
+
+    def present(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        if error := self.fails.get("present"):
+            raise error
+        handles = [Handle("zone", f"id{next(self._ids)}", record) for record in records]
+        self.standing |= {handle.id: handle.record for handle in handles}
+        return handles
+
+    def remove(self, handles: Sequence[Handle]) -> None:
+        if error := self.fails.get("remove"):
+            raise error
+        for handle in handles:
+            self.standing.pop(handle.id, None)
+
+
+class FakePropagation:
+    """Shows everything at once, unless `fails`; `watched` is called while it waits."""
+
+    def __init__(self, aliases: Mapping[str, str] | None = None) -> None:
+        self.aliases = dict(aliases or {})
+        self.fails: RenewerError | None = None
+        self.waits: list[tuple[tuple[TxtRecord, ...], timedelta]] = []
+
+    def canonical(self, name: str) -> str:
+        return self.aliases.get(name, name)
+
+    def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
+        self.waits.append((tuple(records), timeout))
+        if self.fails:
+            raise self.fails
+
+
+class MemJournal:
+    """A journal in memory; `saved` is every state that it was in."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.saved = [progress or Progress()]
+
+    def load(self) -> Progress:
+        return replace(self.saved[-1])
+
+    def save(self, progress: Progress) -> None:
+        self.saved.append(progress)
+
+
+class Notes:
+    """A report that keeps what it is told, as (kind, subject, words)."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def doing(self, subject: str, what: str) -> None:
+        self.told.append(("doing", subject, what))
+
+    def done(self, subject: str, what: str) -> None:
+        self.told.append(("done", subject, what))
+
+    def idle(self, subject: str) -> None:
+        self.told.append(("idle", subject, ""))
+
+    def problem(self, subject: str, what: str, hint: str = "") -> None:
+        self.told.append(("problem", subject, f"{what} {hint}".strip()))
+
+    def bug(self, subject: str, error: Exception) -> None:
+        self.told.append(("bug", subject, repr(error)))
+
+    def of(self, kind: str) -> list[tuple[str, str]]:
+        return [(subject, what) for one, subject, what in self.told if one == kind]

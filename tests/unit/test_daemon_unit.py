@@ -1,0 +1,81 @@
+"""The pure parts of the daemon: when the next cycle is; how it lives has live tests."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fakes import Notes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renewer import policy
+from renewer.daemon import Daemon
+from renewer.model import Stage
+
+SLACK = timedelta(seconds=30)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+nexts = json_values | st.datetimes().map(datetime.isoformat)
+certificates = json_values | st.lists(json_values | st.fixed_dictionaries({"next": nexts}), max_size=3)
+
+
+def daemon() -> Daemon:
+    return Daemon(lambda: "", timedelta(hours=1), Notes())
+
+
+def answer(*instants: datetime) -> str:
+    return json.dumps({"certificates": [{"next": f"{one:%Y-%m-%dT%H:%M:%S.%fZ}"} for one in instants]})
+
+
+def test_the_earliest_certificate_decides() -> None:
+    soon, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (5, 10))
+    assert daemon()._next(answer(later, soon)) == soon
+
+
+def test_what_is_due_already_is_due() -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    assert daemon()._next(answer(past)) == past
+
+
+@pytest.mark.parametrize("instants", [(), (datetime(2100, 1, 1, tzinfo=UTC),)])
+def test_it_looks_at_everything_every_half_hour(instants: tuple[datetime, ...]) -> None:
+    due = daemon()._next(answer(*instants)) - datetime.now(UTC)
+    assert policy.LOOK - SLACK < due <= policy.LOOK
+
+
+GARBAGE = [
+    "",
+    "{",
+    "null",
+    "7",
+    "[]",
+    '{"certificates": null}',
+    '{"certificates": [null]}',
+    '{"certificates": [{}]}',
+]
+ODD = ['{"certificates": [{"next": null}]}', '{"certificates": [{"next": "soon"}]}']
+
+
+@pytest.mark.parametrize("garbage", [*GARBAGE, *ODD, '{"certificates": [{"next": "2027-01-01T00:00:00"}]}'])
+def test_after_a_worker_that_died_it_is_tried_again_a_little_later(garbage: str) -> None:
+    ours = daemon()
+    for count in (1, 2, 3):
+        due = ours._next(garbage) - datetime.now(UTC)
+        wait = policy.back_off(Stage.DEPLOY, count, None)
+        assert wait - SLACK < due <= wait
+    ours._next(answer(datetime.now(UTC)))
+    assert ours._next(garbage) - datetime.now(UTC) <= policy.back_off(Stage.DEPLOY, 1, None)
+
+
+@given(
+    st.text()
+    | json_values.map(json.dumps)
+    | st.fixed_dictionaries({"certificates": certificates}).map(json.dumps)
+)
+def test_no_answer_stops_the_clock(text: str) -> None:
+    due = daemon()._next(text)
+    assert due.tzinfo is not None
+    assert due <= datetime.now(UTC) + policy.LOOK

@@ -1,0 +1,135 @@
+"""What can be said of the issuer without a CA; the rest has live tests."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from acme import messages
+from acme.errors import ClientError
+from fakes import NOW, material, spec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renewer.errors import Refused, RenewerError, Transient
+from renewer.issuer import acme, client
+from renewer.model import KeyKind
+from renewer.problems import URN, Problem
+
+SERVER = "https://ca.example/directory"
+IDENTIFIER = messages.Identifier(typ=messages.IDENTIFIER_FQDN, value="example.com")
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+dates = json_values | st.datetimes().map(datetime.isoformat) | st.datetimes(timezones=st.just(UTC)).map(str)
+answers = json_values | st.fixed_dictionaries(
+    {}, optional={"suggestedWindow": json_values | st.fixed_dictionaries({"start": dates, "end": dates})}
+)
+
+
+class TestNewOrder:
+    def test_without_more_it_is_what_rfc_8555_has(self) -> None:
+        assert client._NewOrder(identifiers=[IDENTIFIER]).to_partial_json() == {"identifiers": [IDENTIFIER]}
+
+    def test_profile_and_replaces_go_by_their_names(self) -> None:
+        order = client._NewOrder(identifiers=[IDENTIFIER], profile="shortlived", replaces="key.serial")
+        assert order.to_partial_json() == {
+            "identifiers": [IDENTIFIER],
+            "profile": "shortlived",
+            "replaces": "key.serial",
+        }
+        assert "replaces" not in order.update(replaces=None).to_partial_json()
+
+
+class TestIdentifier:
+    WANTED = spec(kinds=(KeyKind.EC256, KeyKind.RSA2048))
+
+    def test_it_is_that_of_the_pair_with_the_same_kind_of_key(self) -> None:
+        old = material(spec(kinds=(KeyKind.RSA2048,)), ari="key.serial")
+        assert acme._identifier(old, self.WANTED, KeyKind.RSA2048) == "key.serial"
+        assert acme._identifier(old, self.WANTED, KeyKind.EC256) is None
+
+    def test_nothing_of_another_ca_is_replaced(self) -> None:
+        other = acme._identifier(material(self.WANTED, ari="key.serial"), spec("a.example"), KeyKind.EC256)
+        assert other == "key.serial"
+        foreign = material(spec(), ari="key.serial")
+        wanted = type(self.WANTED)("example.com", ("example.com",), "https://other.example/")
+        assert acme._identifier(foreign, wanted, KeyKind.EC256) is None
+
+    @pytest.mark.parametrize("old", [None, material(spec())])
+    def test_what_has_none_is_not_named(self, old: None) -> None:
+        assert acme._identifier(old, spec(), KeyKind.EC256) is None
+
+
+class TestSuggested:
+    def test_a_window_is_read_with_its_reason(self) -> None:
+        window = acme.suggested(
+            {
+                "suggestedWindow": {"start": "2026-11-23T12:00:00Z", "end": "2026-11-23T15:00:00.5+01:00"},
+                "explanationURL": "https://ca.example/why",
+            },
+            timedelta(hours=1),
+        )
+        assert (window.start, window.end) == (NOW, NOW + timedelta(hours=2, seconds=0.5))
+        assert (window.start.tzinfo, window.end.tzinfo) == (UTC, UTC)
+        assert (window.retry_after, window.explanation_url) == (timedelta(hours=1), "https://ca.example/why")
+
+    def test_without_a_retry_after_it_is_six_hours(self) -> None:
+        window = acme.suggested(
+            {"suggestedWindow": {"start": "2026-11-23T12:00:00Z", "end": "2026-11-23T13:00:00Z"}}, None
+        )
+        assert (window.retry_after, window.explanation_url) == (timedelta(hours=6), None)
+
+    @pytest.mark.parametrize("end", ["2026-11-23T12:00:00Z", "2026-11-23T11:59:59Z"])
+    def test_a_window_that_ends_before_it_starts_makes_no_sense(self, end: str) -> None:
+        with pytest.raises(Transient, match="ends before it starts"):
+            acme.suggested({"suggestedWindow": {"start": "2026-11-23T12:00:00Z", "end": end}}, None)
+
+    @given(answers)
+    def test_no_answer_raises_anything_but_what_may_pass(self, document: object) -> None:
+        try:
+            window = acme.suggested(document, None)
+        except Transient:
+            return
+        assert window.start < window.end
+
+
+class TestTranslated:
+    @pytest.mark.parametrize(
+        ("raised", "kind", "said"),
+        [
+            (requests.exceptions.SSLError("self-signed"), Refused, "not trusted: self-signed"),
+            (requests.exceptions.ConnectionError("refused"), Transient, "cannot be reached: refused"),
+            (requests.exceptions.ReadTimeout("too slow"), Transient, "cannot be reached: too slow"),
+            (ClientError("odd"), Transient, "makes no sense"),
+            (Problem(403, {"type": URN + "caa", "detail": "CAA"}, None), Refused, "said: CAA"),
+        ],
+    )
+    def test_what_goes_wrong_at_the_ca_says_what_to_do(
+        self, raised: Exception, kind: type[RenewerError], said: str
+    ) -> None:
+        with pytest.raises(kind, match=said) as caught, client.translated(SERVER):
+            raise raised
+        assert SERVER in str(caught.value)
+        assert caught.value.hint
+        assert caught.value.__cause__ is raised
+
+    def test_a_bug_of_ours_is_not_blamed_on_the_ca(self) -> None:
+        with pytest.raises(KeyError), client.translated(SERVER):
+            raise KeyError("a slip")
+
+    @pytest.mark.parametrize("raised", [KeyError("x"), ValueError("x"), TypeError("x"), AttributeError("x")])
+    def test_an_answer_of_another_form_is(self, raised: Exception) -> None:
+        with (
+            pytest.raises(Transient, match="makes no sense"),
+            client.translated(SERVER),
+            client._understood(),
+        ):
+            raise raised
+
+    def test_the_innermost_cause_is_told(self) -> None:
+        outer, middle = RuntimeError("outer"), ValueError("middle")
+        outer.__context__, middle.__cause__ = middle, OSError("inner")
+        assert client._cause(outer) == "inner"
+        assert client._cause(ValueError("alone")) == "alone"

@@ -1,0 +1,140 @@
+"""What is written for people, against the program."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from renewer import __version__
+from renewer.cli import commands
+from renewer.config import load, parse
+from renewer.errors import Unexpected
+from renewer.nginx import guide
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TABLE = re.compile(r"^\| `renewer (\w+)([^`]*)` \| (.+) \|$", re.MULTILINE)
+
+
+def blocks(*languages: str) -> list[str]:
+    """Return the fenced blocks in one of these languages, without the indentation of a list."""
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", README, re.MULTILINE | re.DOTALL)
+    return [
+        "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
+        for indent, language, text in found
+        if language in languages
+    ]
+
+
+def calls() -> Iterator[list[str]]:
+    """Yield the words of every call of the program in the README: in shell blocks, and between backticks."""
+    lines = [line for block in blocks("sh", "console", "") for line in block.splitlines()]
+    for line in [*lines, *re.findall(r"`(renewer [^`]*)`", README)]:
+        if found := re.search(
+            r"(?:^|[\s/])renewer((?: +(?:-|[a-z\[])[^#|]*)?)$", line.split("#")[0].rstrip()
+        ):
+            yield shlex.split(found[1])
+
+
+def parameters(command: str) -> set[str]:
+    return {option for parameter in commands.commands[command].params for option in parameter.opts}
+
+
+def test_there_is_a_configuration_in_the_readme_and_it_is_right() -> None:
+    configurations = blocks("toml")
+    assert configurations
+    for text in configurations:
+        parse(text, "README.md")
+
+
+def test_the_six_lines_are_six() -> None:
+    assert "of six lines" in README
+    assert len(blocks("toml")[0].splitlines()) == 6
+
+
+def test_every_call_of_the_program_is_one_that_it_knows() -> None:
+    found = [words for words in calls() if words]
+    assert len({words[0] for words in found}) >= len(commands.commands)
+    for words in found:
+        command, *rest = words
+        assert command in commands.commands, words
+        options = {word.strip("[].") for word in rest if word.strip("[").startswith("-")}
+        assert options <= parameters(command), words
+
+
+def test_the_table_of_commands_is_that_of_the_program_with_all_options() -> None:
+    table = {name: set(re.findall(r"--[\w-]+", usage)) for name, usage, _ in TABLE.findall(README)}
+    assert table == {
+        name: {option for option in parameters(name) if option.startswith("--")} for name in commands.commands
+    }
+
+
+@pytest.mark.parametrize("command", sorted(commands.commands))
+def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
+    runner = CliRunner()
+    assert re.search(rf"^  {command} ", runner.invoke(commands, ["--help"]).output, re.MULTILINE)
+    own = runner.invoke(commands, [command, "--help"])
+    assert own.exit_code == 0
+    assert all(option in own.output for option in parameters(command) if option.startswith("--"))
+
+
+def test_every_option_has_its_sentence() -> None:
+    for command in (commands, *commands.commands.values()):
+        assert command.help
+        for parameter in command.params:
+            assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), parameter
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    told = set(re.findall(r"^\| (\d+) \|", README, re.MULTILINE))
+    assert told == {"0", "1", "75", "78", str(Unexpected.exit_code)}
+
+
+def test_the_lines_for_nginx_are_those_that_the_program_prints() -> None:
+    config = parse(blocks("toml")[0], "README.md")
+    (printed,) = blocks("nginx")
+    said = [line.strip() for line in guide.text(config.specs, config.state).splitlines()]
+    assert [line.strip() for line in printed.splitlines()] == [
+        line for line in said if not line.startswith("#")
+    ]
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    for text in (README, (ROOT / "CHANGELOG.md").read_text(), (ROOT / "CONTRIBUTING.md").read_text()):
+        targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", text)
+        assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_programs_of_the_readme_are_there() -> None:
+    own = [
+        line.split()[0]
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if re.match(r"(examples|tests)/", line)
+    ]
+    assert own
+    assert [program for program in own if not (ROOT / program).is_file()] == []
+
+
+def test_the_sample_configuration_is_right_also_with_every_default_written_out() -> None:
+    path = ROOT / "examples" / "renewer.toml"
+    text = path.read_text()
+    plain = load(path)
+    assert plain.specs
+    written = re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    assert written != text
+    parse(written, str(path))
+
+
+def test_the_newest_version_is_the_same_everywhere() -> None:
+    newest = re.search(
+        r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert newest is not None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert newest[1] == project["version"] == __version__
