@@ -1,6 +1,7 @@
 """The commands: what a person, cron, or systemd calls."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -122,20 +123,20 @@ def nginx(call: Call) -> int:
 
 @commands.command(short_help="Run as a daemon.")
 @click.pass_obj
-def run(call: Call) -> int:
+def run(call: Call) -> NoReturn:
     """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""
-    from renewer.daemon import Daemon  # noqa: PLC0415 - no other command needs a scheduler
+    os.execv(sys.executable, (sys.executable, "-m", "renewer.daemon", call.file))  # noqa: S606 - our own
 
-    settings = call.load()
 
-    def read() -> str:
-        text = config.read(call.file)
-        wire.check(config.parse(text, call.file))
-        return text
-
-    told = report.Lines()
-    with wire.vault(settings, told).daemon():
-        Daemon(read, settings.propagation.timeout + CYCLE, told).run()
+@commands.command(hidden=True)
+@click.pass_obj
+def accept(call: Call) -> int:
+    """Check the configuration, and print what the daemon has to know of it."""
+    text = config.read(call.file)
+    settings = config.parse(text, call.file)
+    wire.check(settings)
+    deadline = settings.propagation.timeout + CYCLE
+    click.echo(json.dumps({"text": text, "state": str(settings.state), "deadline": deadline.total_seconds()}))
     return 0
 
 

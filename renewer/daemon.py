@@ -1,7 +1,7 @@
 """The daemon, on `apscheduler`: a lean parent that keeps time and starts the `renew` that a person would.
 
-Nothing of a cycle stays in this process: keys and nonces do not age in memory, and a crash in a cycle cannot
-stop the clock.
+Nothing of a cycle stays in this process, nor what reads a configuration: keys and nonces do not age in
+memory, a crash in a cycle cannot stop the clock, and idle it holds little more than the scheduler.
 """
 
 import json
@@ -12,18 +12,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from queue import SimpleQueue
+from typing import NoReturn
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from renewer import policy
-from renewer.errors import RenewerError
+from renewer.errors import ConfigError, RenewerError
 from renewer.ports import Report
+from renewer.report import Lines, told
+from renewer.store.files import FileStore
 from renewer.system import notify
 
 HEARTBEAT = 60
 """Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
+
+LOOK = timedelta(minutes=30)
+"""Everything is looked at this often at least, whatever is planned."""
 
 GRACE = 4.0
 """Seconds that a worker has to end its step when the daemon is asked to end."""
@@ -32,25 +40,40 @@ GAP = timedelta(seconds=5)
 """The least time from one cycle to the next, whatever is due."""
 
 AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
-"""How long to wait when the first, second, … worker in a row ended without a word; the last for all others."""
+"""How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
 
 END, RELOAD = "end", "reload"
 
-WORKER = (sys.executable, "-m", "renewer", "--verbose", "--config", "-", "renew", "--json")
+RENEWER = (sys.executable, "-m", "renewer")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A configuration that was checked: its text, the state folder, and how long one cycle may take."""
+
+    text: str
+    state: Path
+    deadline: timedelta
+
+
+def accept(file: str) -> Accepted:
+    """Have a configuration checked, in a process of its own; its faults are told on standard error."""
+    checked = subprocess.run(  # noqa: S603 - our own program
+        (*RENEWER, "--config", file, "accept"), stdout=subprocess.PIPE, check=False
+    )
+    if checked.returncode:
+        raise ConfigError(f"{file} is not in force", hint="mend what is told above")
+    answer = json.loads(checked.stdout)
+    return Accepted(answer["text"], Path(answer["state"]), timedelta(seconds=answer["deadline"]))
 
 
 class Daemon:
-    """Runs a cycle at once, then whenever one is due.
+    """Runs a cycle at once, then whenever one is due; `read` raises `ConfigError` for a faulty one."""
 
-    `read` returns the text of the configuration and raises `ConfigError` for a faulty one; `deadline` is how
-    long one cycle may take.
-    """
-
-    def __init__(self, read: Callable[[], str], deadline: timedelta, report: Report) -> None:
+    def __init__(self, read: Callable[[], Accepted], report: Report) -> None:
         self._read = read
-        self._deadline = deadline
         self._report = report
-        self._text = read()
+        self._config = read()
         self._due = _now()
         self._crashes = 0
         self._worker: subprocess.Popen[str] | None = None
@@ -60,8 +83,14 @@ class Daemon:
         self._words: SimpleQueue[str] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
+            executors={"default": ThreadPoolExecutor(3)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 2},
         )
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self._config.state
 
     def run(self) -> None:
         """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
@@ -87,42 +116,43 @@ class Daemon:
         """Run a worker and plan the next; one at a time."""
         if not self._working.acquire(blocking=False):
             return
-        text = self._text
+        config = self._config
         try:
             notify("STATUS=looking at every certificate")
-            due = max(self._work(text), _now() + GAP)
+            due = max(self._work(config), _now() + GAP)
         finally:
             self._working.release()
-        self._plan(due if text is self._text else _now())
+        self._plan(due if config is self._config else _now())
 
     def _plan(self, due: datetime) -> None:
         self._due = due
         self._scheduler.add_job(self._cycle, "date", run_date=due, id="cycle", replace_existing=True)
         notify(f"STATUS=next look at {due:%Y-%m-%d %H:%M:%S} UTC")
 
-    def _work(self, text: str) -> datetime:
+    def _work(self, config: Accepted) -> datetime:
         """Run one cycle in a process of its own; return when the next is due."""
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        command = (*RENEWER, "--verbose", "--config", "-", "renew", "--json")
         with self._starting:
             if self._ending:
                 return _now()
             self._worker = subprocess.Popen(  # noqa: S603 - our own program
-                WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
             )
         with self._worker as worker:
             try:
-                answer, _ = worker.communicate(text, timeout=self._deadline.total_seconds())
+                answer, _ = worker.communicate(config.text, timeout=config.deadline.total_seconds())
             except subprocess.TimeoutExpired:
                 worker.kill()
                 answer = ""
-                self._report.problem("renewer", f"a cycle took more than {self._deadline} and was ended")
+                self._report.problem("renewer", f"a cycle took more than {config.deadline} and was ended")
         return self._next(answer)
 
     def _next(self, answer: str) -> datetime:
         """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
         try:
             told = [datetime.fromisoformat(one["next"]) for one in json.loads(answer)["certificates"]]
-            due = min([*told, _now() + policy.LOOK])
+            due = min([*told, _now() + LOOK])
         except (KeyError, TypeError, ValueError):
             self._crashes += 1
             return _now() + AFTER_A_CRASH[min(self._crashes, len(AFTER_A_CRASH)) - 1]
@@ -133,7 +163,7 @@ class Daemon:
         """Take the new configuration, or keep the old one if the new one is faulty."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._text = self._read()
+            self._config = self._read()
         except RenewerError as error:
             self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
         else:
@@ -154,5 +184,28 @@ class Daemon:
         worker.kill()
 
 
+def main() -> NoReturn:
+    """Run the daemon for the configuration that the command line names; `renewer run` turns into this."""
+    report = Lines()
+    try:
+        daemon = Daemon(lambda: accept(sys.argv[1]), report)
+        with FileStore(daemon.state).lease("daemon", LOOK):
+            daemon.run()
+    except ConfigError as error:
+        sys.exit(error.exit_code)  # what is wrong was told by the check
+    except RenewerError as error:
+        sys.exit(_last_words(error))
+    sys.exit(0)
+
+
+def _last_words(error: RenewerError) -> int:
+    print(told("renewer", str(error), error.hint), file=sys.stderr)  # noqa: T201 - this is where it speaks
+    return error.exit_code
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,8 +26,8 @@ SHORT_LIFE = timedelta(days=10)
 """Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
 
 REST = timedelta(hours=1)
-"""How long a new certificate stays whatever speaks for renewing it, or a tenth of its life if that is less:
-with a wrong clock, or a window in the past, each would be due as soon as it is there."""
+"""How long a new certificate stays whatever speaks for renewing it; a tenth of its life if that is less.
+With a wrong clock, or a window in the past, each would be due as soon as it is there."""
 
 EMERGENCY = 19 / 20
 """The part of its life after which a certificate is renewed whatever the CA suggests."""
@@ -37,9 +37,6 @@ ASK_AT_LEAST, ASK_AT_MOST = timedelta(minutes=1), timedelta(hours=24)
 
 ASK_DEFAULT = timedelta(hours=6)
 """When to look again if the CA gives no Retry-After (RFC 9773, section 4.3.3)."""
-
-LOOK = timedelta(minutes=30)
-"""The daemon looks at everything at least this often, whatever it plans."""
 
 BACK_OFF = {
     Stage.ISSUE: (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1)),
@@ -90,8 +87,8 @@ def renewal(snapshot: Snapshot, now: datetime) -> datetime:
     """Return the instant from which a certificate is to be renewed; `now` where there is none.
 
     What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life. A window that
-    reaches beyond the end is no advice: some servers suggest the same days for every certificate. One that has
-    just been obtained rests in any case.
+    reaches beyond the end is no advice: some servers suggest the same days for every certificate. One that
+    has just been obtained rests in any case.
     """
     material = snapshot.material
     if material is None:

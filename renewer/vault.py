@@ -42,12 +42,6 @@ class Vault:
         with self.store.lease("nginx", LEASE):
             yield
 
-    @contextmanager
-    def daemon(self) -> Iterator[None]:
-        """Be the one daemon of this state folder; raises `LockBusy`."""
-        with self.store.lease("daemon", LEASE):
-            yield
-
     def material(self, name: str) -> Material | None:
         """Return the certificate as it was kept."""
         return self._value(f"certificate/{name}", Material)

@@ -29,7 +29,7 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     from renewer.nginx.deployer import NginxDeployer
 
     check(config)
-    memory = vault(config, report)
+    memory = Vault(FileStore(config.state), report)
     deployer = NginxDeployer(
         state=config.state,
         binary=str(config.nginx.binary),
@@ -44,15 +44,10 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
 
 
 def check(config: Config) -> None:
-    """Raise `ConfigError` for what the configuration names but this machine does not have."""
+    """Raise `ConfigError` for what this machine does not have, or a state folder that is not safe."""
     if faults := tuple(_unfit(config)):
         raise ConfigError(faults, hint="nothing was touched")
-
-
-def vault(config: Config, report: Report) -> Vault:
-    """Build the memory alone; raises `ConfigError` for a state folder that is not safe."""
     disk.refuse_unsafe(config.state)
-    return Vault(FileStore(config.state), report)
 
 
 def _unfit(config: Config) -> Iterator[Fault]:

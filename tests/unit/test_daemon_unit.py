@@ -2,15 +2,14 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from fakes import Notes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renewer import policy
-from renewer.daemon import Daemon
-from renewer.model import Stage
+from renewer.daemon import AFTER_A_CRASH, LOOK, Accepted, Daemon
 
 SLACK = timedelta(seconds=30)
 json_values = st.recursive(
@@ -23,7 +22,7 @@ certificates = json_values | st.lists(json_values | st.fixed_dictionaries({"next
 
 
 def daemon() -> Daemon:
-    return Daemon(lambda: "", timedelta(hours=1), Notes())
+    return Daemon(lambda: Accepted("", Path("/nowhere"), timedelta(hours=1)), Notes())
 
 
 def answer(*instants: datetime) -> str:
@@ -43,7 +42,7 @@ def test_what_is_due_already_is_due() -> None:
 @pytest.mark.parametrize("instants", [(), (datetime(2100, 1, 1, tzinfo=UTC),)])
 def test_it_looks_at_everything_every_half_hour(instants: tuple[datetime, ...]) -> None:
     due = daemon()._next(answer(*instants)) - datetime.now(UTC)
-    assert policy.LOOK - SLACK < due <= policy.LOOK
+    assert LOOK - SLACK < due <= LOOK
 
 
 GARBAGE = [
@@ -62,12 +61,11 @@ ODD = ['{"certificates": [{"next": null}]}', '{"certificates": [{"next": "soon"}
 @pytest.mark.parametrize("garbage", [*GARBAGE, *ODD, '{"certificates": [{"next": "2027-01-01T00:00:00"}]}'])
 def test_after_a_worker_that_died_it_is_tried_again_a_little_later(garbage: str) -> None:
     ours = daemon()
-    for count in (1, 2, 3):
+    for wait in (*AFTER_A_CRASH, AFTER_A_CRASH[-1]):
         due = ours._next(garbage) - datetime.now(UTC)
-        wait = policy.back_off(Stage.DEPLOY, count, None)
         assert wait - SLACK < due <= wait
     ours._next(answer(datetime.now(UTC)))
-    assert ours._next(garbage) - datetime.now(UTC) <= policy.back_off(Stage.DEPLOY, 1, None)
+    assert ours._next(garbage) - datetime.now(UTC) <= AFTER_A_CRASH[0]
 
 
 @given(
@@ -78,4 +76,4 @@ def test_after_a_worker_that_died_it_is_tried_again_a_little_later(garbage: str)
 def test_no_answer_stops_the_clock(text: str) -> None:
     due = daemon()._next(text)
     assert due.tzinfo is not None
-    assert due <= datetime.now(UTC) + policy.LOOK
+    assert due <= datetime.now(UTC) + LOOK

@@ -181,8 +181,8 @@ class TestLedger:
 
     @pytest.mark.parametrize(
         "hold",
-        [lambda memory: memory.certificate(NAME), Vault.nginx, Vault.daemon],
-        ids=["certificate", "nginx", "daemon"],
+        [lambda memory: memory.certificate(NAME), Vault.nginx],
+        ids=["certificate", "nginx"],
     )
     def test_each_is_held_by_one_alone(self, hold: Callable[[Vault], object]) -> None:
         memory = vault()
