@@ -125,6 +125,9 @@ def nginx(call: Call) -> int:
 @click.pass_obj
 def run(call: Call) -> NoReturn:
     """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""
+    if call.file == config.STANDARD_INPUT:
+        raise ConfigError("the daemon reads its configuration again later: name a file with -c FILE")
+    wire.check(call.load())
     os.execv(sys.executable, (sys.executable, "-m", "renewer.daemon", call.file))  # noqa: S606 - our own
 
 

@@ -71,6 +71,9 @@ class Daemon:
     """Runs a cycle at once, then whenever one is due; `read` raises `ConfigError` for a faulty one."""
 
     def __init__(self, read: Callable[[], Accepted], report: Report) -> None:
+        self._words: SimpleQueue[str] = SimpleQueue()
+        for number, word in ((signal.SIGTERM, END), (signal.SIGINT, END), (signal.SIGHUP, RELOAD)):
+            signal.signal(number, lambda *_, word=word: self._words.put(word))
         self._read = read
         self._report = report
         self._config = read()
@@ -80,7 +83,6 @@ class Daemon:
         self._working = threading.Lock()
         self._starting = threading.Lock()
         self._ending = False
-        self._words: SimpleQueue[str] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(3)},
@@ -94,8 +96,6 @@ class Daemon:
 
     def run(self) -> None:
         """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-        for number, word in ((signal.SIGTERM, END), (signal.SIGINT, END), (signal.SIGHUP, RELOAD)):
-            signal.signal(number, lambda *_, word=word: self._words.put(word))
         self._scheduler.add_job(self._beat, "interval", seconds=HEARTBEAT)
         self._scheduler.start()
         self._plan(_now())

@@ -250,13 +250,14 @@ def test_it_does_not_start_with_a_faulty_configuration(world: World, fault: str)
     assert world.ca.asked == 0
 
 
-def test_what_a_person_mended_by_hand_is_taken_up(world: World) -> None:
+def test_what_a_person_mended_by_hand_is_taken_up(world: World, speaker: "Speaker") -> None:
     """A daemon that starts when the placeholder is shown and the certificate is kept deploys at once."""
     world.nginx.stop()
     assert world.renew().code == 1
     world.nginx.start()
     placeholder = connect(world.port, NAME, careless()).fingerprint
-    daemon = world.start("run")
+    daemon = world.start("run", NOTIFY_SOCKET=speaker.path)
+    speaker.until("READY=1")
     eventually(lambda: served(world))
     assert world.shown().fingerprint == placeholder
     end(daemon)

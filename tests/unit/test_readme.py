@@ -18,6 +18,7 @@ from renewer.nginx import guide
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+SHOWN = {name: command for name, command in commands.commands.items() if not command.hidden}
 TABLE = re.compile(r"^\| `renewer (\w+)([^`]*)` \| (.+) \|$", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ def calls() -> Iterator[list[str]]:
 
 
 def parameters(command: str) -> set[str]:
-    return {option for parameter in commands.commands[command].params for option in parameter.opts}
+    return {option for parameter in SHOWN[command].params for option in parameter.opts}
 
 
 def test_there_is_a_configuration_in_the_readme_and_it_is_right() -> None:
@@ -59,10 +60,10 @@ def test_the_six_lines_are_six() -> None:
 
 def test_every_call_of_the_program_is_one_that_it_knows() -> None:
     found = [words for words in calls() if words]
-    assert len({words[0] for words in found}) >= len(commands.commands)
+    assert len({words[0] for words in found}) >= len(SHOWN)
     for words in found:
         command, *rest = words
-        assert command in commands.commands, words
+        assert command in SHOWN, words
         options = {word.strip("[].") for word in rest if word.strip("[").startswith("-")}
         assert options <= parameters(command), words
 
@@ -70,11 +71,11 @@ def test_every_call_of_the_program_is_one_that_it_knows() -> None:
 def test_the_table_of_commands_is_that_of_the_program_with_all_options() -> None:
     table = {name: set(re.findall(r"--[\w-]+", usage)) for name, usage, _ in TABLE.findall(README)}
     assert table == {
-        name: {option for option in parameters(name) if option.startswith("--")} for name in commands.commands
+        name: {option for option in parameters(name) if option.startswith("--")} for name in SHOWN
     }
 
 
-@pytest.mark.parametrize("command", sorted(commands.commands))
+@pytest.mark.parametrize("command", sorted(SHOWN))
 def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
     runner = CliRunner()
     assert re.search(rf"^  {command} ", runner.invoke(commands, ["--help"]).output, re.MULTILINE)
@@ -84,7 +85,7 @@ def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
 
 
 def test_every_option_has_its_sentence() -> None:
-    for command in (commands, *commands.commands.values()):
+    for command in (commands, *SHOWN.values()):
         assert command.help
         for parameter in command.params:
             assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), parameter

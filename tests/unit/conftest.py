@@ -1,0 +1,9 @@
+"""How thorough the property tests are: quick here; HYPOTHESIS_PROFILE=thorough draws a hundred times more."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=2500, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
