@@ -179,7 +179,7 @@ def test_a_clock_an_hour_slow_is_fine() -> None:
     keys.check_pair(pair(), DOMAINS, BEGIN - timedelta(hours=1))
 
 
-@pytest.mark.parametrize("key", ["", "no key", KEY[:100], "ä"], ids=["empty", "words", "cut short", "not ASCII"])
+@pytest.mark.parametrize("key", ["", "no key", KEY[:100], "ä"], ids=["empty", "words", "cut", "not ASCII"])
 def test_a_key_that_cannot_be_read_is_told_without_showing_it(key: str) -> None:
     with pytest.raises(Refused, match="the private key cannot be read") as refusal:
         keys.check_pair(replace(pair(), key=key), DOMAINS, NOW)
