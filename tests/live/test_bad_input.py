@@ -238,7 +238,7 @@ def test_a_token_that_is_revoked_costs_one_order_at_most(world: World) -> None:
     write(world, token=UNKNOWN_TOKEN)
     with nothing_changed(world, orders=1):
         for _ in range(3):
-            told_well(world.renewer("renew", NAME, "--force"), 1, [NAME, "10000", "token"])
+            told_well(world.renewer("renew", NAME, "--force"), 1, [NAME, "Cloudflare said", "token"])
     write(world)
     orders = world.ca.orders
     assert world.renew(NAME, "--force").one["action"] == "issued"
