@@ -29,6 +29,9 @@ PORT = 53
 QUESTION = 2.0
 """Seconds that a name server has for one answer."""
 
+NEAR = 0.3
+"""Seconds that a name server on this machine has, when there is another port to try."""
+
 LIFETIME = 10.0
 """Seconds that the resolver has for one question."""
 
@@ -242,7 +245,7 @@ def _ask(question: dns.message.Message, server: NameServer) -> dns.message.Messa
     *others, last = server.ports
     for port in others:
         try:
-            return dns.query.udp_with_fallback(question, server.address, timeout=QUESTION, port=port)[0]
+            return dns.query.udp_with_fallback(question, server.address, timeout=NEAR, port=port)[0]
         except (ConnectionRefusedError, dns.exception.Timeout):
             continue
     return dns.query.udp_with_fallback(question, server.address, timeout=QUESTION, port=last)[0]
