@@ -54,7 +54,7 @@ class Call:
             signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
             clock.stop()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, end)
         return wire.build(self.load(), clock, told)
 
@@ -93,7 +93,8 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
         outcomes = call.engine(told).run(names, force=force, dry_run=dry_run)
     if not dry_run:
         _tell_problems(outcomes)
-    silent = not (call.verbose or dry_run or sys.stdout.isatty())
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
+    silent = not (call.verbose or dry_run or on_terminal)
     return _show(outcomes, as_json=as_json, silent=silent, ahead=dry_run)
 
 

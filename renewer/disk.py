@@ -172,7 +172,8 @@ def refuse_unsafe(path: Path) -> None:
     for above in dict.fromkeys((*place.parents, *place.resolve().parents)):
         if above.exists() and _open_to_others(above):
             raise ConfigError(
-                f"{above}, above the state folder, can be written by others", hint=f"run: chmod go-w {above}"
+                f"{above}, above the state folder, can be written by others, or belongs to another user",
+                hint=f"run: chmod go-w {above}",
             )
 
 
@@ -192,8 +193,9 @@ def _refuse_foreign(place: Path) -> None:
 
 def _open_to_others(above: Path) -> bool:
     status = above.stat()
-    guarded = status.st_mode & stat.S_ISVTX and status.st_uid in (0, os.geteuid())
-    return bool(status.st_mode & _BY_OTHERS) and not guarded
+    trusted = status.st_uid in (0, os.geteuid())
+    guarded = status.st_mode & stat.S_ISVTX and trusted
+    return not trusted or bool(status.st_mode & _BY_OTHERS and not guarded)
 
 
 def _user(uid: int) -> str:
