@@ -37,11 +37,6 @@ class SystemClock:
         """End every wait, from a signal's handler too."""
         self._stopping.set()
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the program was asked to end."""
-        return self._stopping.is_set()
-
 
 def notify(*states: str) -> None:
     """Tell systemd of the service's state, if it asked for it (sd_notify(3)); never an error.
