@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from renewer import __version__, config, report, wire
 from renewer.errors import ConfigError, RenewerError, Unexpected, worst
 from renewer.model import Action, CertOutcome
 from renewer.ports import Report
-from renewer.system import SystemClock
+from renewer.system import Signals, SystemClock
 
 if TYPE_CHECKING:
     from renewer.cycle import Engine
@@ -49,13 +50,14 @@ class Call:
     def engine(self, told: Report) -> "Engine":
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
         clock = SystemClock()
+        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-        def end(number: int, _: object) -> None:
-            signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+        def end() -> None:
+            signals.wait()
             clock.stop()
+            os._exit(128 + signals.wait())  # who asks twice does not want to wait
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, end)
+        threading.Thread(target=end, daemon=True).start()
         return wire.build(self.load(), clock, told)
 
     def report(self) -> report.Quiet:

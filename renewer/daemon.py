@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NoReturn
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from renewer.errors import ConfigError, RenewerError
 from renewer.ports import Report
 from renewer.report import Lines, told
 from renewer.store.files import FileStore
-from renewer.system import notify
+from renewer.system import Signals, notify
 
 HEARTBEAT = 60
 """Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
@@ -41,8 +40,6 @@ GAP = timedelta(seconds=5)
 
 AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
-
-END, RELOAD = "end", "reload"
 
 RENEWER = (sys.executable, "-m", "renewer")
 
@@ -71,9 +68,7 @@ class Daemon:
     """Runs a cycle at once, then whenever one is due; `read` raises `ConfigError` for a faulty one."""
 
     def __init__(self, read: Callable[[], Accepted], report: Report) -> None:
-        self._words: SimpleQueue[str] = SimpleQueue()
-        for number, word in ((signal.SIGTERM, END), (signal.SIGINT, END), (signal.SIGHUP, RELOAD)):
-            signal.signal(number, lambda *_, word=word: self._words.put(word))
+        self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._read = read
         self._report = report
         self._config = read()
@@ -100,7 +95,7 @@ class Daemon:
         self._scheduler.start()
         self._plan(_now())
         notify("READY=1", "WATCHDOG=1")
-        while self._words.get() != END:
+        while self._signals.wait() == signal.SIGHUP:
             self._reload()
         notify("STOPPING=1", "STATUS=ending")
         self._scheduler.pause()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -34,8 +35,31 @@ class SystemClock:
         return random.SystemRandom().random()
 
     def stop(self) -> None:
-        """End every wait, from a signal's handler too."""
+        """End every wait; not for a signal's handler, which may have struck in the middle of one."""
         self._stopping.set()
+
+
+class Signals:
+    """Signals in the order of their arrival, none of them lost.
+
+    A handler runs only once the main thread gets to it: never, if that thread is just about to wait for a
+    lock. So the number of each signal goes through a pipe (signal.set_wakeup_fd), which any thread can read.
+    """
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._arrived, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        for number in numbers:
+            signal.signal(number, _noted)
+
+    def wait(self) -> int:
+        """Return the next signal's number, as soon as there is one."""
+        return os.read(self._arrived, 1)[0]
+
+
+def _noted(*_: object) -> None:
+    """Do nothing: what matters is that the signal does not end the program."""
 
 
 def notify(*states: str) -> None:

@@ -50,7 +50,7 @@ Program = Callable[..., Done]
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Program]:
     """The program in this process, without a terminal; the signals are given back at the end."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     former = [signal.getsignal(number) for number in numbers]
 
     def call(*arguments: object) -> Done:
@@ -63,6 +63,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     yield call
     for number, handler in zip(numbers, former, strict=True):
         signal.signal(number, handler)
+    signal.set_wakeup_fd(-1)
 
 
 @dataclass(frozen=True)
