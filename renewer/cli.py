@@ -5,17 +5,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import timedelta
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from renewer import __version__, config, report, wire
-from renewer.errors import ConfigError, RenewerError, Unexpected, worst
-from renewer.model import Action, CertOutcome
+from renewer import __version__, config, links, report, show, wire
+from renewer.errors import ConfigError, RenewerError, Unexpected
+from renewer.model import Outcome
 from renewer.ports import Report
+from renewer.sites import Asked
 from renewer.system import Signals, SystemClock
 
 if TYPE_CHECKING:
@@ -26,14 +27,9 @@ DEFAULT = "/etc/renewer/renewer.toml"
 CYCLE = timedelta(minutes=30)
 """How long a cycle may take beyond the longest wait for the DNS before it is taken to hang."""
 
-COLOURS = {Action.ISSUED: "green", Action.DEPLOYED: "green", Action.FRESH: "reset", Action.FAILED: "red"}
-
 EXIT_CODES = """\b
 Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
 78 the configuration has to be edited, 70 a bug."""
-
-AHEAD = {Action.ISSUED: "to be ordered", Action.DEPLOYED: "to be deployed"}
-"""What an action is called before it is done."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +88,10 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
     only problems are printed.
     """
     with call.report() as told:
-        outcomes = call.engine(told).run(names, force=force, dry_run=dry_run)
-    if not dry_run:
-        _tell_problems(outcomes)
-    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
-    silent = not (call.verbose or dry_run or on_terminal)
-    return _show(outcomes, as_json=as_json, silent=silent, ahead=dry_run)
+        outcome = call.engine(told).run(names, force=force, dry_run=dry_run)
+    if dry_run:
+        return _show(outcome, as_json=as_json, ahead=True)
+    return _conclude(call, outcome, as_json=as_json)
 
 
 @commands.command(short_help="Show what is stored, served and due.")
@@ -106,8 +100,8 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
 def status(call: Call, *, as_json: bool) -> int:
     """Show what is stored, what nginx serves, and what is due; asks nobody but nginx."""
     with call.report() as told:
-        outcomes = call.engine(told).status()
-    return _show(outcomes, as_json=as_json, silent=False, ahead=True)
+        outcome = call.engine(told).status()
+    return _show(outcome, as_json=as_json, ahead=True)
 
 
 @commands.command(short_help="Write what nginx includes, and print the lines for it.")
@@ -120,8 +114,60 @@ def nginx(call: Call) -> int:
         engine = call.engine(told)
         for path in engine.prepare():
             told.done("nginx", f"wrote {path}")
-    click.echo(guide.text(engine.specs, call.load().state))
+    settings = call.load()
+    click.echo(guide.text(settings.specs, settings.site_specs, settings.state))
     return 0
+
+
+@commands.command(short_help="Print a link that opens a site.")
+@click.argument("site")
+@click.argument("person", required=False)
+@click.option("--uri", metavar="PATH", help="What to sign, for a site in url mode.")
+@click.option("--expires", metavar="DURATION", help="How long it is good for [default: 15m; with --uri 1d].")
+@click.option("--fragment", is_flag=True, help="Put the token after the #, where no log on the way sees it.")
+@click.option("--qr", is_flag=True, help="Print a QR code too, for a phone.")
+@click.pass_obj
+def link(  # noqa: PLR0913 - one for each option
+    call: Call,
+    site: str,
+    person: str | None,
+    uri: str | None,
+    expires: str | None,
+    *,
+    fragment: bool,
+    qr: bool,
+) -> int:
+    """Print a link: one that opens a session for PERSON, or with --uri a signed URL.
+
+    Whoever has the link gets in until it expires, and stays for the length of a session.
+    """
+    settings = call.load()
+    life = links.life(expires, uri)
+    with call.report() as told:
+        found = links.find(settings.site_specs, site)
+        kept = wire.vault(settings, told).site(found.name).served
+        wanted = links.Wanted(person, uri, SystemClock().now() + life, fragment=fragment)
+        address = links.made(found, kept, wanted)
+        if expires and life > found.grace:
+            told.problem(site, "a rotation may end the link sooner", f"grace is shorter than {expires}")
+    click.echo(address)
+    if qr:
+        click.echo(show.qr(address), color=True)
+    return 0
+
+
+@commands.command(short_help="Give a site a new key.")
+@click.argument("site")
+@click.option(
+    "--now", is_flag=True, help="End the old keys at once, with every link and session: for a leak."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
+@click.pass_obj
+def rotate(call: Call, site: str, *, now: bool, as_json: bool) -> int:
+    """Give a site a new key; the old one is honoured for the grace, so nobody is shut out."""
+    with call.report() as told:
+        outcome = call.engine(told).rotate(Asked(site, at_once=now))
+    return _conclude(call, outcome, as_json=as_json)
 
 
 @commands.command(short_help="Run as a daemon.")
@@ -162,53 +208,19 @@ def main() -> NoReturn:
         sys.exit(Unexpected.exit_code)
 
 
-def _show(outcomes: Sequence[CertOutcome], *, as_json: bool, silent: bool, ahead: bool) -> int:
-    """Print the outcomes and return the exit code for all of them; `ahead`: they are still to come."""
-    code = worst([outcome.exit_code for outcome in outcomes])
+def _conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
+    """Tell what became of everything: problems always, the rest to whoever looks; return the exit code."""
+    for problem in show.problems(outcome):
+        click.echo(problem, err=True)
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
+    return _show(outcome, as_json=as_json, silent=not (call.verbose or on_terminal))
+
+
+def _show(outcome: Outcome, *, as_json: bool, silent: bool = False, ahead: bool = False) -> int:
+    """Print the outcome and return the exit code; `ahead`: it is still to come."""
     if as_json:
-        click.echo(
-            json.dumps({"certificates": [_record(one) for one in outcomes], "sites": [], "exit": code})
-        )
+        click.echo(show.as_json(outcome))
     elif not silent:
-        width = max(len(outcome.name) for outcome in outcomes)
-        for outcome in outcomes:
-            click.echo(f"{outcome.name:<{width}}  {_line(outcome, AHEAD if ahead else {})}")
-            if ahead and outcome.error:
-                click.echo(f"  {report.told('', outcome.error, outcome.hint)}")
-    return code
-
-
-def _tell_problems(outcomes: Sequence[CertOutcome]) -> None:
-    for outcome in outcomes:
-        if outcome.error:
-            click.echo(report.told(outcome.name, outcome.error, outcome.hint), err=True)
-
-
-def _record(outcome: CertOutcome) -> dict[str, Any]:
-    """Return an outcome as the JSON contract has it."""
-    return {
-        "name": outcome.name,
-        "action": outcome.action,
-        "not_after": _rfc3339(outcome.not_after),
-        "fingerprint": outcome.fingerprint,
-        "served": outcome.served,
-        "next": _rfc3339(outcome.next),
-        "error": outcome.error,
-    }
-
-
-def _rfc3339(when: datetime | None) -> str | None:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if when else None
-
-
-def _line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
-    """Return an outcome as the rest of a line for a person, after its name."""
-    served = {True: "served by nginx", False: "NOT served by nginx", None: "not looked for in nginx"}
-    action = words.get(outcome.action, outcome.action)
-    parts = [click.style(action, fg=COLOURS[outcome.action]), served[outcome.served]]
-    if outcome.not_after:
-        parts.append(f"ends {outcome.not_after:%Y-%m-%d %H:%M:%S} UTC")
-    parts.append(f"next {outcome.next:%Y-%m-%d %H:%M:%S} UTC")
-    if outcome.detail:
-        parts.append(outcome.detail)
-    return ", ".join(parts)
+        for line in show.lines(outcome, ahead=ahead):
+            click.echo(line)
+    return show.exit_code(outcome)

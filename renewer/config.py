@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from renewer import notation, toml
-from renewer.domains import clashes, domain, plain_domain
+from renewer.domains import clashes, covers, domain, plain_domain
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, KeyKind
+from renewer.sites import Mode, Signer, SiteSpec
 from renewer.toml import Table, Together
 
 STANDARD_INPUT = "-"
@@ -80,6 +82,9 @@ Argv = Annotated[tuple[str, ...], Together(runnable, least=1)]
 CertificateName = Annotated[str, notation.certificate_name]
 Domain = Annotated[str, domain]
 Profile = Annotated[str, notation.matching(r"[!-~]+", "has to be one word, as the CA's directory names it")]
+Owner = Annotated[
+    str, notation.matching(r"[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)?", "has to be a user, or user:group")
+]
 Person = Annotated[str, notation.matching(r"[a-z0-9-]{1,16}", "has to be 1 to 16 of a-z, 0-9 and -")]
 Rotation = Annotated[timedelta | None, rotation]
 Server = Annotated[str, server]
@@ -150,7 +155,7 @@ class Site(Table, frozen=True):
     """`[site.NAME]`: a site behind secure links; `rotate` is `None` for "with every renewed certificate"."""
 
     host: Annotated[str, notation.origin]
-    mode: Literal["session", "url"] = "session"
+    mode: Mode = Mode.SESSION
     home: Annotated[str, notation.home] = "/"
     people: Annotated[tuple[Person, ...], Together(distinct)] = ()
     rotate: Rotation = None
@@ -158,15 +163,25 @@ class Site(Table, frozen=True):
     session: Duration = timedelta(days=60)
     sliding: bool = True
     signer_file: AbsolutePath | None = None
+    signer_owner: Owner | None = None
+    signer_mode: Annotated[int, notation.file_mode] = 0o600
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what does not fit: a session is fixed when its key becomes current and has to outlast it."""
-        if self.mode == "session" and self.rotate and self.session < self.rotate + self.grace:
-            yield ("session", "mode", "rotate", "grace"), "is shorter than rotate and grace together"
-        if self.mode == "session" and self.signer_file:
-            yield ("signer_file", "mode"), 'belongs to mode = "url"'
-        if self.mode == "url" and self.people:
+        if self.rotate is None and self.session <= self.grace:
+            yield ("session", "rotate", "grace"), "has to be longer than grace"
+        if self.mode is Mode.SESSION:
+            if self.rotate and self.session < self.rotate + self.grace:
+                yield ("session", "mode", "rotate", "grace"), "is shorter than rotate and grace together"
+            if self.signer_file:
+                yield ("signer_file", "mode"), 'belongs to mode = "url"'
+        if self.mode is Mode.URL and self.people:
             yield ("people", "mode"), 'belongs to mode = "session"'
+
+    @property
+    def signer(self) -> Signer | None:
+        """The file that another signing program reads."""
+        return Signer(self.signer_file, self.signer_owner, self.signer_mode) if self.signer_file else None
 
 
 class Command(Table, frozen=True):
@@ -209,6 +224,32 @@ class Config(Table, frozen=True):
             )
             for name, certificate in self.certificates.items()
         )
+
+    @property
+    def site_specs(self) -> tuple[SiteSpec, ...]:
+        """The sites as the hook wants them, in the order of the file."""
+        return tuple(
+            SiteSpec(
+                name=name,
+                host=site.host,
+                mode=site.mode,
+                home=site.home,
+                people=site.people,
+                rotate=site.rotate,
+                follows=self._followed(site),
+                grace=site.grace,
+                session=site.session,
+                sliding=site.sliding,
+                signer=site.signer,
+            )
+            for name, site in self.sites.items()
+        )
+
+    def _followed(self, site: Site) -> tuple[str, ...]:
+        """Return the certificates whose renewal rotates a site's key: those for its host, else all."""
+        host = urlsplit(site.host).hostname or ""
+        own = tuple(name for name, one in self.certificates.items() if covers(one.domains, host))
+        return own or tuple(self.certificates)
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield that there is nothing to do, without a certificate or a site."""

@@ -4,21 +4,22 @@ Level-triggered: each run starts from what is there (store, files, handshake) an
 died anywhere before is finished here, and "renewed but never deployed" cannot last.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from renewer import outcome, policy
-from renewer.errors import ConfigError, DeployFailed, LockBusy, LostLease, RenewerError, Stopped, Unexpected
+from renewer.deploy import Deployment, Refusals
+from renewer.errors import ConfigError, LockBusy, LostLease, RenewerError, Stopped, Unexpected
 from renewer.model import (
     Ask,
     CertOutcome,
     CertSpec,
     Deploy,
     Issue,
-    Publish,
+    Outcome,
     Rest,
     Sight,
     Snapshot,
@@ -26,7 +27,8 @@ from renewer.model import (
     Suggestion,
     Turn,
 )
-from renewer.ports import Clock, Deployer, Issuer, Report
+from renewer.ports import Clock, Deployer, Hook, Issuer, Report
+from renewer.sites import Asked, Cycle, SiteOutcome
 from renewer.vault import Ledger, Vault
 
 Result = TypeVar("Result")
@@ -45,18 +47,32 @@ class Engine:
     deployer: Deployer
     clock: Clock
     report: Report
+    hooks: tuple[Hook, ...] = ()
 
-    def run(
-        self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False
-    ) -> tuple[CertOutcome, ...]:
-        """Bring every certificate, or those named, as far as it can get now; tell what became of each."""
+    def run(self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False) -> Outcome:
+        """Bring every certificate, or those named, and every site as far as they can get now."""
         specs = self._chosen(names)
         if dry_run:
-            return tuple(self._forecast(self._look(spec, forced=force)) for spec in specs)
+            snapshots = [self._look(spec, forced=force) for spec in specs]
+            forecasts = tuple(self._forecast(snapshot) for snapshot in snapshots)
+            return Outcome(forecasts, self._deployment.planned(self._cycle(snapshots)))
         self._try_to_prepare()
         turns = _side_by_side(partial(self._tend, forced=force), specs)
-        refusals = self._deploy([turn.snapshot.spec for turn in turns if turn.deploy])
-        return tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
+        refusals, sites = self._deploy(turns, None)
+        return Outcome(
+            tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns), sites
+        )
+
+    def rotate(self, asked: Asked) -> Outcome:
+        """Give a site a new key, with the overlap or at once; no certificate is touched."""
+        known = [spec.name for hook in self.hooks for spec in hook.specs]
+        if asked.site not in known:
+            raise ConfigError(
+                f"the configuration has no site named {asked.site}",
+                hint=f"it has {', '.join(known) or 'none'}",
+            )
+        self._try_to_prepare()
+        return Outcome((), self._deploy((), asked)[1])
 
     def prepare(self) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
@@ -74,10 +90,11 @@ class Engine:
                 "nginx", str(error), error.hint
             )  # a certificate may still be obtained and kept
 
-    def status(self) -> tuple[CertOutcome, ...]:
+    def status(self) -> Outcome:
         """Return what is stored, served and due, changing nothing and asking nobody but nginx."""
         snapshots = _side_by_side(partial(self._look, forced=False), self.specs)
-        return tuple(outcome.at_rest(snapshot, self.clock.now()) for snapshot in snapshots)
+        at_rest = tuple(outcome.at_rest(snapshot, self.clock.now()) for snapshot in snapshots)
+        return Outcome(at_rest, self._deployment.planned(self._cycle(snapshots)))
 
     def _chosen(self, names: Sequence[str]) -> tuple[CertSpec, ...]:
         known = {spec.name: spec for spec in self.specs}
@@ -194,31 +211,26 @@ class Engine:
 
     # -- all that nginx has to take up ----------------------------------------------------------------------
 
-    def _deploy(self, specs: Sequence[CertSpec]) -> Mapping[str, RenewerError]:
-        """Deploy these certificates with one reload; return what stood in the way, by name."""
-        if not specs:
-            return {}
-        try:
-            with self.vault.nginx():
-                kept = [(spec, self.vault.material(spec.name)) for spec in specs]
-                refusals = self._apply([Publish(spec, material) for spec, material in kept if material])
-        except RenewerError as error:
-            return {spec.name: error for spec in specs}
-        for spec in specs:
-            self._settle(spec, refusals.get(spec.name))
-        return refusals
+    @property
+    def _deployment(self) -> Deployment:
+        return Deployment(self.vault, self.deployer, self.hooks)
 
-    def _apply(self, changes: Sequence[Publish]) -> Mapping[str, RenewerError]:
-        """Apply all at once, and each alone if that is refused: one must not hold up the others."""
-        try:
-            self.deployer.apply(changes)
-        except Stopped:
-            raise
-        except RenewerError as error:
-            if len(changes) > 1 and not (isinstance(error, DeployFailed) and not error.ours):
-                return {name: why for change in changes for name, why in self._apply([change]).items()}
-            return {change.owner: error for change in changes}
-        return {}
+    def _deploy(self, turns: Sequence[Turn], asked: Asked | None) -> tuple[Refusals, tuple[SiteOutcome, ...]]:
+        """Deploy what is not served, and whatever the hooks propose, with one reload."""
+        specs = [turn.snapshot.spec for turn in turns if turn.deploy]
+        refusals, sites = self._deployment.bring(specs, self._cycle([turn.snapshot for turn in turns], asked))
+        for spec in specs:
+            if not isinstance(refusals.get(spec.name), LockBusy | Stopped):
+                self._settle(spec, refusals.get(spec.name))
+        return refusals, sites
+
+    def _cycle(self, snapshots: Sequence[Snapshot], asked: Asked | None = None) -> Cycle:
+        """Return what the hooks have to know; certificates that are not worked on count as they are kept."""
+        kept = {snapshot.spec.name: snapshot.material for snapshot in snapshots}
+        for name in {name for hook in self.hooks for spec in hook.specs for name in spec.follows} - set(kept):
+            kept[name] = self.vault.material(name)
+        known = {name: str(material.fingerprints[0]) for name, material in kept.items() if material}
+        return Cycle(self.clock.now(), known, asked)
 
     def _settle(self, spec: CertSpec, refusal: RenewerError | None) -> None:
         """Keep or forget that a deploy failed, so that the daemon knows when to try again."""

@@ -146,7 +146,8 @@ class Daemon:
     def _next(self, answer: str) -> datetime:
         """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
         try:
-            told = [datetime.fromisoformat(one["next"]) for one in json.loads(answer)["certificates"]]
+            found = json.loads(answer)
+            told = [datetime.fromisoformat(one["next"]) for one in (*found["certificates"], *found["sites"])]
             due = min([*told, _now() + LOOK])
         except (KeyError, TypeError, ValueError):
             self._crashes += 1

@@ -44,6 +44,19 @@ def read(path: Path) -> bytes | None:
             return file.read()
 
 
+def changed(path: Path) -> float:
+    """Return when the file was last written, in seconds since 1970."""
+    with _border("look at", path):
+        return path.lstat().st_mtime
+
+
+def held_by(path: Path, owner: tuple[int, int], mode: int) -> bool:
+    """Tell whether the file belongs to this user and group (by number) and has this mode."""
+    with _border("look at", path):
+        status = path.lstat()
+        return (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (*owner, mode)
+
+
 def lock(path: Path) -> int:
     """Open the lock file, made if need be, and return its descriptor; whoever asked has to close it."""
     with _border("open the lock", path):
@@ -68,12 +81,17 @@ def target(link: Path) -> str | None:
             return None
 
 
-def write(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put the file there with this content; `mode` as far as the umask allows."""
+def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+    """Put the file there with this content; `mode` as far as the umask allows.
+
+    With `owner` (user and group by number) the mode holds whatever the umask.
+    """
     with _border("write", path), _opened(path.parent) as parent:
         aside = _aside(FILE)
         try:
-            _create(aside, data, mode, parent)
+            _create(aside, data, 0o600 if owner else mode, parent)
+            if owner:
+                _hand_over(aside, owner, mode, parent)
             os.rename(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             _drop(aside, parent)
@@ -224,6 +242,11 @@ def _create(name: str, data: bytes, mode: int, parent: int) -> None:
         file.write(data)
         file.flush()
         os.fsync(handle)
+
+
+def _hand_over(name: str, owner: tuple[int, int], mode: int, parent: int) -> None:
+    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+    os.chmod(name, mode, dir_fd=parent)
 
 
 def _drop(name: str, parent: int) -> None:

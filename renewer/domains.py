@@ -1,7 +1,7 @@
 """The names that a certificate may have: host names of RFC 1035 and 5890, as they go on the wire."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 
 from renewer.errors import ConfigError
@@ -42,6 +42,11 @@ def plain_domain(text: str) -> str:
     if text.startswith("*."):
         raise ConfigError("is a wildcard, but a name without a star is expected")
     return domain(text)
+
+
+def covers(domains: Iterable[str], name: str) -> bool:
+    """Tell whether a certificate for these domains is one for the host `name` (RFC 9525, section 6.3)."""
+    return bool({name, f"*.{name.partition('.')[2]}"} & set(domains))
 
 
 def host(text: str) -> str:

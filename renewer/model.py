@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NewType
 
 from renewer.errors import RenewerError
+from renewer.sites import Guard, SiteOutcome
 
 Fingerprint = NewType("Fingerprint", str)
 """SHA-256 over the DER of a leaf certificate, as lower-case hex."""
@@ -276,8 +277,13 @@ class Publish:
         """Who answers for it."""
         return self.spec.name
 
+    @property
+    def what(self) -> str:
+        """What it is called in a sentence."""
+        return f"the new certificate for {self.spec.name}"
 
-Change = Publish
+
+Change = Publish | Guard
 
 
 class Action(StrEnum):
@@ -303,3 +309,11 @@ class CertOutcome:
     hint: str = ""
     detail: str = ""
     exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of everything in a cycle."""
+
+    certificates: tuple[CertOutcome, ...]
+    sites: tuple[SiteOutcome, ...] = ()

@@ -62,6 +62,16 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def file_mode(text: str) -> int:
+    """Return a file's permissions, in octal as for chmod; nobody but owner and group may be let in."""
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ConfigError('is no mode of a file; write it like "0640"')
+    mode = int(text, 8)
+    if mode & 0o007:
+        raise ConfigError("lets everybody on this machine read the secret; end it in 0")
+    return mode
+
+
 def nginx_path(text: str) -> Path:
     """Return an absolute path that can stand in nginx's configuration as it is."""
     found = path(text)

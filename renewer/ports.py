@@ -1,11 +1,12 @@
 """The contracts between the core and the adapters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from renewer.errors import RenewerError
 from renewer.model import (
     CertSpec,
     Change,
@@ -16,6 +17,7 @@ from renewer.model import (
     TxtRecord,
     Window,
 )
+from renewer.sites import Cycle, Guard, Proposal, SiteSpec
 
 
 class Clock(Protocol):
@@ -141,8 +143,34 @@ class Deployer(Protocol):
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         """Return what is on disk and what nginx serves, changing nothing."""
 
+    def stands(self, guard: Guard) -> bool:
+        """Tell whether what nginx includes for secure links is just this."""
+
     def apply(self, changes: Sequence[Change]) -> None:
-        """Publish, test, reload once and see in the handshake that it is served.
+        """Publish, test, reload once and see that nginx works with it: by its handshakes and its new workers.
 
         What nginx refuses is rolled back. Raises `DeployFailed` or `NotServed`.
+        """
+
+
+class Hook(Protocol):
+    """Proposes changes for nginx on the engine's cycle; it writes nothing for nginx and reloads nothing.
+
+    Whoever calls `propose` and `settle` holds nginx from the first to the last.
+    """
+
+    @property
+    def specs(self) -> Sequence[SiteSpec]:
+        """The sites that it answers for."""
+
+    def plan(self, cycle: Cycle) -> Proposal:
+        """Return what it would propose now, changing nothing."""
+
+    def propose(self, cycle: Cycle) -> Proposal:
+        """Return what nginx is to take up; whatever has to survive a crash is on disk by then."""
+
+    def settle(self, proposal: Proposal) -> Mapping[str, RenewerError]:
+        """Keep that nginx was seen to work with what was proposed, or that there was nothing to take up.
+
+        Returns what went wrong for single sites.
         """

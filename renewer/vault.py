@@ -16,6 +16,7 @@ import msgspec
 from renewer.errors import Refused
 from renewer.model import Account, Failure, Material, Progress, Suggestion
 from renewer.ports import Fence, Report, Store
+from renewer.sites import Kept
 
 Value = TypeVar("Value")
 
@@ -41,6 +42,33 @@ class Vault:
         """Hold nginx and the files that it includes alone; raises `LockBusy`."""
         with self.store.lease("nginx", LEASE):
             yield
+
+    @contextmanager
+    def sites(self) -> Iterator["SiteLedger"]:
+        """Hold the keys of all sites alone, with the right to write about them; raises `LockBusy`."""
+        with self.store.lease("sites", LEASE) as fence:
+            yield SiteLedger(self.store, fence)
+
+    def site(self, name: str) -> Kept:
+        """Return the keys of a site, or that it has none.
+
+        Raises `Refused` for keys that cannot be read: with new ones, every link and session would end.
+        """
+        data = self.store.get(_site(name))
+        if data is None:
+            return Kept()
+        try:
+            return msgspec.json.decode(data, type=Kept)
+        except msgspec.DecodeError as error:
+            raise Refused(
+                f"the stored keys of the site {name} cannot be read: {error}",
+                hint=f"bring {_site(name)} in the state folder's store back from a backup, or move it away to"
+                " have new keys made; every link and session of the site then ends",
+            ) from error
+
+    def known_sites(self) -> list[str]:
+        """Return the names of the sites that have keys."""
+        return [key.removeprefix(_site("")) for key in self.store.keys(_site(""))]
 
     def material(self, name: str) -> Material | None:
         """Return the certificate as it was kept."""
@@ -139,6 +167,26 @@ class Ledger:
 
     def _drop(self, kind: str) -> None:
         self.vault.store.delete(f"{kind}/{self.name}", self.fence)
+
+
+@dataclass(frozen=True)
+class SiteLedger:
+    """What may be written about sites while their lease is held."""
+
+    store: Store
+    fence: Fence
+
+    def keep(self, name: str, kept: Kept) -> None:
+        """Keep a site's keys, in one write."""
+        self.store.put(_site(name), msgspec.json.encode(kept), self.fence)
+
+    def drop(self, name: str) -> None:
+        """Forget the keys of a site that is no more."""
+        self.store.delete(_site(name), self.fence)
+
+
+def _site(name: str) -> str:
+    return f"site/{name}"
 
 
 def _account(server: str) -> str:

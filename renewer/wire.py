@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
     from renewer.cycle import Engine
+    from renewer.hooks.secure_link import SecureLink
     from renewer.nginx.deployer import NginxDeployer
 
     check(config)
@@ -40,7 +41,14 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
         report=report,
     )
     issuer = _Late(lambda: _acme(config, memory, clock, report))
-    return Engine(config.specs, memory, issuer, deployer, clock, report)
+    hooks = (SecureLink(config.site_specs, memory, deployer),)
+    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks)
+
+
+def vault(config: Config, report: Report) -> Vault:
+    """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe."""
+    disk.refuse_unsafe(config.state)
+    return Vault(FileStore(config.state), report)
 
 
 def check(config: Config) -> None:
@@ -58,8 +66,6 @@ def _unfit(config: Config) -> Iterator[Fault]:
         yield Fault("nginx.config", f"{config.nginx.config} is not there: name nginx's main configuration")
     if config.acme.ca_bundle and not _holds_roots(config.acme.ca_bundle):
         yield Fault("acme.ca_bundle", f"{config.acme.ca_bundle} holds no certificate (PEM)")
-    if config.sites:
-        yield Fault("site", "secure links are not in this version yet: take the tables out")
     if config.hooks.commands:
         yield Fault("hook.command", "hooks are not in this version yet: take the tables out")
 

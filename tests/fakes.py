@@ -18,6 +18,7 @@ from renewer.model import (
     Material,
     Pair,
     Progress,
+    Publish,
     Sight,
     TxtRecord,
     Window,
@@ -190,7 +191,7 @@ class FakeDeployer:
         for change in changes:
             if error := self.refuses.get(change.owner) or self.refuses.get("*"):
                 raise error
-        self.shown |= {change.owner: change.material.fingerprints for change in changes}
+        self.shown |= {one.owner: one.material.fingerprints for one in changes if isinstance(one, Publish)}
 
 
 class FakeProvider:

@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import NoReturn
 
 from renewer.errors import DeployFailed, NotServed, RenewerError
-from renewer.model import CertSpec, Change, Material, Sight
+from renewer.model import CertSpec, Change, Material, Publish, Sight
 from renewer.nginx.configuration import Configuration, read
 from renewer.nginx.control import Control
 from renewer.nginx.discover import Found, addresses, discover
 from renewer.nginx.errorlog import ErrorLog
+from renewer.nginx.gates import Gates
 from renewer.nginx.generations import Generations, Pointers
 from renewer.nginx.handshake import Seen, handshake
 from renewer.nginx.layout import Layout
 from renewer.nginx.placeholder import placeholder_fingerprint, prepare, stands_in
-from renewer.nginx.processes import Master, accepting, master
+from renewer.nginx.processes import Master, accepting, all_since, master
 from renewer.nginx.request import Helper
 from renewer.nginx.witness import Sought, replaced, unserved
 from renewer.ports import Clock, Report
+from renewer.sites import Guard
 
 LIMIT = 10.0
 """Seconds within which a reload must have come through."""
+
+_RELOAD_BY_HAND = 'reload nginx: with reload = "none" in [nginx], renewer does not'
 
 _DIGITS = 16
 """How many digits of a fingerprint a sentence shows."""
@@ -46,8 +50,9 @@ class NginxDeployer:
     helper: Helper = field(default_factory=Helper)
 
     def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
-        """See to it that nginx's includes and `current` lead to a whole pair; return what was written."""
-        return [str(path) for spec in specs for path in prepare(self._generations, spec, self.clock)]
+        """See to it that what nginx includes is there and leads to whole pairs; return what was written."""
+        written = [path for spec in specs for path in prepare(self._generations, spec, self.clock)]
+        return [str(path) for path in (*written, *self._gates.prepare())]
 
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         """Return what is on disk and what nginx serves; that it does not run is an answer, not an error."""
@@ -60,20 +65,35 @@ class NginxDeployer:
         detail = self._difference(_sought(spec, material, found), configuration)
         return Sight(published, not detail, detail, placeholder)
 
+    def stands(self, guard: Guard) -> bool:
+        """Tell whether the files for secure links are just as they have to be."""
+        return self._gates.hold(guard)
+
     def apply(self, changes: Sequence[Change]) -> None:
-        """Publish, test, reload once and see in the handshake that it is served."""
-        self.prepare([change.spec for change in changes])
-        former = {change.spec.name: self._generations.pointers(change.spec.name) for change in changes}
-        for change in changes:
-            self._generations.publish(change.spec.name, change.material)
+        """Publish, test, reload once and see that nginx works with it."""
+        publishes = [change for change in changes if isinstance(change, Publish)]
+        guards = [change for change in changes if isinstance(change, Guard)]
+        self.prepare([publish.spec for publish in publishes])
+        former = self._former(publishes)
+        for publish in publishes:
+            self._generations.publish(publish.spec.name, publish.material)
+        for guard in guards:
+            self._gates.write(guard)
         configuration = read(self.config)
         before = self._before(configuration)
         refused = self._control.reload(before.master)
         if refused:
-            self._roll_back(former, refused)
-        self._see(changes, configuration, before)
-        for change in changes:
-            self._sweep(change)
+            self._roll_back(former, changes, refused)
+        self._see(publishes, configuration, before)
+        if guards:
+            self._see_loaded(before)
+        for publish in publishes:
+            self._sweep(publish)
+
+    def _former(self, publishes: Sequence[Publish]) -> "_Former":
+        names = [publish.spec.name for publish in publishes]
+        pointers = {name: self._generations.pointers(name) for name in names}
+        return _Former(pointers, self._gates.contents())
 
     @property
     def _layout(self) -> Layout:
@@ -82,6 +102,10 @@ class NginxDeployer:
     @property
     def _generations(self) -> Generations:
         return Generations(self._layout)
+
+    @property
+    def _gates(self) -> Gates:
+        return Gates(self._layout)
 
     @property
     def _control(self) -> Control:
@@ -113,20 +137,37 @@ class NginxDeployer:
             return self._words(one, seen)
         return ""
 
-    def _roll_back(self, former: Mapping[str, Pointers], refused: str) -> NoReturn:
-        for name, pointers in former.items():
+    def _roll_back(self, former: "_Former", changes: Sequence[Change], refused: str) -> NoReturn:
+        for name, pointers in former.pointers.items():
             self._generations.restore(name, pointers)
+        self._gates.restore(former.gates)
         still = self._control.test()
         if not still:
             raise DeployFailed(
-                f"nginx refuses the new certificate for {', '.join(former)}: {refused}",
+                f"nginx refuses {', '.join(change.what for change in changes)}: {refused}",
                 hint="nginx goes on with what it had; mend what it names, then run: renewer renew",
                 ours=True,
             )
         raise _broken(still)
 
-    def _see(self, changes: Sequence[Change], configuration: Configuration, before: "_Before") -> None:
-        """Return once nginx works with the changes; raises `NotServed`."""
+    def _see_loaded(self, before: "_Before") -> None:
+        """Return if nginx's workers began after the files for secure links were written; raises `NotServed`.
+
+        Where workers cannot be seen, what reloaded nginx is believed.
+        """
+        newer = all_since(before.master, self._gates.written())
+        if newer or (newer is None and self.reload != "none"):
+            return
+        why = "cannot be seen" if newer is None else "are older than the files"
+        raise NotServed(
+            f"nginx has not taken up the new files for secure links: its workers {why}",
+            hint=_RELOAD_BY_HAND
+            if self.reload == "none"
+            else "see nginx's error log, then run: renewer renew",
+        )
+
+    def _see(self, changes: Sequence[Publish], configuration: Configuration, before: "_Before") -> None:
+        """Return once nginx works with the certificates; raises `NotServed`."""
         sought: list[Sought] = []
         for change in changes:
             found = self._discover(configuration, change.spec)
@@ -153,7 +194,7 @@ class NginxDeployer:
                 hint="remove that cause; the next run tries again",
             )
         if self.reload == "none":
-            return NotServed(message, hint='reload nginx: with reload = "none" in [nginx], renewer does not')
+            return NotServed(message, hint=_RELOAD_BY_HAND)
         return NotServed(
             message,
             hint="see which server of nginx, or which other program, answers there: nginx -T; ss -tlnp",
@@ -167,11 +208,19 @@ class NginxDeployer:
             return f"{place} shows the placeholder for {one.name}"
         return f"{place} shows another certificate than that for {one.name} ({seen.fingerprint[:_DIGITS]}…)"
 
-    def _sweep(self, change: Change) -> None:
+    def _sweep(self, publish: Publish) -> None:
         try:
-            self._generations.sweep(change.spec.name)
+            self._generations.sweep(publish.spec.name)
         except RenewerError as error:
-            self.report.problem(change.owner, str(error), error.hint)
+            self.report.problem(publish.owner, str(error), error.hint)
+
+
+@dataclass(frozen=True)
+class _Former:
+    """What nginx included before: the pointers of certificates, and the files for secure links."""
+
+    pointers: Mapping[str, Pointers]
+    gates: Mapping[str, bytes | None]
 
 
 @dataclass(frozen=True)

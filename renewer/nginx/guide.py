@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from renewer.model import CertSpec
 from renewer.nginx.layout import Layout
+from renewer.sites import Mode, SiteSpec
 
 
-def text(specs: Sequence[CertSpec], state: Path) -> str:
-    """Return a `server` block for each certificate, with the line that includes it."""
-    return "\n".join(_server(spec, Layout(state).snippet(spec.name)) for spec in specs)
+def text(specs: Sequence[CertSpec], sites: Sequence[SiteSpec], state: Path) -> str:
+    """Return the lines that include each certificate and guard each site."""
+    layout = Layout(state)
+    blocks = [_server(spec, layout.snippet(spec.name)) for spec in specs]
+    if sites:
+        http = f"# once in http {{ }}, before the servers\ninclude {layout.secure_link('http.conf')};\n"
+        blocks += [http, *(_site(site, layout) for site in sites)]
+    return "\n".join(blocks)
 
 
 def _server(spec: CertSpec, snippet: Path) -> str:
@@ -20,5 +27,26 @@ def _server(spec: CertSpec, snippet: Path) -> str:
         "    listen [::]:443 ssl;\n"
         f"    server_name {' '.join(spec.domains)};\n"
         f"    include {snippet};\n"
+        "}\n"
+    )
+
+
+def _site(site: SiteSpec, layout: Layout) -> str:
+    name = urlsplit(site.host).hostname or ""
+    head = f"# {site.name}: into the server block of {name}\nset $rn_scope {site.name};\n"
+    if site.mode is Mode.URL:
+        gate = layout.secure_link("gate-url.conf")
+        return f"{head}location / {{\n    include {gate};\n    # root, as before\n}}\n"
+    return (
+        f"{head}"
+        f"set $rn_home {site.home};\n"
+        f"include {layout.secure_link('enter.conf')};\n"
+        "location / {\n"
+        f"    include {layout.secure_link('gate.conf')};\n"
+        "    # proxy_pass and its headers, as before; for a websocket behind it:\n"
+        "    proxy_http_version 1.1;\n"
+        "    proxy_set_header Host $http_host;\n"
+        "    proxy_set_header Upgrade $http_upgrade;\n"
+        "    proxy_set_header Connection $rn_conn;\n"
         "}\n"
     )

@@ -56,6 +56,10 @@ class Layout:
         """Return the file that nginx includes in a `server`."""
         return self.state / "nginx" / "certificates" / f"{self.home(name).name}.conf"
 
+    def secure_link(self, name: str) -> Path:
+        """Return a file that nginx includes for secure links."""
+        return self.state / "nginx" / "secure_link" / name
+
 
 def files_of(material: Material) -> dict[str, bytes]:
     """Return the files of a generation: the first pair's have plain names, the others' end in their kind."""

@@ -1,10 +1,17 @@
 """nginx's processes, as /proc shows them: the master and the workers that accept connections."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+
+_STARTTIME = 19
+"""Where the field `starttime` stands behind the name in /proc/PID/stat (proc(5)), in ticks since the boot."""
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,29 @@ def accepting(master: Master) -> frozenset[int] | None:
         return None
     workers = (child for child in map(int, children) if (_title(child) or "").endswith("worker process"))
     return frozenset(workers) or None
+
+
+def all_since(master: Master, when: float) -> bool | None:
+    """Tell whether every worker that accepts connections began at `when` (seconds since 1970) or later.
+
+    `None` where they cannot be seen. A worker reads nothing anew: what it works with was there when it began.
+    """
+    workers = accepting(master)
+    began = [_began(worker) for worker in workers or ()]
+    seen = [one for one in began if one is not None]
+    if not seen or len(seen) < len(began):
+        return None
+    return min(seen) + _TICK >= when
+
+
+def _began(pid: int) -> float | None:
+    """Return when a process began, in seconds since 1970; `None` where it is hidden or gone."""
+    try:
+        fields = (_PROC / f"{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_STARTTIME]) * _TICK
+    return time.time() - age
 
 
 def _alive(pid: int) -> bool:

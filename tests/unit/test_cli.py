@@ -15,7 +15,7 @@ import certs
 import pytest
 from fakes import FakeClock, Notes
 
-from renewer import __version__, cli
+from renewer import __version__, cli, show
 from renewer.config import DIRECTORIES
 from renewer.errors import worst
 from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
@@ -322,7 +322,7 @@ class TestMain:
     def test_a_bug_has_its_traceback_and_its_exit_code(
         self, program: Program, settled: Home, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(cli.COLOURS, "fresh", "no such colour")  # type: ignore[misc] # a slip
+        monkeypatch.setitem(show.COLOURS, "fresh", "no such colour")  # type: ignore[misc] # a slip
         done = program("-v", "-c", settled.file, "renew")
         assert done.code == 70
         assert "Traceback" in done.err

@@ -489,7 +489,7 @@ def test_sites(lines: str, fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lines", ['rotate = "53d"', 'rotate = "renewal"\nsession = "1d"', 'mode = "url"\nrotate = "90d"']
+    "lines", ['rotate = "53d"', 'rotate = "renewal"\nsession = "8d"', 'mode = "url"\nrotate = "90d"']
 )
 def test_sites_whose_durations_fit(lines: str) -> None:
     config.parse(f'[site.a]\nhost = "https://a.example"\n{lines}', "f")

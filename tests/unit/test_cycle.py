@@ -51,7 +51,7 @@ class World:
         return Engine(self.specs, self.vault, self.issuer, self.nginx, self.clock, self.notes)
 
     def run(self, *names: str, force: bool = False, dry_run: bool = False) -> dict[str, CertOutcome]:
-        return {one.name: one for one in self.engine.run(names, force=force, dry_run=dry_run)}
+        return {one.name: one for one in self.engine.run(names, force=force, dry_run=dry_run).certificates}
 
     def keep(self, name: str, kept: Material | None = None, *, served: bool = True) -> Material:
         """Let a certificate be stored, and perhaps served."""
@@ -278,7 +278,7 @@ class TestDeploying:
         stored = world.vault.material(A)
         assert stored is not None
         world.nginx.shown[A] = stored.fingerprints
-        first = world.engine.status()[0]
+        first = world.engine.status().certificates[0]
         assert (first.action, first.error, first.next) == (Action.FRESH, None, NOW + 59 * DAY)
 
     def test_to_be_asked_to_end_is_no_failure_of_the_deploy(self) -> None:
@@ -480,7 +480,7 @@ class TestForecast:
         world.issuer.fails[A] = Refused("the CA said no", hint="ask it")
         world.run()
         before = dict(world.store.values)
-        first, second = world.engine.status()
+        first, second = world.engine.status().certificates
         assert (first.action, first.error, first.hint, first.exit_code) == (
             Action.FAILED,
             "the CA said no",

@@ -26,7 +26,9 @@ def daemon() -> Daemon:
 
 
 def answer(*instants: datetime) -> str:
-    return json.dumps({"certificates": [{"next": f"{one:%Y-%m-%dT%H:%M:%S.%fZ}"} for one in instants]})
+    return json.dumps(
+        {"sites": [], "certificates": [{"next": f"{one:%Y-%m-%dT%H:%M:%S.%fZ}"} for one in instants]}
+    )
 
 
 def test_the_earliest_certificate_decides() -> None:

@@ -1,0 +1,1 @@
+"""Hooks: what goes along on the cycle of the certificates."""

@@ -1,0 +1,113 @@
+"""What nginx includes for secure links: the maps with the keys, the entry, and the two gates.
+
+nginx's `secure_link` (ngx_http_secure_link_module) checks link and session: it compares an MD5 over the key,
+what is signed, and the key again. All that differs from site to site is in the maps, so one entry and one
+gate do for every site; `$rn_scope` says which site it is. The texts are in the folder `secure_link`.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from renewer import disk, tokens
+from renewer.nginx.layout import Layout
+from renewer.sites import Gate, Guard, Mode
+
+HTTP, *_ = _FILES = ("http.conf", "enter.conf", "gate.conf", "gate-url.conf")
+
+_TEXTS = Path(__file__).with_name("secure_link")
+
+_HEADER = "# Written by renewer, which replaces it whenever it has to: changes made here are lost.\n"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The files on disk."""
+
+    layout: Layout
+
+    def prepare(self) -> list[Path]:
+        """Write those that are missing, with no key that opens anything; return them."""
+        missing = [name for name in _FILES if disk.read(self._path(name)) is None]
+        if missing:
+            disk.folder(self._path(HTTP).parent)
+            plain = texts(Guard((), secrets.token_hex(32)))
+            for name in missing:
+                disk.write(self._path(name), plain[name].encode())
+        return [self._path(name) for name in missing]
+
+    def hold(self, guard: Guard) -> bool:
+        """Tell whether they are just as they have to be."""
+        return self.contents() == _encoded(guard)
+
+    def contents(self) -> dict[str, bytes | None]:
+        """Return what they hold, by their names."""
+        return {name: disk.read(self._path(name)) for name in _FILES}
+
+    def write(self, guard: Guard) -> None:
+        """Let them hold this; each is replaced whole, and one that is right already is left alone."""
+        self.restore(_encoded(guard))
+
+    def restore(self, contents: Mapping[str, bytes | None]) -> None:
+        """Let them hold what `contents` once returned."""
+        now = self.contents()
+        for name, content in contents.items():
+            if content is None:
+                disk.remove(self._path(name))
+            elif content != now[name]:
+                disk.write(self._path(name), content)
+
+    def written(self) -> float:
+        """Return when the last of them was written, in seconds since 1970."""
+        return max(disk.changed(self._path(name)) for name in _FILES)
+
+    def _path(self, name: str) -> Path:
+        return self.layout.secure_link(name)
+
+
+def texts(guard: Guard) -> dict[str, str]:
+    """Return what stands in each file, by its name; the first holds keys."""
+    sessions = [gate for gate in guard.gates if gate.spec.mode is Mode.SESSION]
+    urls = [gate for gate in guard.gates if gate.spec.mode is Mode.URL]
+    parts = {
+        "closed": guard.closed,
+        "home": _lines((gate.spec.name, gate.spec.home) for gate in sessions),
+        "keys": _lines(entry for gate in sessions for entry in _keys(gate)),
+        "url_keys": _lines(entry for gate in urls for entry in _url_keys(gate)),
+        "sessions": _lines(entry for gate in sessions for entry in _sessions(gate)),
+        "refresh": _lines(
+            (f"ok:{gate.spec.name}.{kid}", "$rn_setcookie") for gate in sessions for kid in gate.refreshed
+        ),
+    }
+    found = {name: _HEADER + (_TEXTS / name).read_text("ascii") for name in _FILES}
+    for name, part in parts.items():
+        found[HTTP] = found[HTTP].replace(f"@{name}@", part)
+    return found
+
+
+def _encoded(guard: Guard) -> dict[str, bytes]:
+    return {name: text.encode("ascii") for name, text in texts(guard).items()}
+
+
+def _keys(gate: Gate) -> Iterator[tuple[str, str]]:
+    site = gate.spec.name
+    for key in gate.ring.honoured:
+        for person in gate.spec.people:
+            yield f"{site}.{key.kid}.{person}", tokens.derived(key.master, site, person)
+
+
+def _url_keys(gate: Gate) -> Iterator[tuple[str, str]]:
+    site = gate.spec.name
+    for key in gate.ring.honoured:
+        yield f"{site}.{key.kid}", tokens.derived(key.master, site)
+
+
+def _sessions(gate: Gate) -> Iterator[tuple[str, str]]:
+    site, ring = gate.spec.name, gate.ring
+    for person in gate.spec.people:
+        yield f"{site}.{person}", tokens.session(ring.current, site, person, ring.session_end)
+
+
+def _lines(entries: Iterable[tuple[str, str]]) -> str:
+    return "".join(f'    "{name}" "{value}";\n' for name, value in entries)
