@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http.client import HTTPResponse
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -31,11 +33,24 @@ daemon off; master_process on; worker_processes 1; pid {folder}/nginx.pid; error
 events {{ worker_connections 64; }}
 http {{
     access_log off;
+    include {folder}/state/nginx/secure_link/http.conf;
     server {{
         listen 127.0.0.1:{port} ssl;
         server_name example.com *.example.com;
         include {folder}/state/nginx/certificates/example.com.conf;
         return 200 "hello\\n";
+    }}
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        server_name nodered.example.com;
+        include {folder}/state/nginx/certificates/example.com.conf;
+        set $rn_scope nodered;
+        set $rn_home /ui/;
+        include {folder}/state/nginx/secure_link/enter.conf;
+        location / {{
+            include {folder}/state/nginx/secure_link/gate.conf;
+            return 200 "this is behind the gate\\n";
+        }}
     }}
 }}
 """
@@ -43,6 +58,11 @@ http {{
 CERTIFICATE = """
 [certificate."example.com"]
 domains = ["example.com", "*.example.com"]
+
+[site.nodered]
+host = "https://nodered.example.com:{port}"
+home = "/ui/"
+people = ["phone"]
 
 [nginx]
 config = "{folder}/nginx.conf"
@@ -60,11 +80,12 @@ def main() -> None:
             port = _free_port()
             (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
             config = folder / "renewer.toml"
-            config.write_text(sandbox.toml(folder / "state") + CERTIFICATE.format(folder=folder))
+            config.write_text(sandbox.toml(folder / "state") + CERTIFICATE.format(folder=folder, port=port))
             _renewer(config, "nginx", "> what to put into nginx's configuration")
             with _running("nginx", "-c", str(folder / "nginx.conf")):
                 _first(config, port, sandbox)
                 _daemon(config, port, sandbox)
+                _secure_link(config, port, sandbox)
     _say("Done. The temporary folder is gone; .venv in this checkout is what is left.")
 
 
@@ -87,6 +108,41 @@ def _daemon(config: Path, port: int, sandbox: Sandbox) -> None:
             _say(f"nginx now serves {seen}")
         time.sleep(1)  # the last cycle sees that too, and ends
     print("$ kill %1", flush=True)
+
+
+def _secure_link(config: Path, port: int, sandbox: Sandbox) -> None:
+    """Rotate a site's key with a renewal, and open the site with a signed link."""
+    home = f"https://nodered.{NAME}:{port}/ui/"
+    _say("A site behind secure links: its key rotates with the certificate, under the same reload")
+    _renewer(config, "renew", "> a renewal, before its time", "--force")
+    _say(f"{_asked(home, sandbox.roots).status} without the link")
+    print(f"$ renewer -c {config.name} link nodered phone --qr", flush=True)
+    argv = [*RENEWER, "-c", str(config), "link", "nodered", "phone", "--qr"]
+    printed = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    print(printed, flush=True)
+    entered = _asked(printed.split()[0], sandbox.roots)
+    _say(f"{entered.status} with the link: a cookie, and on to {entered.headers['Location']}")
+    cookie = (entered.headers["Set-Cookie"] or "").partition(";")[0]
+    _say(f"{_asked(home, sandbox.roots, Cookie=cookie).status} with the cookie")
+
+
+def _asked(url: str, roots: Path, **headers: str) -> HTTPResponse:
+    """Ask nginx as a browser would to which this machine is the site."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context(cafile=roots)
+    with (
+        socket.create_connection(("127.0.0.1", parts.port or 443), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
+    ):
+        sent = {"Host": parts.netloc, "Connection": "close"} | headers
+        lines = [
+            f"GET {parts.path}?{parts.query} HTTP/1.1",
+            *(f"{name}: {text}" for name, text in sent.items()),
+        ]
+        secured.sendall("\r\n".join([*lines, "", ""]).encode())
+        response = HTTPResponse(secured)
+        response.begin()
+        return response
 
 
 def _next(port: int, roots: Path, before: str) -> str:
@@ -117,9 +173,9 @@ def _served(port: int, roots: Path | None) -> str:
     return f"{serial}, valid until {known['notAfter']}" if known else serial
 
 
-def _renewer(config: Path, command: str, why: str) -> None:
-    print(f"$ renewer -c {config.name} {command}    {why}", flush=True)
-    subprocess.run([*RENEWER, "-v", "-c", str(config), command], check=True, timeout=PATIENCE)
+def _renewer(config: Path, command: str, why: str, *options: str) -> None:
+    print(f"$ renewer -c {config.name} {' '.join((command, *options))}    {why}", flush=True)
+    subprocess.run([*RENEWER, "-v", "-c", str(config), command, *options], check=True, timeout=PATIENCE)
 
 
 @contextmanager
