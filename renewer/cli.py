@@ -145,7 +145,7 @@ def link(  # noqa: PLR0913 - one for each option
     life = links.life(expires, uri)
     with call.report() as told:
         found = links.find(settings.site_specs, site)
-        kept = wire.vault(settings, told).site(found.name).served
+        kept = wire.vault(settings, told).site(found.name)
         wanted = links.Wanted(person, uri, SystemClock().now() + life, fragment=fragment)
         address = links.made(found, kept, wanted)
         if expires and life > found.grace:

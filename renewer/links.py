@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from renewer import notation, tokens
 from renewer.errors import ConfigError, Refused
-from renewer.sites import Mode, Ring, SiteSpec
+from renewer.sites import Kept, Mode, Ring, SiteSpec
 
 LIFE, URL_LIFE = timedelta(minutes=15), timedelta(days=1)
 """How long a link is good for, unless a person says otherwise."""
@@ -41,11 +41,15 @@ def find(specs: Sequence[SiteSpec], name: str) -> SiteSpec:
     raise ConfigError(f"the configuration has no site named {name}", hint=f"it has {known or 'none'}")
 
 
-def made(spec: SiteSpec, served: Ring | None, wanted: Wanted) -> str:
+def made(spec: SiteSpec, kept: Kept, wanted: Wanted) -> str:
     """Return the link, signed with a key that nginx was seen to work with; raises `RenewerError`."""
-    ring = served
+    ring = kept.served
     if ring is None:
         raise _not_yet(f"{spec.name} has no key in nginx yet")
+    if kept.wanted and ring.current not in kept.wanted.honoured:
+        raise _not_yet(
+            f"the keys of {spec.name} are being ended, and nginx was not seen to take up the new ones"
+        )
     if spec.mode is Mode.URL:
         return _url(spec, ring, wanted)
     return _opening(spec, ring, wanted)
