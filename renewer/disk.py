@@ -109,6 +109,7 @@ def folder(path: Path, mode: int = 0o700) -> None:
             folder(path.parent, mode)
         with suppress(FileExistsError):
             path.mkdir(mode)
+            path.chmod(mode)  # whatever the umask: another program may have to reach what is in it
         with _opened(path.parent) as parent:
             os.fsync(parent)
         with _opened(path):  # whoever was faster must have made a folder

@@ -50,6 +50,7 @@ DRAW = """made => {
 
 
 def log_in(device: Visitor) -> None:
+    errors=[]; device.tab.on("pageerror", lambda e: print("PAGEERROR", e, e.stack)); device.tab.on("console", lambda m: print("CONSOLE", m.text, m.location))
     device.tab.fill("#node-dialog-login-username", "admin")
     device.tab.fill("#node-dialog-login-password", PASSWORD)
     device.tab.click("#node-dialog-login-submit")

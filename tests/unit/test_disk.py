@@ -198,3 +198,12 @@ def test_root_is_told_to_become_the_owner(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="belongs to nobody, but this runs as root") as refused:
         disk.refuse_unsafe(state)
     assert "runuser -u nobody -- renewer" in refused.value.hint
+
+
+def test_a_new_folder_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:
+    former = os.umask(0o077)
+    try:
+        disk.folder(tmp_path / "a" / "b", 0o755)
+    finally:
+        os.umask(former)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o755, 0o755]
