@@ -50,11 +50,10 @@ DRAW = """made => {
 
 
 def log_in(device: Visitor) -> None:
-    errors=[]; device.tab.on("pageerror", lambda e: print("PAGEERROR", e, e.stack)); device.tab.on("console", lambda m: print("CONSOLE", m.text, m.location))
     device.tab.fill("#node-dialog-login-username", "admin")
     device.tab.fill("#node-dialog-login-password", PASSWORD)
     device.tab.click("#node-dialog-login-submit")
-    device.tab.wait_for_selector(".red-ui-workspace-chart-background, #red-ui-workspace-chart")
+    device.tab.locator("#red-ui-workspace-chart").wait_for()
 
 
 def asks_for_the_password(device: Visitor) -> list[tuple[int, str]]:
