@@ -8,6 +8,8 @@ import pytest
 from nodered import PASSWORD, Plant, Visitor
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.xdist_group("browser")  # they share three Node-REDs
+
 Make = Callable[..., Visitor]
 
 FORMS = [(), ("--fragment",)]
@@ -112,6 +114,7 @@ def test_the_editor_opens_from_a_link_and_deploys(visitor: Make, site: str, form
         device.tab.click("#red-ui-header-button-deploy")
     assert (deployed.value.url, deployed.value.ok) == (device.plant.url(site, f"{device.base}/flows"), True)
     device.until(lambda: device.fetch(f"{device.base}/{name}") == (200, device.person))
+    expect(device.tab.locator("#red-ui-editor-shade")).to_be_hidden()
     assert any(socket.url.endswith(f"{device.base}/comms") for socket in device.sockets)
     assert device.refused == asks_for_the_password(device)
     device.picture(f"editor-{site}")
