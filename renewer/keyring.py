@@ -48,8 +48,8 @@ def honoured_until(spec: SiteSpec, ring: Ring) -> datetime | None:
     return min((one.since + spec.grace for one in ring.retiring), default=None)
 
 
-def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool) -> SiteOutcome:
-    """Return what it means for the site to have these keys."""
+def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool, detail: str = "") -> SiteOutcome:
+    """Return what it means for the site to have these keys; `detail` is what nginx lacks."""
     rotated = kept.served is None or kept.served.current != ring.current
     until, planned = honoured_until(spec, ring), rotation(spec, ring)
     return SiteOutcome(
@@ -61,6 +61,7 @@ def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool) -> SiteOutcome
         rotation=planned,
         honoured_until=until,
         people=spec.people,
+        detail=detail,
     )
 
 

@@ -146,6 +146,9 @@ class Deployer(Protocol):
     def stands(self, guard: Guard) -> bool:
         """Tell whether what nginx includes for secure links is just this."""
 
+    def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
+        """Return what nginx's configuration lacks for a site to be guarded, for those that are not."""
+
     def apply(self, changes: Sequence[Change]) -> None:
         """Publish, test, reload once and see that nginx works with it: by its handshakes and its new workers.
 

@@ -136,4 +136,6 @@ def _site_line(outcome: SiteOutcome, *, ahead: bool) -> str:
         parts.append(f"the oldest key is honoured until {_spoken(outcome.honoured_until)}")
     if outcome.people:
         parts.append(f"people: {', '.join(outcome.people)}")
+    if outcome.detail:
+        parts.append(outcome.detail)
     return ", ".join(parts)

@@ -158,7 +158,8 @@ class SiteOutcome:
     """What became of a site, or what is to be done for it.
 
     `due` says that nginx has to take something up; `next` is when the next key is due, or an old one ends;
-    `honoured_until` is when the oldest key that is retiring ends, `None` without one.
+    `honoured_until` is when the oldest key that is retiring ends, `None` without one. `detail` says what
+    nginx lacks for the site to be guarded.
     """
 
     name: str
@@ -169,6 +170,7 @@ class SiteOutcome:
     rotation: datetime | None = None
     honoured_until: datetime | None = None
     people: tuple[str, ...] = ()
+    detail: str = ""
     error: str | None = None
     hint: str = ""
     exit_code: int = 0

@@ -77,8 +77,16 @@ class SecureLink:
         guard = Guard(gates, tokens.closed(key for gate in gates for key in gate.ring.honoured))
         settled = all(kept[name] == Kept(served=ring) for name, ring in wanted.items())
         nothing = settled and not self._left_over() and (not gates or self.deployer.stands(guard))
+        lacking = self.deployer.unguarded(list(wanted)) if wanted else {}
         outcomes = tuple(
-            keyring.outcome(spec, kept[spec.name], wanted[spec.name], due=not nothing) for spec in self.specs
+            keyring.outcome(
+                spec,
+                kept[spec.name],
+                wanted[spec.name],
+                due=not nothing,
+                detail=lacking.get(spec.name, ""),
+            )
+            for spec in self.specs
         )
         return Proposal(None if nothing else guard, outcomes)
 

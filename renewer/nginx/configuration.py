@@ -5,7 +5,7 @@ Read with nginx-crossplane, which reads what nginx would, also the parts that ng
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
@@ -13,6 +13,9 @@ from typing import Any
 
 Statement = dict[str, Any]
 """A directive as crossplane gives it: `directive`, `args`, and `block` or `includes` where it has one."""
+
+SCOPE = "$rn_scope"
+"""The variable that says which site a server or location is, for the files for secure links."""
 
 _BLOCKS = ("http", "stream", "mail")
 _EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -48,10 +51,14 @@ class Server:
 class Configuration:
     """What was read; `problem` says what could not be.
 
-    `pid` and `error_log` are what nginx's directives of that name say, empty where there is none.
+    `includes` are the resolved paths of what stands directly in `http` and the like, `scopes` what
+    `$rn_scope` is set to anywhere. `pid` and `error_log` are what nginx's directives of that name say, empty
+    where there is none.
     """
 
     servers: tuple[Server, ...] = ()
+    includes: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
     pid: str = ""
     error_log: str = ""
     problem: str = ""
@@ -87,10 +94,14 @@ class _Files:
     def configuration(self, problem: str) -> Configuration:
         """Return what they say."""
         main = list(self._flat(self._parsed[0]["parsed"]))
-        found = [server for block in main if block["directive"] in _BLOCKS for server in self._servers(block)]
+        blocks = [block for block in main if block["directive"] in _BLOCKS]
+        found = [server for block in blocks for server in self._servers(block)]
+        shared = [list(self._flat(block.get("block", ()))) for block in blocks]
         logs = [log for log in _values(main, "error_log") if not log.startswith(("syslog:", "memory:"))]
         return Configuration(
             servers=tuple(_with_shared_flags(found)),
+            includes=frozenset().union(*map(self._includes, shared)),
+            scopes=frozenset(self._scopes(main)),
             pid=next(iter(_values(main, "pid")), ""),
             error_log=next((log for log in reversed(logs) if log != "stderr"), ""),
             problem=problem,
@@ -112,6 +123,12 @@ class _Files:
             certificates=own or self._certificates(outer),
             includes=self._includes(inner) | (frozenset() if own else self._includes(outer)),
         )
+
+    def _scopes(self, statements: Iterable[Statement]) -> Iterator[str]:
+        for statement in statements:
+            if statement["directive"] == "set" and statement["args"][:1] == [SCOPE]:
+                yield from statement["args"][1:]
+            yield from self._scopes(self._flat(statement.get("block", ())))
 
     def _certificates(self, statements: list[Statement]) -> frozenset[str]:
         return frozenset(self._resolved(value) for value in _values(statements, "ssl_certificate"))

@@ -9,11 +9,11 @@ from typing import NoReturn
 
 from renewer.errors import DeployFailed, NotServed, RenewerError
 from renewer.model import CertSpec, Change, Material, Publish, Sight
-from renewer.nginx.configuration import Configuration, read
+from renewer.nginx.configuration import SCOPE, Configuration, read
 from renewer.nginx.control import Control
 from renewer.nginx.discover import Found, addresses, discover
 from renewer.nginx.errorlog import ErrorLog
-from renewer.nginx.gates import Gates
+from renewer.nginx.gates import HTTP, Gates
 from renewer.nginx.generations import Generations, Pointers
 from renewer.nginx.handshake import Seen, handshake
 from renewer.nginx.layout import Layout
@@ -68,6 +68,19 @@ class NginxDeployer:
     def stands(self, guard: Guard) -> bool:
         """Tell whether the files for secure links are just as they have to be."""
         return self._gates.hold(guard)
+
+    def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
+        """Return what nginx's configuration lacks for a site to be guarded, by the names of the sites."""
+        configuration, http = read(self.config), self._gates.path(HTTP)
+        if configuration.problem:
+            return dict.fromkeys(sites, configuration.problem)
+        if os.path.realpath(http) not in configuration.includes:
+            return dict.fromkeys(sites, f"nothing is guarded: nginx does not include {http}")
+        return {
+            site: f"nothing is guarded: no server of nginx says: set {SCOPE} {site};"
+            for site in sites
+            if site not in configuration.scopes
+        }
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Publish, test, reload once and see that nginx works with it."""

@@ -29,13 +29,13 @@ class Gates:
 
     def prepare(self) -> list[Path]:
         """Write those that are missing, with no key that opens anything; return them."""
-        missing = [name for name in _FILES if disk.read(self._path(name)) is None]
+        missing = [name for name in _FILES if disk.read(self.path(name)) is None]
         if missing:
-            disk.folder(self._path(HTTP).parent)
+            disk.folder(self.path(HTTP).parent)
             plain = texts(Guard((), secrets.token_hex(32)))
             for name in missing:
-                disk.write(self._path(name), plain[name].encode())
-        return [self._path(name) for name in missing]
+                disk.write(self.path(name), plain[name].encode())
+        return [self.path(name) for name in missing]
 
     def hold(self, guard: Guard) -> bool:
         """Tell whether they are just as they have to be."""
@@ -43,7 +43,7 @@ class Gates:
 
     def contents(self) -> dict[str, bytes | None]:
         """Return what they hold, by their names."""
-        return {name: disk.read(self._path(name)) for name in _FILES}
+        return {name: disk.read(self.path(name)) for name in _FILES}
 
     def write(self, guard: Guard) -> None:
         """Let them hold this; each is replaced whole, and one that is right already is left alone."""
@@ -54,15 +54,16 @@ class Gates:
         now = self.contents()
         for name, content in contents.items():
             if content is None:
-                disk.remove(self._path(name))
+                disk.remove(self.path(name))
             elif content != now[name]:
-                disk.write(self._path(name), content)
+                disk.write(self.path(name), content)
 
     def written(self) -> float:
         """Return when the last of them was written, in seconds since 1970."""
-        return max(disk.changed(self._path(name)) for name in _FILES)
+        return max(disk.changed(self.path(name)) for name in _FILES)
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Return where the file of this name is."""
         return self.layout.secure_link(name)
 
 

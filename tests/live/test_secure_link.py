@@ -2,12 +2,14 @@
 
 import http.client
 import json
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -330,6 +332,18 @@ class TestRotating:
         assert (site.visit(phone).status, site.visit(laptop).status) == (403, 200)
         assert site.visit(site.session("tablet")).status == 200
 
+    def test_status_says_what_is_not_guarded(self, site: Site) -> None:
+        assert "nothing is guarded" not in site.world.renewer("status").out
+        served = site.world.nginx.config.read_text()
+        site.world.nginx.config.write_text(served.replace("set $rn_scope shop;", "set $rn_scope nodered;"))
+        (line,) = [
+            line for line in site.world.renewer("status").out.splitlines() if "nothing is guarded" in line
+        ]
+        assert line.startswith("shop ")
+        assert line.endswith("no server of nginx says: set $rn_scope shop;")
+        site.world.nginx.config.write_text(re.sub("include [^;]*/http.conf;", "", served))
+        assert site.world.renewer("status").out.count("nginx does not include") == 3
+
     def test_a_key_ends_with_its_grace(self, site: Site) -> None:
         site.configure(more='grace = "1s"')
         first = site.session()
@@ -394,24 +408,43 @@ cli.main()
 """
 
 
+def dying(site: Site, step: int, *arguments: str) -> int:
+    """Run a command that is killed at a step; return how it ended. Every write and program counts as two."""
+    argv = [sys.executable, "-c", DYING, str(step), "-c", str(site.world.config), *arguments]
+    done = subprocess.run(argv, cwd=Path(__file__).parents[2], check=False, capture_output=True)
+    return done.returncode
+
+
 def test_a_rotation_that_dies_at_any_step_shuts_nobody_out(site: Site) -> None:
-    """Every write and every program that is run counts as two steps: before it and after it."""
-    died = 0
-    while True:
+    for step in count(1):
         before, link = site.session(), site.link("nodered", "phone")
-        argv = [sys.executable, "-c", DYING, str(died + 1), "-c", str(site.world.config), "rotate", "nodered"]
-        code = subprocess.run(
-            argv, cwd=Path(__file__).parents[2], check=False, capture_output=True
-        ).returncode
-        assert (
-            site.visit(site.session()).status == 200
-        )  # nothing is signed with a key that nginx does not know
+        code = dying(site, step, "rotate", "nodered")
+        # Nothing is signed with a key that nginx does not know.
+        assert site.visit(site.session()).status == 200, f"step {step}"
         assert site.world.renew().code == 0
-        assert site.visit(before).status == 200, f"step {died + 1}"
-        assert site.enter(link).status == 303, f"step {died + 1}"
+        assert site.visit(before).status == 200, f"step {step}"
+        assert site.enter(link).status == 303, f"step {step}"
         assert site.visit(site.session()).status == 200
         if code != -signal.SIGKILL:
             break
-        died += 1
-    assert died >= 20
-    assert code == 0
+    assert (code, step > 20) == (0, True)
+
+
+def test_keys_ended_at_once_stay_ended_wherever_that_dies(site: Site) -> None:
+    for step in count(1):
+        before, key = site.session(), site.key()
+        other = site.link("shop", "phone").partition("example.com")[2]
+        code = dying(site, step, "rotate", "nodered", "--now")
+        link = site.world.renewer("link", "nodered", "phone")
+        if link.code:
+            assert "are being ended" in link.err
+        else:
+            assert site.enter(link.out.strip()).status == 303, f"step {step}"
+        assert site.world.renew().code == 0
+        assert site.visit(before).status == (200 if site.key() == key else 403), f"step {step}"
+        assert site.visit(site.session()).status == 200
+        assert site.get(other, OTHER).status == 303
+        if code != -signal.SIGKILL:
+            break
+    assert (code, step > 20) == (0, True)
+    assert site.key() != key
