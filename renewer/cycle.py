@@ -140,12 +140,13 @@ class Engine:
             suggestion=self.vault.suggestion(spec.name),
             failure=self.vault.failure(spec.name),
             sight=sight or self.deployer.look(spec, material),
-            leftovers=bool(progress.handles) or progress != progress.without(material),
+            leftovers=progress.in_dns or progress != progress.without(material),
             forced=forced,
         )
 
     def _advance(self, snapshot: Snapshot) -> Turn:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
+        policy.refuse_wrong_clock(snapshot.material, self.clock.now())
         if (turn := self._settled(snapshot)) and not snapshot.leftovers:
             return turn
         with self.vault.certificate(snapshot.spec.name) as ledger:

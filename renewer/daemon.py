@@ -74,6 +74,7 @@ class Daemon:
         self._config = read()
         self._due = _now()
         self._crashes = 0
+        self._distance = _distance()
         self._worker: subprocess.Popen[str] | None = None
         self._working = threading.Lock()
         self._starting = threading.Lock()
@@ -102,9 +103,13 @@ class Daemon:
         self._end_worker()
 
     def _beat(self) -> None:
-        """Feed the watchdog, and catch up with what the scheduler slept through."""
+        """Feed the watchdog, and catch up with what the scheduler slept through.
+
+        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one.
+        """
         notify("WATCHDOG=1")
-        if _now() >= self._due:
+        before, self._distance = self._distance, _distance()
+        if _now() >= self._due or abs(self._distance - before) > HEARTBEAT:
             self._cycle()
 
     def _cycle(self) -> None:
@@ -197,6 +202,10 @@ def main() -> NoReturn:
 def _last_words(error: RenewerError) -> int:
     print(told("renewer", str(error), error.hint), file=sys.stderr)  # noqa: T201 - this is where it speaks
     return error.exit_code
+
+
+def _distance() -> float:
+    return time.time() - time.monotonic()
 
 
 def _now() -> datetime:

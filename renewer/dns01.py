@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from renewer.errors import RenewerError
+from renewer.errors import Refused, RenewerError
 from renewer.model import TxtRecord
 from renewer.ports import DnsProvider, Journal, Propagation, Report
 
@@ -28,15 +28,12 @@ class Dns01:
     def shown(self, subject: str, records: Sequence[TxtRecord], journal: Journal) -> Iterator[None]:
         """Hold the records in the DNS; inside, every authoritative name server shows them.
 
-        The journal knows the records before anything waits for them. Raises `Transient` when they are not
-        seen in time; the CA must then not be asked, since a failed authorization counts.
+        The journal knows the records before they are created. Raises `Transient` when they are not seen in
+        time; the CA must then not be asked, since a failed authorization counts.
         """
         wanted = self._canonical(records)
         self.sweep(subject, journal)
-        self.report.doing(subject, f"creating {_count(wanted)}")
-        handles = self.provider.present(wanted)
-        before = journal.load()
-        journal.save(before.with_handles((*before.handles, *handles)))
+        self._create(subject, wanted, journal)
         try:
             self.report.doing(subject, f"waiting until every name server shows {_count(wanted)}")
             self.propagation.wait(wanted, self.timeout)
@@ -50,14 +47,27 @@ class Dns01:
         What cannot be removed now stays in the journal for the next run: it must not cost a certificate.
         """
         progress = journal.load()
-        if not progress.handles:
+        if not progress.in_dns:
             return
         try:
-            self.provider.remove(progress.handles)
+            lost = self.provider.find(progress.announced) if progress.announced else ()
+            self.provider.remove((*progress.handles, *lost))
         except RenewerError as error:
             self.report.problem(subject, f"TXT records are left for the next run: {error}", error.hint)
         else:
             journal.save(journal.load().with_handles(()))
+
+    def _create(self, subject: str, wanted: Sequence[TxtRecord], journal: Journal) -> None:
+        self.report.doing(subject, f"creating {_count(wanted)}")
+        before = journal.load()
+        journal.save(before.with_announced((*before.announced, *wanted)))
+        try:
+            handles = self.provider.present(wanted)
+        except Refused:
+            journal.save(before)  # whoever says no has created nothing
+            raise
+        standing = before.with_handles((*before.handles, *handles))
+        journal.save(standing.with_announced(before.announced))
 
     def _canonical(self, records: Sequence[TxtRecord]) -> tuple[TxtRecord, ...]:
         names = {name: self.propagation.canonical(name) for name in {record.name for record in records}}

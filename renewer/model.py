@@ -160,15 +160,28 @@ class PendingOrder:
 
 @dataclass(frozen=True)
 class Progress:
-    """The journal of one issuance: what is finished, under way, and still standing in the DNS."""
+    """The journal of one issuance: what is finished, under way, and still standing in the DNS.
+
+    `announced` are records that may exist: they were to be created, and no answer has come back yet.
+    """
 
     done: tuple[Pair, ...] = ()
     order: PendingOrder | None = None
     handles: tuple[Handle, ...] = ()
+    announced: tuple[TxtRecord, ...] = ()
+
+    @property
+    def in_dns(self) -> bool:
+        """Whether something of it stands in the DNS, or may stand there."""
+        return bool(self.handles or self.announced)
+
+    def with_announced(self, records: Sequence[TxtRecord]) -> "Progress":
+        """Return the journal with these records about to be created."""
+        return replace(self, announced=tuple(records))
 
     def with_handles(self, handles: Sequence[Handle]) -> "Progress":
-        """Return the journal with these records standing."""
-        return replace(self, handles=tuple(handles))
+        """Return the journal with these records standing, and no other."""
+        return replace(self, handles=tuple(handles), announced=())
 
     def with_order(self, order: PendingOrder | None) -> "Progress":
         """Return the journal with this order under way."""

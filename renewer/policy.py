@@ -25,6 +25,9 @@ from renewer.model import (
 SHORT_LIFE = timedelta(days=10)
 """Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
 
+CLOCK_BEHIND = timedelta(days=1)
+"""By how much this machine's clock may have been set back since a certificate was obtained."""
+
 REST = timedelta(hours=1)
 """How long a new certificate stays whatever speaks for renewing it; a tenth of its life if that is less.
 With a wrong clock, or a window in the past, each would be due as soon as it is there."""
@@ -75,6 +78,16 @@ def why_issue(snapshot: Snapshot, now: datetime) -> str:
     if now >= renewal(snapshot, now):
         return f"it is due (it ends {material.not_after:%Y-%m-%d %H:%M:%S} UTC)"
     return ""
+
+
+def refuse_wrong_clock(material: Material | None, now: datetime) -> None:
+    """Raise `Refused` if the certificate was obtained in the future: then nothing would ever be due."""
+    if material and material.obtained and material.obtained - now > CLOCK_BEHIND:
+        raise Refused(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" but the certificate was obtained at {material.obtained:%Y-%m-%d %H:%M} UTC",
+            hint="set the clock (timedatectl set-ntp true)",
+        )
 
 
 def undeployed(snapshot: Snapshot) -> bool:
@@ -199,15 +212,19 @@ def _difference(spec: CertSpec, material: Material) -> str:
 
 def _held(snapshot: Snapshot, now: datetime) -> Failure | None:
     failure = snapshot.failure
-    waits = failure is not None and failure.binding and failure.stage is Stage.ISSUE and now < failure.retry
-    return failure if waits else None
+    if failure is None or not failure.binding or failure.stage is not Stage.ISSUE:
+        return None
+    return failure if failure.at <= now < failure.retry else None  # one of the future is of a wrong clock
 
 
 def _asks(snapshot: Snapshot, now: datetime) -> bool:
     material, suggestion = snapshot.material, snapshot.suggestion
     if material is None or not material.pairs[0].ari or now >= material.not_after:
         return False
-    return suggestion is None or not _concerns(suggestion, material) or now >= suggestion.ask_again
+    if suggestion is None or not _concerns(suggestion, material):
+        return True
+    wait = suggestion.ask_again - now
+    return wait <= timedelta(0) or wait > ASK_AT_MOST  # the second is what a wrong clock left behind
 
 
 def _concerns(suggestion: Suggestion, material: Material) -> bool:

@@ -64,6 +64,9 @@ class DnsProvider(Protocol):
     def present(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
         """Make the records exist; one that is there already is adopted. All or nothing for each zone."""
 
+    def find(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        """Return those of the records that exist, whoever created them."""
+
     def remove(self, handles: Sequence[Handle]) -> None:
         """Take the records out; one that is gone already counts as removed."""
 

@@ -213,6 +213,11 @@ class FakeProvider:
         self.standing |= {handle.id: handle.record for handle in handles}
         return handles
 
+    def find(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        if error := self.fails.get("find"):
+            raise error
+        return [Handle("zone", one, record) for one, record in self.standing.items() if record in records]
+
     def remove(self, handles: Sequence[Handle]) -> None:
         if error := self.fails.get("remove"):
             raise error

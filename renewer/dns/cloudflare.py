@@ -8,7 +8,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -87,11 +87,16 @@ class CloudflareDns:
         try:
             for zone, wanted in self._by_zone(records).items():
                 handles.extend(self._create(zone, wanted))
-        except RenewerError:
-            with suppress(RenewerError):  # what went wrong first is what has to be told
-                self.remove(handles)
+        except RenewerError as error:
+            self._take_back(handles, error)
             raise
         return handles
+
+    def find(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        """Return those of the records that exist, a call for each name; see `ports.DnsProvider`."""
+        return [
+            handle for zone, there in self._by_zone(records).items() for handle in self._adopt(zone, there)
+        ]
 
     def remove(self, handles: Sequence[Handle]) -> None:
         """Remove the records, all of a zone in one call; see `ports.DnsProvider`."""
@@ -106,6 +111,13 @@ class CloudflareDns:
                 failed.append(error)
         if failed:
             raise failed[0]
+
+    def _take_back(self, handles: Sequence[Handle], why: RenewerError) -> None:
+        """Remove what was created in one zone because another refuses; raises `Transient` if that fails."""
+        try:
+            self.remove(handles)
+        except RenewerError as error:
+            raise Transient(f"{why}; and what was created cannot be removed now: {error}") from error
 
     def _create(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
         try:

@@ -7,7 +7,8 @@ Each method is one request of the protocol. What is said back comes as plain val
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Order:
 
     url: str
     status: str
+    domains: frozenset[str]
     authorizations: tuple[str, ...]
     finalize: str
     certificate: str | None = None
@@ -51,6 +53,10 @@ class Challenge:
 
     record: TxtRecord
     url: str | None
+
+
+CLOCKS_DIFFER = timedelta(days=1)
+"""By how much this machine's clock and the CA's may differ."""
 
 
 class _NewOrder(messages.NewOrder):
@@ -71,6 +77,7 @@ class _Network(client.ClientNetwork):
     def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("timeout", TIMEOUT)
         response = super()._send_request(method, url, *args, **kwargs)
+        refuse_wrong_clock(response.headers.get("Date", ""), self._clock.now())
         if not response.ok:
             raise Problem(response.status_code, _json(response), asked_to_wait(response, self._clock))
         return response
@@ -148,6 +155,16 @@ class Connection:
                 raise
         return self._placed(order.update(replaces=None))  # RFC 9773, section 5: it is good without as well
 
+    def orders(self) -> Iterator[Order]:
+        """Yield the account's orders as far as the CA lists them, at most one page (section 7.1.2.1)."""
+        account = _json(self._post(str(self._net.account.uri))) if self._net.account else None
+        listed = account.get("orders") if isinstance(account, dict) else None
+        if not isinstance(listed, str):
+            return
+        page = _json(self._post(listed))
+        for url in (page.get("orders") or ()) if isinstance(page, dict) else ():
+            yield self.order(str(url))
+
     def order(self, url: str) -> Order:
         """Look at an order."""
         return self._order(url, self._post(url))
@@ -219,6 +236,7 @@ class Connection:
             return Order(
                 url=url,
                 status=body.status.name,
+                domains=frozenset(identifier.value for identifier in body.identifiers),
                 authorizations=tuple(body.authorizations),
                 finalize=body.finalize,
                 certificate=body.certificate,
@@ -229,6 +247,24 @@ class Connection:
     def _post(self, url: str, body: JSONDeSerializable | None = None) -> requests.Response:
         """Send a request, or fetch with none (POST-as-GET, section 6.3)."""
         return self._net.post(url, body, new_nonce_url=self._directory["newNonce"])
+
+
+def refuse_wrong_clock(date: str, now: datetime) -> None:
+    """Raise `Refused` if this machine's clock and the CA's (header Date, RFC 9110, section 6.6.1) disagree.
+
+    With a wrong clock every certificate looks expired, or fresh for ever.
+    """
+    try:
+        told = parsedate_to_datetime(date)
+    except (OverflowError, ValueError):
+        return
+    told = told if told.tzinfo else told.replace(tzinfo=UTC)
+    if abs(told - now) > CLOCKS_DIFFER:
+        raise Refused(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" the CA {told:%Y-%m-%d %H:%M} UTC",
+            hint="set the clock (timedatectl set-ntp true); nothing is ordered until it is right",
+        )
 
 
 def asked_to_wait(response: requests.Response, clock: Clock) -> timedelta | None:

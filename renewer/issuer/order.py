@@ -51,15 +51,23 @@ class Issuance:
     def _resume(self) -> Order | None:
         """Return the order that the journal holds, if it is for this need and the CA still has it."""
         pending = self.journal.load().order
-        if pending is None or pending.url is None or not self._fits(pending):
+        if pending is None or not self._fits(pending):
             return None
         try:
-            order = self.ca.order(pending.url)
+            order = self.ca.order(pending.url) if pending.url else self._lost(pending)
         except Problem as problem:
             if problem.passing:
                 raise
             return None
-        return None if order.status == INVALID else order
+        return None if order is None or order.status == INVALID else order
+
+    def _lost(self, pending: PendingOrder) -> Order | None:
+        """Return the order whose URL did not come to be kept, where the CA lists the account's orders."""
+        for order in self.ca.orders():
+            if order.status in {PENDING, READY} and order.domains == set(pending.domains):
+                self._keep(replace(pending, url=order.url))
+                return order
+        return None
 
     def _fits(self, pending: PendingOrder) -> bool:
         wanted = (self.kind, set(self.spec.domains), self.spec.server)
@@ -73,9 +81,9 @@ class Issuance:
         self._doing("placing an order")
         key = keys.generate(self.kind)
         pending = PendingOrder(self.kind, domains, server, key, keys.csr(key, domains))
-        self.journal.save(self.journal.load().with_order(pending))
+        self._keep(pending)
         order = self.ca.new_order(domains, self.spec.profile, replaces)
-        self.journal.save(self.journal.load().with_order(replace(pending, url=order.url)))
+        self._keep(replace(pending, url=order.url))
         return order
 
     def _prove(self, order: Order) -> Order:
@@ -127,7 +135,10 @@ class Issuance:
         return pair
 
     def _give_up(self) -> None:
-        self.journal.save(self.journal.load().with_order(None))
+        self._keep(None)
+
+    def _keep(self, order: PendingOrder | None) -> None:
+        self.journal.save(self.journal.load().with_order(order))
 
     @property
     def _pending(self) -> PendingOrder:

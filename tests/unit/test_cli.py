@@ -96,7 +96,8 @@ class Home:
     def keep(self, material: Material, *, deployed: bool = True) -> None:
         with self.vault.certificate(NAME) as ledger:
             ledger.keep(material)
-            ledger.suggest(Suggestion(material.pairs[0].ari, ask_again=FAR))
+            soon = datetime.now(UTC) + timedelta(hours=23)
+            ledger.suggest(Suggestion(material.pairs[0].ari, ask_again=soon))
         if deployed:
             conf = str(self.folder / "nginx.conf")
             deployer = NginxDeployer(self.state, "/bin/true", conf, "none", (), FakeClock(certs.NOW), Notes())

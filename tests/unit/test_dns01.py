@@ -46,11 +46,37 @@ def test_the_journal_knows_the_records_before_anything_waits_for_them() -> None:
     proof.propagation.fails = Transient("too slow")
     with pytest.raises(Transient):
         proof.show(ONE, TWO)
-    assert [[handle.record for handle in progress.handles] for progress in proof.journal.saved] == [
-        [],
-        [ONE, TWO],
-        [],
-    ]
+    empty, announced, standing, swept = proof.journal.saved
+    assert (empty, announced) == (Progress(), Progress(announced=(ONE, TWO)))
+    assert [handle.record for handle in standing.handles] == [ONE, TWO]
+    assert (standing.announced, swept) == ((), Progress())
+
+
+def test_records_whose_creation_was_not_answered_are_found_and_removed() -> None:
+    proof = Proof()
+    proof.provider.fails["present"] = Transient("no answer")
+    with pytest.raises(Transient):
+        proof.show(ONE, TWO)
+    assert proof.journal.load() == Progress(announced=(ONE, TWO))
+    proof.provider.standing["its-id"] = ONE  # it was created all the same
+    proof.dns01.sweep("example.com", proof.journal)
+    assert (proof.provider.standing, proof.journal.load()) == ({}, Progress())
+
+
+def test_what_was_refused_needs_no_removal() -> None:
+    proof = Proof()
+    proof.provider.fails["present"] = Refused("no")
+    with pytest.raises(Refused):
+        proof.show(ONE)
+    assert proof.journal.load() == Progress()
+
+
+def test_what_was_announced_before_is_not_forgotten_while_it_cannot_be_looked_for() -> None:
+    proof = Proof()
+    proof.journal.save(Progress(announced=(TWO,)))
+    proof.provider.fails["find"] = Transient("Cloudflare is down")
+    proof.show(ONE)
+    assert proof.journal.load().announced == (TWO,)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What can be said of the issuer without a CA; the rest has live tests."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 import requests
@@ -133,3 +134,15 @@ class TestTranslated:
         outer.__context__, middle.__cause__ = middle, OSError("inner")
         assert client._cause(outer) == "inner"
         assert client._cause(ValueError("alone")) == "alone"
+
+
+class TestClock:
+    @pytest.mark.parametrize("days", [-366, -2, 2, 366])
+    def test_a_clock_that_is_days_off_is_refused(self, days: int) -> None:
+        with pytest.raises(Refused, match="clock is wrong") as caught:
+            client.refuse_wrong_clock(format_datetime(NOW + timedelta(days=days), usegmt=True), NOW)
+        assert "timedatectl" in caught.value.hint
+
+    @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026", format_datetime(NOW, usegmt=True)])
+    def test_a_date_that_is_right_or_none_at_all_is_not(self, date: str) -> None:
+        client.refuse_wrong_clock(date, NOW)

@@ -307,6 +307,18 @@ class TestFailures:
         held = failed(binding=True)
         assert decide(replace(DUE, failure=held), NOW) == Rest(held.retry, held)
 
+    def test_what_a_wrong_clock_wrote_down_binds_nobody(self) -> None:
+        held = failed(binding=True)
+        ahead = replace(held, at=NOW + 365 * DAY, retry=NOW + 366 * DAY)
+        assert isinstance(decide(replace(DUE, failure=ahead), NOW), Issue)
+
+    def test_a_clock_that_was_set_back_is_refused(self) -> None:
+        kept = replace(material(spec()), obtained=NOW)
+        policy.refuse_wrong_clock(kept, NOW - 23 * HOUR)
+        policy.refuse_wrong_clock(None, NOW)
+        with pytest.raises(Refused, match="clock is wrong"):
+            policy.refuse_wrong_clock(kept, NOW - 25 * HOUR)
+
     @pytest.mark.parametrize(
         ("snapshot", "stage", "stands"),
         [
