@@ -14,7 +14,7 @@ import click
 
 from renewer import __version__, config, links, report, show, wire
 from renewer.errors import ConfigError, RenewerError, Unexpected
-from renewer.model import Outcome
+from renewer.model import Outcome, Reason
 from renewer.ports import Report
 from renewer.sites import Asked
 from renewer.system import Signals, SystemClock
@@ -167,6 +167,27 @@ def rotate(call: Call, site: str, *, now: bool, as_json: bool) -> int:
     """Give a site a new key; the old one is honoured for the grace, so nobody is shut out."""
     with call.report() as told:
         outcome = call.engine(told).rotate(Asked(site, at_once=now))
+    return _conclude(call, outcome, as_json=as_json)
+
+
+@commands.command(short_help="Revoke a certificate and replace it.")
+@click.argument("name")
+@click.option(
+    "--reason",
+    type=click.Choice([str(reason) for reason in Reason]),
+    default=str(Reason.UNSPECIFIED),
+    show_default=True,
+    help="What the CA is told; keyCompromise if somebody else may have the key.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
+@click.pass_obj
+def revoke(call: Call, name: str, reason: str, *, as_json: bool) -> int:
+    """Revoke the certificate NAME at the CA, and replace it by one with a new key at once.
+
+    What cannot be done now, because the CA does not answer, the next run does.
+    """
+    with call.report() as told:
+        outcome = call.engine(told).revoke(name, Reason(reason))
     return _conclude(call, outcome, as_json=as_json)
 
 

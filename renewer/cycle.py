@@ -12,21 +12,20 @@ from typing import TypeVar
 
 from renewer import outcome, policy
 from renewer.deploy import Deployment, Refusals
-from renewer.errors import ConfigError, LockBusy, LostLease, RenewerError, Stopped, Unexpected
+from renewer.errors import ConfigError, LockBusy, LostLease, Refused, RenewerError, Stopped, Unexpected
 from renewer.model import (
-    Ask,
     CertOutcome,
     CertSpec,
-    Deploy,
-    Issue,
     Outcome,
-    Rest,
+    Reason,
+    Revocation,
     Sight,
     Snapshot,
     Stage,
     Suggestion,
     Turn,
 )
+from renewer.policy import Ask, Deploy, Issue, Rest
 from renewer.ports import Clock, Deployer, Hook, Issuer, Report
 from renewer.sites import Asked, Cycle, SiteOutcome
 from renewer.vault import Ledger, Vault
@@ -73,6 +72,16 @@ class Engine:
             )
         self._try_to_prepare()
         return Outcome((), self._deploy((), asked)[1])
+
+    def revoke(self, name: str, reason: Reason) -> Outcome:
+        """Revoke a certificate and replace it; what of that cannot be done now the next cycles do."""
+        (spec,) = self._chosen([name])
+        with self.vault.certificate(spec.name) as ledger:
+            material = self.vault.material(spec.name)
+            if material is None:
+                raise Refused(f"there is no certificate {name} yet", hint="see renewer status")
+            ledger.revoke(Revocation(material, reason))
+        return self.run([name])
 
     def prepare(self) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
@@ -140,6 +149,7 @@ class Engine:
             suggestion=self.vault.suggestion(spec.name),
             failure=self.vault.failure(spec.name),
             sight=sight or self.deployer.look(spec, material),
+            revocation=self.vault.revocation(spec.name),
             leftovers=progress.in_dns or progress != progress.without(material),
             forced=forced,
         )
@@ -147,14 +157,35 @@ class Engine:
     def _advance(self, snapshot: Snapshot) -> Turn:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
         policy.refuse_wrong_clock(snapshot.material, self.clock.now())
-        if (turn := self._settled(snapshot)) and not snapshot.leftovers:
+        if (turn := self._settled(snapshot)) and not snapshot.leftovers and not snapshot.revocation:
             return turn
         with self.vault.certificate(snapshot.spec.name) as ledger:
             fresh = self._look(snapshot.spec, forced=snapshot.forced)
             if fresh.leftovers:
                 ledger.save(ledger.load().without(fresh.material))
                 self.issuer.tidy(fresh.spec.name, ledger)
-            return self._steps(fresh, ledger)
+            try:
+                turn = self._steps(fresh, ledger)
+            finally:
+                refused = self._revoke(fresh, ledger)
+            return replace(turn, error=refused)
+
+    def _revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
+        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
+        spec, revocation = snapshot.spec, snapshot.revocation
+        if revocation is None:
+            return None
+        if not revocation.done:
+            self.report.doing(spec.name, "revoking the certificate")
+            try:
+                self.issuer.revoke(revocation.material, revocation.reason)
+            except RenewerError as error:
+                self.report.problem(spec.name, f"the certificate is not revoked yet: {error}", error.hint)
+                return error
+            self.report.done(spec.name, f"the certificate is revoked ({revocation.reason})")
+        still = revocation.concerns(self.vault.material(spec.name))
+        ledger.revoke(replace(revocation, done=True) if still else None)
+        return None
 
     def _settled(self, snapshot: Snapshot) -> Turn | None:
         """Return the turn if nothing is left to do for the certificate alone."""

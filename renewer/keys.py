@@ -98,6 +98,12 @@ def read_pair(kind: KeyKind, key_pem: str, chain_pem: str) -> Pair:
         )
 
 
+def leaf(chain_pem: str) -> "x509.Certificate":
+    """Return the first certificate of a chain; raises `Refused` for what is none."""
+    with _readable():
+        return _chain(chain_pem)[0]
+
+
 def check_pair(pair: Pair, domains: Sequence[str], now: datetime) -> None:
     """Raise `Refused` unless the CA sent what was asked for.
 

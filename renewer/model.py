@@ -197,6 +197,36 @@ class Progress:
         return replace(self, done=(*self.done, pair), order=None)
 
 
+class Reason(StrEnum):
+    """Why a certificate is revoked (RFC 5280, section 5.3.1), as far as CAs take it from its holder."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+
+    @property
+    def code(self) -> int:
+        """The number of the reason."""
+        return {"keyCompromise": 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5}.get(
+            self, 0
+        )
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """A certificate that a person wants revoked; `done` as soon as the CA has said so."""
+
+    material: Material
+    reason: Reason
+    done: bool = False
+
+    def concerns(self, material: Material | None) -> bool:
+        """Whether this is the certificate that is kept."""
+        return material is not None and material.fingerprints == self.material.fingerprints
+
+
 @dataclass(frozen=True)
 class Account:
     """An account at a CA: its private key (PEM) and, once the CA has told it, its URL."""
@@ -224,8 +254,9 @@ class Sight:
 class Snapshot:
     """All that the decision about one certificate rests on.
 
-    `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept
-    by now. `forced`: a person asked for a new one.
+    `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept by now.
+    `revocation`: a certificate, this or an earlier one, that has to be revoked. `forced`: a person asked for
+    a new one.
     """
 
     spec: CertSpec
@@ -234,37 +265,8 @@ class Snapshot:
     suggestion: Suggestion | None = None
     failure: Failure | None = None
     leftovers: bool = False
+    revocation: Revocation | None = None
     forced: bool = False
-
-
-@dataclass(frozen=True)
-class Issue:
-    """Next: a new certificate from the CA."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Next: ask the CA when it would like the certificate renewed (ARI)."""
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """Next: bring nginx to serve what is stored."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Next: nothing until `until`; `held` is the failure that keeps a due renewal waiting."""
-
-    until: datetime
-    held: Failure | None = None
-
-
-Step = Issue | Ask | Deploy | Rest
 
 
 @dataclass(frozen=True)

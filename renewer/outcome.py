@@ -5,7 +5,8 @@ from datetime import datetime
 
 from renewer import policy
 from renewer.errors import Transient
-from renewer.model import Action, CertOutcome, Deploy, Failure, Issue, Rest, Snapshot, Step, Turn
+from renewer.model import Action, CertOutcome, Failure, Snapshot, Turn
+from renewer.policy import Deploy, Issue, Rest, Step
 
 
 def of(turn: Turn, now: datetime) -> CertOutcome:

@@ -3,24 +3,50 @@
 No I/O, no clock and no chance in here: the time is an argument, chance a number drawn by the caller.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.model import (
-    Ask,
     CertSpec,
-    Deploy,
     Failure,
-    Issue,
     Material,
-    Rest,
     Snapshot,
     Stage,
-    Step,
     Suggestion,
     Window,
 )
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Next: a new certificate from the CA."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Next: ask the CA when it would like the certificate renewed (ARI)."""
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Next: bring nginx to serve what is stored."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Next: nothing until `until`; `held` is the failure that keeps a due renewal waiting."""
+
+    until: datetime
+    held: Failure | None = None
+
+
+Step = Issue | Ask | Deploy | Rest
+
 
 SHORT_LIFE = timedelta(days=10)
 """Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
@@ -73,6 +99,8 @@ def why_issue(snapshot: Snapshot, now: datetime) -> str:
         return "there is none yet"
     if difference := _difference(snapshot.spec, material):
         return difference
+    if snapshot.revocation and snapshot.revocation.concerns(material):
+        return f"it is revoked ({snapshot.revocation.reason})"
     if snapshot.forced:
         return "it was asked for"
     if now >= renewal(snapshot, now):

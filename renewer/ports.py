@@ -13,6 +13,7 @@ from renewer.model import (
     Handle,
     Material,
     Progress,
+    Reason,
     Sight,
     TxtRecord,
     Window,
@@ -105,6 +106,9 @@ class Issuer(Protocol):
 
     def window(self, material: Material) -> Window | None:
         """Return the CA's suggestion of when to renew, or `None` where it makes none (RFC 9773)."""
+
+    def revoke(self, material: Material, reason: Reason) -> None:
+        """Have the CA revoke the certificate; one that is revoked already is fine."""
 
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove what an earlier attempt for the certificate `name` left in the DNS; never an error."""

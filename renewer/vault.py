@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from renewer.errors import Refused
-from renewer.model import Account, Failure, Material, Progress, Suggestion
+from renewer.model import Account, Failure, Material, Progress, Revocation, Suggestion
 from renewer.ports import Fence, Report, Store
 from renewer.sites import Kept
 
@@ -85,6 +85,10 @@ class Vault:
     def progress(self, name: str) -> Progress:
         """Return the journal of an issuance that did not end, or an empty one."""
         return self._value(f"journal/{name}", Progress) or Progress()
+
+    def revocation(self, name: str) -> Revocation | None:
+        """Return what has to be revoked."""
+        return self._value(f"revocation/{name}", Revocation)
 
     def account(self, server: str) -> Account | None:
         """Return the account at the CA with this directory URL."""
@@ -161,6 +165,13 @@ class Ledger:
     def succeeded(self) -> None:
         """Forget the last failure."""
         self._drop("failure")
+
+    def revoke(self, revocation: Revocation | None) -> None:
+        """Keep what has to be revoked, or with `None` that nothing has to be any more."""
+        if revocation is None:
+            self._drop("revocation")
+        else:
+            self._put("revocation", revocation)
 
     def _put(self, kind: str, value: object) -> None:
         self.vault.store.put(f"{kind}/{self.name}", msgspec.json.encode(value), self.fence)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from renewer import credentials, disk
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
-from renewer.model import CertSpec, Material, Window
+from renewer.model import CertSpec, Material, Reason, Window
 from renewer.ports import Clock, Issuer, Journal, Report
 from renewer.store.files import FileStore
 from renewer.vault import Vault
@@ -108,6 +108,10 @@ class _Late:
     def window(self, material: Material) -> Window | None:
         """See `ports.Issuer`."""
         return self._issuer().window(material)
+
+    def revoke(self, material: Material, reason: Reason) -> None:
+        """See `ports.Issuer`."""
+        self._issuer().revoke(material, reason)
 
     def tidy(self, name: str, journal: Journal) -> None:
         """See `ports.Issuer`."""

@@ -19,6 +19,7 @@ from renewer.model import (
     Pair,
     Progress,
     Publish,
+    Reason,
     Sight,
     TxtRecord,
     Window,
@@ -140,6 +141,7 @@ class FakeIssuer:
         self.windows: dict[str, Window | Exception | None] = {}
         self.orders: list[tuple[str, Material | None]] = []
         self.asked: list[str] = []
+        self.revoked: list[tuple[Fingerprint, Reason]] = []
         self.tidied: list[str] = []
         self.tidies = True
 
@@ -159,6 +161,11 @@ class FakeIssuer:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def revoke(self, material: Material, reason: Reason) -> None:
+        if error := self.fails.get("revoke"):
+            raise error
+        self.revoked += [(pair.fingerprint, reason) for pair in material.pairs]
 
     def tidy(self, name: str, journal: Journal) -> None:
         self.tidied.append(name)

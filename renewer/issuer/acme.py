@@ -10,7 +10,7 @@ from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, Refused, Transient
 from renewer.issuer.client import Connection, translated
 from renewer.issuer.order import Issuance
-from renewer.model import Account, CertSpec, KeyKind, Material, Pair, Window
+from renewer.model import Account, CertSpec, KeyKind, Material, Pair, Reason, Window
 from renewer.policy import ASK_DEFAULT
 from renewer.ports import Clock, Journal, Report
 from renewer.problems import HINTS, Problem
@@ -47,6 +47,13 @@ class AcmeIssuer:
             ca = Connection(material.server, self.clock, self.settings.ca_bundle)
             told = ca.renewal_info(material.pairs[0].ari)
         return suggested(*told) if told else None
+
+    def revoke(self, material: Material, reason: Reason) -> None:
+        """Have every pair revoked by the CA that issued it (RFC 8555, section 7.6); see `ports.Issuer`."""
+        with translated(material.server):
+            ca = self._session(material.server)
+            for pair in material.pairs:
+                ca.revoke(pair.chain, reason.code)
 
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove the TXT records of an earlier attempt; see `ports.Issuer`."""

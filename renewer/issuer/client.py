@@ -199,6 +199,15 @@ class Connection:
         """Fetch a chain (PEM, leaf first; section 7.4.2)."""
         return self._post(url).text
 
+    def revoke(self, chain: str, reason: int) -> None:
+        """Revoke the first certificate of a chain (PEM; section 7.6); one that is revoked already is fine."""
+        try:
+            with _understood():
+                self._client.revoke(keys.leaf(chain), reason)
+        except Problem as problem:
+            if problem.kind != "alreadyRevoked":
+                raise
+
     def complaints(self, order: Order) -> Iterator[tuple[str, str]]:
         """Yield why an order is invalid, as kind of error (section 6.7) and sentence."""
         if order.error:

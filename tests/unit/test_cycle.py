@@ -26,6 +26,7 @@ from renewer.model import (
     Handle,
     Material,
     Progress,
+    Reason,
     Stage,
     Suggestion,
     TxtRecord,
@@ -539,3 +540,44 @@ def test_times_in_outcomes_are_aware() -> None:
     outcome = world.run()[A]
     assert isinstance(outcome.not_after, datetime)
     assert outcome.next.utcoffset() == outcome.not_after.utcoffset() == timedelta(0)
+
+
+class TestRevoking:
+    def test_what_is_revoked_is_replaced_and_then_forgotten(self) -> None:
+        world = World(A, B)
+        old, other = world.keep(A), world.keep(B)
+        (outcome,) = world.engine.revoke(A, Reason.KEY_COMPROMISE).certificates
+        assert (outcome.action, outcome.served, outcome.exit_code) == (Action.ISSUED, True, 0)
+        assert world.issuer.revoked == [(old.fingerprints[0], Reason.KEY_COMPROMISE)]
+        assert world.issuer.orders == [(A, old)]
+        assert (world.vault.revocation(A), world.vault.material(B)) == (None, other)
+        assert actions(world.run()) == [Action.FRESH, Action.FRESH]
+
+    def test_what_cannot_be_replaced_is_revoked_all_the_same_and_replaced_later(self) -> None:
+        world = World()
+        old = world.keep(A)
+        world.issuer.fails[A] = Refused("the CA said no")
+        (outcome,) = world.engine.revoke(A, Reason.UNSPECIFIED).certificates
+        assert (outcome.action, outcome.error) == (Action.FAILED, "the CA said no")
+        assert [fingerprint for fingerprint, _ in world.issuer.revoked] == [old.fingerprints[0]]
+        world.issuer.fails.clear()
+        assert actions(world.run()) == [Action.ISSUED]
+        assert (len(world.issuer.revoked), world.vault.revocation(A)) == (1, None)
+
+    def test_what_cannot_be_revoked_now_is_later_and_nobody_is_told_all_is_well(self) -> None:
+        world = World()
+        old = world.keep(A)
+        world.issuer.fails["revoke"] = Transient("the CA does not answer")
+        (outcome,) = world.engine.revoke(A, Reason.SUPERSEDED).certificates
+        assert (outcome.action, outcome.exit_code) == (Action.FAILED, 75)
+        assert world.orders == [A]
+        world.issuer.fails.clear()
+        assert actions(world.run()) == [Action.FRESH]
+        assert world.issuer.revoked == [(old.fingerprints[0], Reason.SUPERSEDED)]
+        assert (world.orders, world.vault.revocation(A)) == ([A], None)
+
+    def test_where_there_is_none_nothing_is_revoked(self) -> None:
+        world = World()
+        with pytest.raises(Refused, match="no certificate"):
+            world.engine.revoke(A, Reason.UNSPECIFIED)
+        assert world.orders == []

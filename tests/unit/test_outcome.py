@@ -8,7 +8,8 @@ from fakes import DAY, NOW, material, spec
 
 from renewer import outcome
 from renewer.errors import Refused, Unexpected
-from renewer.model import Action, Ask, Deploy, Failure, Issue, Rest, Sight, Snapshot, Stage, Step, Turn
+from renewer.model import Action, Failure, Sight, Snapshot, Stage, Turn
+from renewer.policy import Ask, Deploy, Issue, Rest, Step
 
 SPEC = spec()
 STORED = material(SPEC)

@@ -11,20 +11,16 @@ from hypothesis import strategies as st
 from renewer import policy
 from renewer.errors import DeployFailed, LockBusy, NotServed, Refused, RenewerError, Transient
 from renewer.model import (
-    Ask,
     CertSpec,
-    Deploy,
     Failure,
-    Issue,
     KeyKind,
-    Rest,
     Sight,
     Snapshot,
     Stage,
     Suggestion,
     Window,
 )
-from renewer.policy import decide
+from renewer.policy import Ask, Deploy, Issue, Rest, decide
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SERVED = Sight(published=True, served=True)
