@@ -17,7 +17,7 @@ import msgspec
 from renewer import notation, toml
 from renewer.domains import clashes, covers, domain, plain_domain
 from renewer.errors import ConfigError, Fault
-from renewer.model import CertSpec, KeyKind
+from renewer.model import CertSpec, Fallback, KeyKind
 from renewer.sites import Mode, Signer, SiteSpec
 from renewer.toml import Table, Together
 
@@ -92,13 +92,10 @@ SiteName = Annotated[str, notation.matching(r"[a-z0-9]{1,12}", "the name has to 
 ZoneId = Annotated[str, notation.matching(r"[0-9a-f]{32}", "is no zone id, which has 32 of 0-9 and a-f")]
 
 
-class Acme(Table, frozen=True):
-    """`[acme]`: the CA, and the account at it."""
+class Authority(Table, frozen=True):
+    """What there is to say of any CA, and of the account at it."""
 
     server: Server = "letsencrypt"
-    email: Annotated[str, notation.email] | None = None
-    accept_terms: bool = True
-    profile: Profile | None = None
     ca_bundle: AbsolutePath | None = None
     eab_kid: Annotated[str, notation.matching(r"[!-~]+", "has to be one word, as the CA gave it")] | None = (
         None
@@ -117,6 +114,41 @@ class Acme(Table, frozen=True):
             yield keys, "is missing, but eab_hmac_key_file is there; the CA gives the two together"
         if self.eab_kid is not None and self.eab_hmac_key_file is None:
             yield keys[::-1], "is missing, but eab_kid is there; the CA gives the two together"
+
+
+class FallbackCa(Authority, frozen=True):
+    """`[[acme.fallback]]`: another CA, which steps in when those before have failed for `after`."""
+
+    server: Server
+    after: Duration = timedelta(days=1)
+
+
+class Acme(Authority, frozen=True):
+    """`[acme]`: the CA, and the account at it."""
+
+    email: Annotated[str, notation.email] | None = None
+    accept_terms: bool = True
+    profile: Profile | None = None
+    rehearse: Server | None = None
+    fallbacks: tuple[FallbackCa, ...] = msgspec.field(default=(), name="fallback")
+
+    @property
+    def rehearsal(self) -> str | None:
+        """The URL of the directory of a CA for tests."""
+        return DIRECTORIES.get(self.rehearse, self.rehearse) if self.rehearse else None
+
+    def at(self, directory: str) -> Authority:
+        """Return what is said of the CA with this directory; for one that is named nowhere, of the first."""
+        return next((other for other in self.fallbacks if other.directory == directory), self)
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield a CA that is there twice, too."""
+        yield from super().conflicts()
+        others = [other.directory for other in self.fallbacks]
+        if len({self.directory, *others}) <= len(others):
+            yield ("fallback", "server"), "names a CA that is there already; leave it out"
+        if self.rehearse and self.rehearsal in {self.directory, *others}:
+            yield ("rehearse", "server"), "is the CA itself; name one for tests, such as letsencrypt-staging"
 
 
 class Cloudflare(Table, frozen=True):
@@ -221,6 +253,8 @@ class Config(Table, frozen=True):
                 server=self.acme.directory,
                 keys=certificate.keys,
                 profile=certificate.profile or self.acme.profile,
+                fallbacks=tuple(Fallback(other.directory, other.after) for other in self.acme.fallbacks),
+                rehearse=self.acme.rehearsal,
             )
             for name, certificate in self.certificates.items()
         )

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from renewer import outcome, policy
+from renewer import backoff, outcome, policy
+from renewer.backoff import Attempt
 from renewer.deploy import Deployment, Refusals
 from renewer.errors import ConfigError, LockBusy, LostLease, Refused, RenewerError, Stopped, Unexpected
+from renewer.journal import Progress
 from renewer.model import (
     CertOutcome,
     CertSpec,
+    Material,
     Outcome,
     Reason,
     Revocation,
@@ -143,6 +146,7 @@ class Engine:
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
         material, progress = self.vault.material(spec.name), self.vault.progress(spec.name)
+        rehearsed = self.vault.progress(spec.name, "rehearsal") if spec.rehearse else Progress()
         return Snapshot(
             spec=spec,
             material=material,
@@ -150,7 +154,7 @@ class Engine:
             failure=self.vault.failure(spec.name),
             sight=sight or self.deployer.look(spec, material),
             revocation=self.vault.revocation(spec.name),
-            leftovers=progress.in_dns or progress != progress.without(material),
+            leftovers=progress.in_dns or rehearsed.in_dns or progress != progress.without(material),
             forced=forced,
         )
 
@@ -164,6 +168,8 @@ class Engine:
             if fresh.leftovers:
                 ledger.save(ledger.load().without(fresh.material))
                 self.issuer.tidy(fresh.spec.name, ledger)
+                if fresh.spec.rehearse:
+                    self.issuer.tidy(fresh.spec.name, ledger.rehearsal)
             try:
                 turn = self._steps(fresh, ledger)
             finally:
@@ -202,8 +208,8 @@ class Engine:
         issued = False
         while True:
             match policy.decide(snapshot, self.clock.now()):
-                case Issue(reason) if not issued:
-                    self._issue(snapshot, ledger, reason)
+                case Issue() as step if not issued:
+                    self._issue(snapshot, ledger, step)
                     issued = True
                     snapshot = self._look(snapshot.spec, forced=False)
                 case Ask():
@@ -213,13 +219,30 @@ class Engine:
                     turn = self._settled(snapshot) or Turn(snapshot, deploy=policy.undeployed(snapshot))
                     return replace(turn, issued=issued)
 
-    def _issue(self, snapshot: Snapshot, ledger: Ledger, reason: str) -> None:
+    def _issue(self, snapshot: Snapshot, ledger: Ledger, step: Issue) -> None:
         spec = snapshot.spec
-        self.report.done(spec.name, f"a certificate is ordered: {reason}")
-        material = self.issuer.issue(spec, snapshot.material, ledger)
+        if step.rehearse:
+            self._rehearse(spec, step.rehearse, ledger.rehearsal)
+        self.report.done(spec.name, f"a certificate is ordered: {step.reason}")
+        material = self._order(_from(spec, step.server), snapshot.material, ledger)
         ledger.keep(material)
         ledger.save(ledger.load().without(material))
         ledger.succeeded()
+
+    def _rehearse(self, spec: CertSpec, server: str, journal: Ledger) -> None:
+        """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
+        self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {server}")
+        try:
+            self._order(_from(spec, server), None, journal)
+        finally:
+            journal.save(replace(journal.load(), done=(), order=None))
+
+    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger) -> Material:
+        try:
+            return self.issuer.issue(spec, replaces, journal)
+        except RenewerError as error:
+            error.server = spec.server
+            raise
 
     def _ask(self, snapshot: Snapshot, ledger: Ledger) -> None:
         """Ask for the renewal window; a CA that does not answer must not hold anything up."""
@@ -279,11 +302,14 @@ class Engine:
                 if error is None:
                     ledger.succeeded()
                 else:
-                    ledger.failed(policy.failure(stage, error, before, material, self.clock.now()))
+                    ledger.failed(backoff.failure(self._attempt(stage), error, before, material))
         except LockBusy:
             return  # who works on it now will note what becomes of it
         except RenewerError as lost:
             self.report.problem(name, f"a failure could not be noted: {lost}", lost.hint)
+
+    def _attempt(self, stage: Stage) -> Attempt:
+        return Attempt(stage, self.clock.now(), self.clock.fraction())
 
     def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
@@ -295,6 +321,11 @@ class Engine:
         except RenewerError as blind:
             seen, error = turn.snapshot, error or blind
         return outcome.of(replace(turn, snapshot=seen, error=error), self.clock.now())
+
+
+def _from(spec: CertSpec, server: str) -> CertSpec:
+    """Return what to order from a CA; a profile is the first one's."""
+    return spec if server == spec.server else replace(spec, server=server, profile=None)
 
 
 def _side_by_side(work: Callable[[CertSpec], Result], specs: Sequence[CertSpec]) -> list[Result]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from renewer.errors import Refused, RenewerError
-from renewer.model import TxtRecord
+from renewer.journal import TxtRecord
 from renewer.ports import DnsProvider, Journal, Propagation, Report
 
 

@@ -10,9 +10,13 @@ from datetime import timedelta
 
 
 class RenewerError(Exception):
-    """The one base: `str(error)` is the sentence, `error.hint` what to do about it."""
+    """The one base: `str(error)` is the sentence, `error.hint` what to do about it.
+
+    `server` is the directory of the CA that an order was for when it went wrong, if one was.
+    """
 
     exit_code = 1
+    server = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

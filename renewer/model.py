@@ -3,8 +3,7 @@
 Every `datetime` is aware and in UTC.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
@@ -27,14 +26,32 @@ class KeyKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """Another CA, by the URL of its directory, for when the first has failed for as long as `after`."""
+
+    server: str
+    after: timedelta
+
+
+@dataclass(frozen=True)
 class CertSpec:
-    """A certificate as the configuration wants it; `server` is the URL of the CA's directory."""
+    """A certificate as the configuration wants it; `server` is the URL of the CA's directory.
+
+    `rehearse` is the directory of a CA for tests: after a failure an order is tried there first.
+    """
 
     name: str
     domains: tuple[str, ...]
     server: str
     keys: tuple[KeyKind, ...] = (KeyKind.EC256,)
     profile: str | None = None
+    fallbacks: tuple[Fallback, ...] = ()
+    rehearse: str | None = None
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Every CA that may issue it, the first one first."""
+        return (self.server, *(fallback.server for fallback in self.fallbacks))
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,8 @@ class Failure:
     """The last failure of a certificate: the `count`-th in a row.
 
     `retry` is when to try next; `binding` says that nobody may try sooner, because the CA asked for it or
-    because another failure would count against one of its limits.
+    because another failure would count against one of its limits. `since` is when the first in the row came,
+    `server` the directory of the CA that was asked, where one was.
     """
 
     stage: Stage
@@ -127,74 +145,13 @@ class Failure:
     hint: str = ""
     exit_code: int = 1
     binding: bool = False
-
-
-@dataclass(frozen=True)
-class TxtRecord:
-    """A TXT record that proves control of a name (RFC 8555, section 8.4); no trailing dot, no quotes."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Handle:
-    """A record as the DNS provider knows it: enough to remove it after a restart."""
-
-    zone: str
-    id: str
-    record: TxtRecord
-
-
-@dataclass(frozen=True)
-class PendingOrder:
-    """An order under way: its key and CSR are kept before the CA is asked, its URL right after."""
-
-    kind: KeyKind
-    domains: tuple[str, ...]
-    server: str
-    key: str = field(repr=False)
-    csr: str = field(repr=False)
-    url: str | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The journal of one issuance: what is finished, under way, and still standing in the DNS.
-
-    `announced` are records that may exist: they were to be created, and no answer has come back yet.
-    """
-
-    done: tuple[Pair, ...] = ()
-    order: PendingOrder | None = None
-    handles: tuple[Handle, ...] = ()
-    announced: tuple[TxtRecord, ...] = ()
+    since: datetime | None = None
+    server: str = ""
 
     @property
-    def in_dns(self) -> bool:
-        """Whether something of it stands in the DNS, or may stand there."""
-        return bool(self.handles or self.announced)
-
-    def with_announced(self, records: Sequence[TxtRecord]) -> "Progress":
-        """Return the journal with these records about to be created."""
-        return replace(self, announced=tuple(records))
-
-    def with_handles(self, handles: Sequence[Handle]) -> "Progress":
-        """Return the journal with these records standing, and no other."""
-        return replace(self, handles=tuple(handles), announced=())
-
-    def with_order(self, order: PendingOrder | None) -> "Progress":
-        """Return the journal with this order under way."""
-        return replace(self, order=order)
-
-    def without(self, material: Material | None) -> "Progress":
-        """Return the journal without the pairs that are kept in `material` by now."""
-        kept = material.fingerprints if material else ()
-        return replace(self, done=tuple(pair for pair in self.done if pair.fingerprint not in kept))
-
-    def with_pair(self, pair: Pair) -> "Progress":
-        """Return the journal with this pair finished and no order under way."""
-        return replace(self, done=(*self.done, pair), order=None)
+    def began(self) -> datetime:
+        """When the first in the row came."""
+        return self.since or self.at
 
 
 class Reason(StrEnum):

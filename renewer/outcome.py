@@ -23,7 +23,7 @@ def of(turn: Turn, now: datetime) -> CertOutcome:
 def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
     """Return what a cycle would do next (`--dry-run`)."""
     match step:
-        case Issue(reason):
+        case Issue(reason=reason):
             return _outcome(snapshot, Action.ISSUED, now, reason)
         case Deploy(reason):
             return _outcome(snapshot, Action.DEPLOYED, now, reason)

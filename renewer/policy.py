@@ -6,7 +6,7 @@ No I/O, no clock and no chance in here: the time is an argument, chance a number
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from renewer.errors import Refused, RenewerError, Transient
+from renewer.errors import Refused
 from renewer.model import (
     CertSpec,
     Failure,
@@ -20,9 +20,11 @@ from renewer.model import (
 
 @dataclass(frozen=True)
 class Issue:
-    """Next: a new certificate from the CA."""
+    """Next: a new certificate from the CA at `server`; `rehearse` is a CA to try it at before."""
 
     reason: str
+    server: str
+    rehearse: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,28 +63,23 @@ With a wrong clock, or a window in the past, each would be due as soon as it is 
 EMERGENCY = 19 / 20
 """The part of its life after which a certificate is renewed whatever the CA suggests."""
 
+NEAR_THE_END = 4 / 5
+"""The part of its life after which another CA may step in as soon as the first one fails."""
+
 ASK_AT_LEAST, ASK_AT_MOST = timedelta(minutes=1), timedelta(hours=24)
 """The bounds within which a Retry-After on renewal information is honoured (RFC 9773, section 4.3.2)."""
 
 ASK_DEFAULT = timedelta(hours=6)
 """When to look again if the CA gives no Retry-After (RFC 9773, section 4.3.3)."""
 
-BACK_OFF = {
-    Stage.ISSUE: (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1)),
-    Stage.DEPLOY: (timedelta(minutes=1), timedelta(minutes=10)),
-}
-"""How long to wait after the first, second, … failure in a row; the last entry is for all that follow."""
-
-BACK_OFF_OF_LIFE = 1 / 10
-"""A wait is never longer than this part of the certificate's life, so that a short life is not slept away."""
-
 
 def decide(snapshot: Snapshot, now: datetime) -> Step:
     """Return the one next step for a certificate."""
     reason = why_issue(snapshot, now)
-    held = _held(snapshot, now) if reason else None
+    server = authority(snapshot, now)
+    held = _held(snapshot, server, now) if reason else None
     if reason and not held:
-        return Issue(reason)
+        return Issue(reason, server, _rehearsal(snapshot, now))
     if _asks(snapshot, now):
         return Ask()
     if undeployed(snapshot):
@@ -90,6 +87,22 @@ def decide(snapshot: Snapshot, now: datetime) -> Step:
     if held:
         return Rest(held.retry, held)
     return Rest(renewal(snapshot, now))
+
+
+def authority(snapshot: Snapshot, now: datetime) -> str:
+    """Return the directory of the CA to order from: the first one, unless it failed and another may step in.
+
+    Those that may take turns, each after the failure of the one before.
+    """
+    spec, failed = snapshot.spec, _failed_order(snapshot)
+    if failed is None:
+        return spec.server
+    near = snapshot.material is not None and now >= at_part_of_life(snapshot.material, NEAR_THE_END)
+    down = now - failed.began
+    servers = [spec.server, *(other.server for other in spec.fallbacks if near or down >= other.after)]
+    if failed.server not in servers:
+        return spec.server
+    return servers[(servers.index(failed.server) + 1) % len(servers)]
 
 
 def why_issue(snapshot: Snapshot, now: datetime) -> str:
@@ -197,39 +210,8 @@ def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion
     return replace(before, ask_again=now + ASK_DEFAULT)
 
 
-def failure(
-    stage: Stage, error: RenewerError, before: Failure | None, material: Material | None, now: datetime
-) -> Failure:
-    """Return what to keep of a failure: how many in a row it makes, and when to try again.
-
-    The CA's own word binds everybody, and so does what counts against one of its limits.
-    """
-    count = before.count + 1 if before and before.stage is stage else 1
-    told = error.retry_after if isinstance(error, Transient) else None
-    spent = isinstance(error, Refused) and error.spent
-    return Failure(
-        stage=stage,
-        count=count,
-        at=now,
-        retry=now + max(back_off(stage, count, material), told or timedelta(0)),
-        message=str(error),
-        hint=error.hint,
-        exit_code=error.exit_code,
-        binding=told is not None or spent,
-    )
-
-
-def back_off(stage: Stage, count: int, material: Material | None) -> timedelta:
-    """Return how long to wait after the `count`-th failure in a row (1 is the first)."""
-    table = BACK_OFF[stage]
-    wait = table[min(count, len(table)) - 1]
-    if material is None:
-        return wait
-    return min(wait, (material.not_after - material.not_before) * BACK_OFF_OF_LIFE)
-
-
 def _difference(spec: CertSpec, material: Material) -> str:
-    if material.server != spec.server:
+    if material.server not in spec.servers:
         return f"the stored one is from another CA ({material.server})"
     if any(set(pair.domains) != set(spec.domains) for pair in material.pairs):
         return "the configuration names other domains"
@@ -238,11 +220,25 @@ def _difference(spec: CertSpec, material: Material) -> str:
     return ""
 
 
-def _held(snapshot: Snapshot, now: datetime) -> Failure | None:
+def _failed_order(snapshot: Snapshot) -> Failure | None:
     failure = snapshot.failure
-    if failure is None or not failure.binding or failure.stage is not Stage.ISSUE:
+    return failure if failure and failure.stage is Stage.ISSUE else None
+
+
+def _held(snapshot: Snapshot, server: str, now: datetime) -> Failure | None:
+    """Return the failure that binds whoever would ask this CA."""
+    failure = _failed_order(snapshot)
+    if failure is None or not failure.binding or failure.server not in {server, ""}:
         return None
     return failure if failure.at <= now < failure.retry else None  # one of the future is of a wrong clock
+
+
+def _rehearsal(snapshot: Snapshot, now: datetime) -> str | None:
+    """Return where to try an order first: after a failure, but not when time is running out."""
+    material, rehearse = snapshot.material, snapshot.spec.rehearse
+    if rehearse is None or _failed_order(snapshot) is None:
+        return None
+    return None if material and now >= at_part_of_life(material, EMERGENCY) else rehearse
 
 
 def _asks(snapshot: Snapshot, now: datetime) -> bool:

@@ -7,17 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from renewer.errors import RenewerError
-from renewer.model import (
-    CertSpec,
-    Change,
-    Handle,
-    Material,
-    Progress,
-    Reason,
-    Sight,
-    TxtRecord,
-    Window,
-)
+from renewer.journal import Handle, Progress, TxtRecord
+from renewer.model import CertSpec, Change, Material, Reason, Sight, Window
 from renewer.sites import Cycle, Guard, Proposal, SiteSpec
 
 

@@ -6,7 +6,7 @@ absent where it can be made again; an account's key cannot, so that one is an er
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import quote
@@ -14,7 +14,8 @@ from urllib.parse import quote
 import msgspec
 
 from renewer.errors import Refused
-from renewer.model import Account, Failure, Material, Progress, Revocation, Suggestion
+from renewer.journal import Progress
+from renewer.model import Account, Failure, Material, Revocation, Suggestion
 from renewer.ports import Fence, Report, Store
 from renewer.sites import Kept
 
@@ -82,9 +83,9 @@ class Vault:
         """Return its last failure, if nothing has succeeded since."""
         return self._value(f"failure/{name}", Failure)
 
-    def progress(self, name: str) -> Progress:
-        """Return the journal of an issuance that did not end, or an empty one."""
-        return self._value(f"journal/{name}", Progress) or Progress()
+    def progress(self, name: str, kind: str = "journal") -> Progress:
+        """Return the journal of an issuance, or of a "rehearsal", that did not end; else an empty one."""
+        return self._value(f"{kind}/{name}", Progress) or Progress()
 
     def revocation(self, name: str) -> Revocation | None:
         """Return what has to be revoked."""
@@ -137,17 +138,23 @@ class Ledger:
     vault: Vault
     name: str
     fence: Fence
+    kind: str = "journal"
+
+    @property
+    def rehearsal(self) -> "Ledger":
+        """The same for a rehearsal, which has a journal of its own."""
+        return replace(self, kind="rehearsal")
 
     def load(self) -> Progress:
         """Return the journal of the issuance under way."""
-        return self.vault.progress(self.name)
+        return self.vault.progress(self.name, self.kind)
 
     def save(self, progress: Progress) -> None:
         """Keep the journal; an empty one is taken out."""
         if progress == Progress():
-            self._drop("journal")
+            self._drop(self.kind)
         else:
-            self._put("journal", progress)
+            self._put(self.kind, progress)
 
     def keep(self, material: Material) -> None:
         """Keep a new certificate, in one write; what was said of the former one goes after it."""

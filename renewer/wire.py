@@ -64,8 +64,11 @@ def _unfit(config: Config) -> Iterator[Fault]:
         yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
     if not config.nginx.config.is_file():
         yield Fault("nginx.config", f"{config.nginx.config} is not there: name nginx's main configuration")
-    if config.acme.ca_bundle and not _holds_roots(config.acme.ca_bundle):
-        yield Fault("acme.ca_bundle", f"{config.acme.ca_bundle} holds no certificate (PEM)")
+    bundles = {"acme": config.acme.ca_bundle}
+    bundles |= {f"acme.fallback[{place}]": one.ca_bundle for place, one in enumerate(config.acme.fallbacks)}
+    for table, bundle in bundles.items():
+        if bundle and not _holds_roots(bundle):
+            yield Fault(f"{table}.ca_bundle", f"{bundle} holds no certificate (PEM)")
     if config.hooks.commands:
         yield Fault("hook.command", "hooks are not in this version yet: take the tables out")
 

@@ -9,19 +9,17 @@ from threading import Lock
 from typing import Any
 
 from renewer.errors import LockBusy, LostLease, RenewerError, Stopped
+from renewer.journal import Handle, Progress, TxtRecord
 from renewer.model import (
     CertSpec,
     Change,
     Fingerprint,
-    Handle,
     KeyKind,
     Material,
     Pair,
-    Progress,
     Publish,
     Reason,
     Sight,
-    TxtRecord,
     Window,
 )
 from renewer.ports import Fence, Journal

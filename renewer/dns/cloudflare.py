@@ -19,7 +19,7 @@ from cloudflare.types.dns import RecordResponse, record_batch_params
 
 from renewer.dns.refusals import ABSENT, IDENTICAL, REMEDY, Said, codes, explained
 from renewer.errors import LockBusy, Refused, RenewerError, Transient
-from renewer.model import Handle, TxtRecord
+from renewer.journal import Handle, TxtRecord
 from renewer.ports import Clock, Report
 from renewer.problems import retry_after
 from renewer.vault import Vault

@@ -21,7 +21,7 @@ import dns.rdatatype
 import dns.resolver
 
 from renewer.errors import ConfigError, Refused, Transient
-from renewer.model import TxtRecord
+from renewer.journal import TxtRecord
 from renewer.ports import Clock
 
 PORT = 53

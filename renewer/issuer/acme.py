@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from renewer import credentials, keys
 from renewer.config import Acme
@@ -44,7 +45,7 @@ class AcmeIssuer:
     def window(self, material: Material) -> Window | None:
         """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `ports.Issuer`."""
         with translated(material.server):
-            ca = Connection(material.server, self.clock, self.settings.ca_bundle)
+            ca = Connection(material.server, self.clock, self._bundle(material.server))
             told = ca.renewal_info(material.pairs[0].ari)
         return suggested(*told) if told else None
 
@@ -83,17 +84,20 @@ class AcmeIssuer:
         """Return a connection as our account, which is made where there is none."""
         with self._account:
             account = self.vault.account(server)
-            ca = Connection(server, self.clock, self.settings.ca_bundle)
+            ca = Connection(server, self.clock, self._bundle(server))
             if account is None:
                 account = Account(keys.account_key())
                 self.vault.keep_account(server, account)
             ca.sign_with(account.key)
             url = account.url
             if url is None:
-                url = self._register(ca)
+                url = self._register(ca, server)
                 self.vault.keep_account(server, replace(account, url=url))
         ca.use(url)
         return ca
+
+    def _bundle(self, server: str) -> Path | None:
+        return self.settings.at(server).ca_bundle or self.settings.ca_bundle
 
     def _forget_url(self, server: str) -> None:
         with self._account:
@@ -101,14 +105,15 @@ class AcmeIssuer:
             if account is not None:
                 self.vault.keep_account(server, replace(account, url=None))
 
-    def _register(self, ca: Connection) -> str:
+    def _register(self, ca: Connection, server: str) -> str:
         """Make the account; raises `ConfigError` without consent, `Refused` where the CA wants more."""
         if not self.settings.accept_terms:
             raise ConfigError(
                 "[acme] accept_terms is false, and without it the CA gives no account",
                 hint=f"read {ca.terms}, then set accept_terms = true",
             )
-        kid, file = self.settings.eab_kid, self.settings.eab_hmac_key_file
+        told = self.settings.at(server)
+        kid, file = told.eab_kid, told.eab_hmac_key_file
         if kid and file:
             return self._register_bound(ca, kid, credentials.eab_hmac_key(file))
         if ca.customers_only:

@@ -22,7 +22,7 @@ from josepy.jwk import JWK
 
 from renewer import __version__, keys
 from renewer.errors import Refused, Transient
-from renewer.model import TxtRecord
+from renewer.journal import TxtRecord
 from renewer.ports import Clock
 from renewer.problems import URN, Problem, retry_after
 

@@ -10,7 +10,8 @@ from renewer import keys
 from renewer.dns01 import Dns01
 from renewer.errors import Refused, Transient
 from renewer.issuer.client import Connection, Order
-from renewer.model import CertSpec, KeyKind, Pair, PendingOrder
+from renewer.journal import PendingOrder
+from renewer.model import CertSpec, KeyKind, Pair
 from renewer.ports import Clock, Journal, Report
 from renewer.problems import HINTS, Problem
 

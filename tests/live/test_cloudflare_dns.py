@@ -11,7 +11,7 @@ from fakes import FakeClock, MemStore, Notes
 
 from renewer.dns.cloudflare import CloudflareDns, client
 from renewer.errors import Refused, RenewerError, Stopped, Transient
-from renewer.model import Handle, TxtRecord
+from renewer.journal import Handle, TxtRecord
 from renewer.vault import Vault
 from sandbox import Fault, Sandbox, Token
 from sandbox.listener import ApiServer, Reply, Request, compact

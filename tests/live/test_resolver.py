@@ -14,7 +14,7 @@ from fakes import FakeClock
 from renewer.dns import resolver
 from renewer.dns.resolver import Authorities, NameServer
 from renewer.errors import ConfigError, Refused, Stopped, Transient
-from renewer.model import TxtRecord
+from renewer.journal import TxtRecord
 from renewer.system import SystemClock
 from sandbox import Sandbox
 

@@ -19,19 +19,8 @@ from renewer.errors import (
     Transient,
     worst,
 )
-from renewer.model import (
-    Action,
-    CertOutcome,
-    CertSpec,
-    Handle,
-    Material,
-    Progress,
-    Reason,
-    Stage,
-    Suggestion,
-    TxtRecord,
-    Window,
-)
+from renewer.journal import Handle, Progress, TxtRecord
+from renewer.model import Action, CertOutcome, CertSpec, Material, Reason, Stage, Suggestion, Window
 from renewer.vault import Vault
 
 A, B, C = "a.example", "b.example", "c.example"

@@ -7,7 +7,7 @@ from fakes import FakePropagation, FakeProvider, MemJournal, Notes
 
 from renewer.dns01 import Dns01
 from renewer.errors import Refused, RenewerError, Stopped, Transient
-from renewer.model import Handle, Progress, TxtRecord
+from renewer.journal import Handle, Progress, TxtRecord
 
 NAME = "_acme-challenge.example.com"
 ONE, TWO = TxtRecord(NAME, "one"), TxtRecord(NAME, "two")

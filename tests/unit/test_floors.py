@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "renewer"
 
 FLOORS = {
-    0: "__init__ errors model sites",
-    1: "config credentials domains keyring keys links notation outcome policy ports problems tokens toml",
+    0: "__init__ errors journal model sites",
+    1: "backoff config credentials domains keyring keys links notation outcome policy ports problems"
+    " tokens toml",
     2: "disk proc vault",
     3: "cycle deploy dns01",
     4: "dns/* hooks/* issuer/* nginx/* report store/* system",

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fakes import DAY, NOW, material, spec
+from fakes import DAY, NOW, SERVER, material, spec
 
 from renewer import outcome
 from renewer.errors import Refused, Unexpected
@@ -60,7 +60,7 @@ def test_what_has_to_wait_is_a_failure_to_be_tried_later() -> None:
 @pytest.mark.parametrize(
     ("step", "action", "detail"),
     [
-        (Issue("it is due"), Action.ISSUED, "it is due"),
+        (Issue("it is due", SERVER), Action.ISSUED, "it is due"),
         (Deploy("nginx shows another"), Action.DEPLOYED, "nginx shows another"),
         (Rest(NOW + DAY), Action.FRESH, ""),
         (Ask(), Action.FRESH, ""),

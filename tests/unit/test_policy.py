@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer import policy
-from renewer.errors import DeployFailed, LockBusy, NotServed, Refused, RenewerError, Transient
+from renewer.errors import Refused
 from renewer.model import (
     CertSpec,
     Failure,
+    Fallback,
     KeyKind,
     Sight,
     Snapshot,
@@ -237,52 +238,6 @@ class TestSuggestion:
 
 class TestFailures:
     @pytest.mark.parametrize(
-        ("stage", "count", "wait"),
-        [
-            (Stage.ISSUE, 1, MINUTE),
-            (Stage.ISSUE, 2, 10 * MINUTE),
-            (Stage.ISSUE, 3, 100 * MINUTE),
-            (Stage.ISSUE, 4, DAY),
-            (Stage.ISSUE, 99, DAY),
-            (Stage.DEPLOY, 1, MINUTE),
-            (Stage.DEPLOY, 2, 10 * MINUTE),
-            (Stage.DEPLOY, 99, 10 * MINUTE),
-        ],
-    )
-    def test_the_table_of_waits(self, stage: Stage, count: int, wait: timedelta) -> None:
-        assert policy.back_off(stage, count, None) == wait
-        assert policy.back_off(stage, count, material(SPEC)) == wait
-
-    @pytest.mark.parametrize(("count", "wait"), [(1, MINUTE), (2, 6 * MINUTE), (9, 6 * MINUTE)])
-    def test_no_wait_is_longer_than_a_tenth_of_life(self, count: int, wait: timedelta) -> None:
-        assert policy.back_off(Stage.ISSUE, count, material(SPEC, life=HOUR)) == wait
-
-    @pytest.mark.parametrize(
-        ("error", "wait", "binding"),
-        [
-            (Transient("x"), MINUTE, False),
-            (Transient("x", retry_after=HOUR), HOUR, True),
-            (Transient("x", retry_after=timedelta(0)), MINUTE, True),
-            (Refused("x"), MINUTE, False),
-            (Refused("x", spent=True), MINUTE, True),
-            (LockBusy("x"), MINUTE, False),
-        ],
-    )
-    def test_what_is_kept_of_an_error(self, error: RenewerError, wait: timedelta, *, binding: bool) -> None:
-        error.hint = "do that"
-        kept = policy.failure(Stage.ISSUE, error, None, None, NOW)
-        assert kept == Failure(
-            Stage.ISSUE, 1, NOW, NOW + wait, "x", hint="do that", exit_code=error.exit_code, binding=binding
-        )
-
-    def test_failures_of_the_same_kind_are_counted(self) -> None:
-        first = policy.failure(Stage.ISSUE, Refused("x"), None, None, NOW)
-        second = policy.failure(Stage.ISSUE, Refused("x"), first, None, NOW)
-        other = policy.failure(Stage.DEPLOY, NotServed("x"), second, None, NOW)
-        assert [one.count for one in (first, second, other)] == [1, 2, 1]
-        assert second.retry == NOW + 10 * MINUTE
-
-    @pytest.mark.parametrize(
         ("snapshot", "failure", "step"),
         [
             (DUE, failed(binding=True), Rest),
@@ -375,7 +330,7 @@ snapshots = st.builds(
 @given(snapshots, instants)
 def test_there_is_always_one_step_and_a_rest_ends_in_the_future(snapshot: Snapshot, now: datetime) -> None:
     match decide(snapshot, now):
-        case Issue(why):
+        case Issue(reason=why):
             assert why
             stored = snapshot.material
             assert (
@@ -413,18 +368,56 @@ def test_who_obeys_comes_to_rest(snapshot: Snapshot, now: datetime) -> None:
     assert asked <= 2
 
 
-@given(
-    st.sampled_from(Stage),
-    st.sampled_from(
-        [Transient("x", retry_after=HOUR), Refused("x", spent=True), DeployFailed("x", ours=True)]
-    ),
-    st.none() | failures,
-    st.none() | materials,
-    instants,
-)
-def test_a_retry_is_always_in_the_future(
-    stage: Stage, error: RenewerError, before: Failure | None, stored: object, now: datetime
-) -> None:
-    kept = policy.failure(stage, error, before, stored, now)  # type: ignore[arg-type] # st.builds loses the type
-    assert kept.retry > now
-    assert kept.count >= 1
+class TestOtherCas:
+    """A second CA steps in near the end, or when the first one has failed for long."""
+
+    FALLBACKS = (Fallback("https://b.example/", DAY), Fallback("https://c.example/", 2 * DAY))
+    OTHERS = replace(SPEC, fallbacks=FALLBACKS)
+
+    def asked(self, failure: Failure | None, *, begin: datetime = NOW - 70 * DAY) -> str:
+        kept = material(self.OTHERS, begin=begin)
+        return policy.authority(Snapshot(self.OTHERS, SERVED, kept, failure=failure), NOW)
+
+    def test_while_nothing_fails_it_is_the_first(self) -> None:
+        assert self.asked(None) == self.asked(replace(failed(Stage.DEPLOY), server=SERVER)) == SERVER
+
+    def test_a_failure_that_is_young_leaves_it_at_the_first(self) -> None:
+        assert self.asked(replace(failed(), server=SERVER, since=NOW - 23 * HOUR)) == SERVER
+
+    @pytest.mark.parametrize(
+        ("last", "following"), [(SERVER, "https://b.example/"), ("https://b.example/", SERVER), ("", SERVER)]
+    )
+    def test_those_that_may_take_turns(self, last: str, following: str) -> None:
+        assert self.asked(replace(failed(), server=last, since=NOW - DAY)) == following
+
+    def test_near_the_end_every_one_may_at_once(self) -> None:
+        near = NOW - 73 * DAY
+        assert self.asked(replace(failed(), server=SERVER), begin=near) == "https://b.example/"
+        assert self.asked(replace(failed(), server="https://b.example/"), begin=near) == "https://c.example/"
+        assert self.asked(replace(failed(), server="https://c.example/"), begin=near) == SERVER
+
+    def test_what_binds_at_one_does_not_at_another(self) -> None:
+        bound = replace(failed(binding=True), server=SERVER, since=NOW - DAY)
+        due = Snapshot(self.OTHERS, SERVED, material(self.OTHERS, begin=NOW - 70 * DAY), failure=bound)
+        step = decide(due, NOW)
+        assert isinstance(step, Issue)
+        assert step.server == "https://b.example/"
+        assert decide(replace(due, spec=SPEC), NOW) == Rest(bound.retry, bound)
+
+    def test_what_another_issued_is_as_good(self) -> None:
+        kept = replace(material(SPEC), server="https://b.example/")
+        assert policy.why_issue(Snapshot(self.OTHERS, SERVED, kept), NOW) == ""
+        assert "another CA" in policy.why_issue(Snapshot(SPEC, SERVED, kept), NOW)
+
+    def test_after_a_failure_an_order_is_rehearsed_unless_time_runs_out(self) -> None:
+        cautious = replace(SPEC, rehearse="https://test.example/")
+
+        def rehearsed(failure: Failure | None, begin: datetime) -> str | None:
+            step = decide(Snapshot(cautious, SERVED, material(cautious, begin=begin), failure=failure), NOW)
+            assert isinstance(step, Issue)
+            return step.rehearse
+
+        assert rehearsed(None, NOW - 70 * DAY) is None
+        assert rehearsed(failed(), NOW - 70 * DAY) == "https://test.example/"
+        assert rehearsed(failed(Stage.DEPLOY), NOW - 70 * DAY) is None
+        assert rehearsed(failed(), NOW - 87 * DAY) is None

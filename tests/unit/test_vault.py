@@ -11,20 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer.errors import LockBusy, LostLease, Refused
-from renewer.model import (
-    Account,
-    Failure,
-    Fingerprint,
-    Handle,
-    KeyKind,
-    Material,
-    Pair,
-    PendingOrder,
-    Progress,
-    Stage,
-    Suggestion,
-    TxtRecord,
-)
+from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
+from renewer.model import Account, Failure, Fingerprint, KeyKind, Material, Pair, Stage, Suggestion
 from renewer.vault import Ledger, Vault
 
 NAME = "example.com"

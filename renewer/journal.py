@@ -1,0 +1,74 @@
+"""What is written down of an order before each step outside: frozen values, no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from renewer.model import KeyKind, Material, Pair
+
+
+@dataclass(frozen=True)
+class TxtRecord:
+    """A TXT record that proves control of a name (RFC 8555, section 8.4); no trailing dot, no quotes."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A record as the DNS provider knows it: enough to remove it after a restart."""
+
+    zone: str
+    id: str
+    record: TxtRecord
+
+
+@dataclass(frozen=True)
+class PendingOrder:
+    """An order under way: its key and CSR are kept before the CA is asked, its URL right after."""
+
+    kind: KeyKind
+    domains: tuple[str, ...]
+    server: str
+    key: str = field(repr=False)
+    csr: str = field(repr=False)
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The journal of one issuance: what is finished, under way, and still standing in the DNS.
+
+    `announced` are records that may exist: they were to be created, and no answer has come back yet.
+    """
+
+    done: tuple[Pair, ...] = ()
+    order: PendingOrder | None = None
+    handles: tuple[Handle, ...] = ()
+    announced: tuple[TxtRecord, ...] = ()
+
+    @property
+    def in_dns(self) -> bool:
+        """Whether something of it stands in the DNS, or may stand there."""
+        return bool(self.handles or self.announced)
+
+    def with_announced(self, records: Sequence[TxtRecord]) -> "Progress":
+        """Return the journal with these records about to be created."""
+        return replace(self, announced=tuple(records))
+
+    def with_handles(self, handles: Sequence[Handle]) -> "Progress":
+        """Return the journal with these records standing, and no other."""
+        return replace(self, handles=tuple(handles), announced=())
+
+    def with_order(self, order: PendingOrder | None) -> "Progress":
+        """Return the journal with this order under way."""
+        return replace(self, order=order)
+
+    def without(self, material: Material | None) -> "Progress":
+        """Return the journal without the pairs that are kept in `material` by now."""
+        kept = material.fingerprints if material else ()
+        return replace(self, done=tuple(pair for pair in self.done if pair.fingerprint not in kept))
+
+    def with_pair(self, pair: Pair) -> "Progress":
+        """Return the journal with this pair finished and no order under way."""
+        return replace(self, done=(*self.done, pair), order=None)
