@@ -15,28 +15,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from renewer import notation, toml
+from renewer.authorities import Acme, Profile
 from renewer.domains import clashes, covers, domain, plain_domain
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Fallback, KeyKind
+from renewer.notation import AbsolutePath, Duration
 from renewer.sites import Mode, Signer, SiteSpec
 from renewer.toml import Table, Together
 
 STANDARD_INPUT = "-"
-
-DIRECTORIES = {
-    "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
-    "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
-}
-"""The CAs that go by a name."""
-
-
-def server(text: str) -> str:
-    """Return a CA: one of the names, or the URL of its directory (RFC 8555, section 7.1.1)."""
-    if text in DIRECTORIES:
-        return text
-    if "://" not in text:
-        raise ConfigError(f"is neither {' nor '.join(DIRECTORIES)} nor the https URL of an ACME directory")
-    return notation.https_url(text)
 
 
 def rotation(text: str) -> timedelta | None:
@@ -75,80 +62,17 @@ def runnable(argv: Mapping[int, str]) -> Iterator[tuple[int, str]]:
             yield index, "has a zero byte, which no program can be given"
 
 
-AbsolutePath = Annotated[Path, notation.path]
-Duration = Annotated[timedelta, notation.duration]
 Address = Annotated[str, notation.address]
 Argv = Annotated[tuple[str, ...], Together(runnable, least=1)]
 CertificateName = Annotated[str, notation.certificate_name]
 Domain = Annotated[str, domain]
-Profile = Annotated[str, notation.matching(r"[!-~]+", "has to be one word, as the CA's directory names it")]
 Owner = Annotated[
     str, notation.matching(r"[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)?", "has to be a user, or user:group")
 ]
 Person = Annotated[str, notation.matching(r"[a-z0-9-]{1,16}", "has to be 1 to 16 of a-z, 0-9 and -")]
 Rotation = Annotated[timedelta | None, rotation]
-Server = Annotated[str, server]
 SiteName = Annotated[str, notation.matching(r"[a-z0-9]{1,12}", "the name has to be 1 to 12 of a-z and 0-9")]
 ZoneId = Annotated[str, notation.matching(r"[0-9a-f]{32}", "is no zone id, which has 32 of 0-9 and a-f")]
-
-
-class Authority(Table, frozen=True):
-    """What there is to say of any CA, and of the account at it."""
-
-    server: Server = "letsencrypt"
-    ca_bundle: AbsolutePath | None = None
-    eab_kid: Annotated[str, notation.matching(r"[!-~]+", "has to be one word, as the CA gave it")] | None = (
-        None
-    )
-    eab_hmac_key_file: AbsolutePath | None = None
-
-    @property
-    def directory(self) -> str:
-        """The URL of the CA's directory."""
-        return DIRECTORIES.get(self.server, self.server)
-
-    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield the half that is missing of an external account (RFC 8555, section 7.3.4)."""
-        keys = ("eab_kid", "eab_hmac_key_file")
-        if self.eab_kid is None and self.eab_hmac_key_file is not None:
-            yield keys, "is missing, but eab_hmac_key_file is there; the CA gives the two together"
-        if self.eab_kid is not None and self.eab_hmac_key_file is None:
-            yield keys[::-1], "is missing, but eab_kid is there; the CA gives the two together"
-
-
-class FallbackCa(Authority, frozen=True):
-    """`[[acme.fallback]]`: another CA, which steps in when those before have failed for `after`."""
-
-    server: Server
-    after: Duration = timedelta(days=1)
-
-
-class Acme(Authority, frozen=True):
-    """`[acme]`: the CA, and the account at it."""
-
-    email: Annotated[str, notation.email] | None = None
-    accept_terms: bool = True
-    profile: Profile | None = None
-    rehearse: Server | None = None
-    fallbacks: tuple[FallbackCa, ...] = msgspec.field(default=(), name="fallback")
-
-    @property
-    def rehearsal(self) -> str | None:
-        """The URL of the directory of a CA for tests."""
-        return DIRECTORIES.get(self.rehearse, self.rehearse) if self.rehearse else None
-
-    def at(self, directory: str) -> Authority:
-        """Return what is said of the CA with this directory; for one that is named nowhere, of the first."""
-        return next((other for other in self.fallbacks if other.directory == directory), self)
-
-    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield a CA that is there twice, too."""
-        yield from super().conflicts()
-        others = [other.directory for other in self.fallbacks]
-        if len({self.directory, *others}) <= len(others):
-            yield ("fallback", "server"), "names a CA that is there already; leave it out"
-        if self.rehearse and self.rehearsal in {self.directory, *others}:
-            yield ("rehearse", "server"), "is the CA itself; name one for tests, such as letsencrypt-staging"
 
 
 class Cloudflare(Table, frozen=True):

@@ -119,6 +119,8 @@ class Engine:
 
     def _forecast(self, snapshot: Snapshot) -> CertOutcome:
         step = policy.decide(snapshot, self.clock.now())
+        if isinstance(step, Issue):
+            step = replace(step, reason=step.reason + self._cost(snapshot))
         return outcome.planned(snapshot, step, self.clock.now())
 
     # -- one certificate ------------------------------------------------------------------------------------
@@ -223,11 +225,16 @@ class Engine:
         spec = snapshot.spec
         if step.rehearse:
             self._rehearse(spec, step.rehearse, ledger.rehearsal)
-        self.report.done(spec.name, f"a certificate is ordered: {step.reason}")
+        self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self._cost(snapshot)}")
         material = self._order(_from(spec, step.server), snapshot.material, ledger)
         ledger.keep(material)
         ledger.save(ledger.load().without(material))
         ledger.succeeded()
+
+    def _cost(self, snapshot: Snapshot) -> str:
+        """Return what an order that a person forces uses up of the CA's limits."""
+        cost = self.issuer.cost(snapshot.spec) if snapshot.forced else ""
+        return f"; it is {cost}" if cost else ""
 
     def _rehearse(self, spec: CertSpec, server: str, journal: Ledger) -> None:
         """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""

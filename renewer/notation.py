@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from renewer.domains import host, is_ip
@@ -167,3 +168,7 @@ def _url(text: str) -> SplitResult:
 
 def _is_loopback(name: str) -> bool:
     return name == "localhost" or (is_ip(name) and ip_address(name).is_loopback)
+
+
+AbsolutePath = Annotated[Path, path]
+Duration = Annotated[timedelta, duration]

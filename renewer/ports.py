@@ -101,6 +101,9 @@ class Issuer(Protocol):
     def revoke(self, material: Material, reason: Reason) -> None:
         """Have the CA revoke the certificate; one that is revoked already is fine."""
 
+    def cost(self, spec: CertSpec) -> str:
+        """Return what an order would use up of the CA's rate limits; empty where none is known."""
+
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove what an earlier attempt for the certificate `name` left in the DNS; never an error."""
 

@@ -8,7 +8,9 @@ from renewer.errors import Refused, RenewerError, Transient
 
 URN = "urn:ietf:params:acme:error:"
 
-TRANSIENT = {"rateLimited", "serverInternal", "badNonce", "orderNotReady"}
+RATE_LIMITED = "rateLimited"
+
+TRANSIENT = {RATE_LIMITED, "serverInternal", "badNonce", "orderNotReady"}
 """The types that pass by themselves."""
 
 BUSY = {429, 503}

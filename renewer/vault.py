@@ -4,7 +4,7 @@ Each value is one JSON document, written whole. A document that cannot be read i
 absent where it can be made again; an account's key cannot, so that one is an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ import msgspec
 
 from renewer.errors import Refused
 from renewer.journal import Progress
+from renewer.limits import History
 from renewer.model import Account, Failure, Material, Revocation, Suggestion
 from renewer.ports import Fence, Report, Store
 from renewer.sites import Kept
@@ -110,6 +111,16 @@ class Vault:
         """Keep the account; raises `LockBusy` while another process makes one for the same CA."""
         with self.store.lease("account", LEASE) as fence:
             self.store.put(_account(server), msgspec.json.encode(account), fence)
+
+    def history(self, server: str) -> History:
+        """Return what the account at this CA did and was told, for its rate limits."""
+        return self._value(f"limits/{_quoted(server)}", History) or History()
+
+    def keep_history(self, server: str, change: Callable[[History], History]) -> None:
+        """Change that; raises `LockBusy` while another process does."""
+        with self.store.lease("limits", LEASE) as fence:
+            data = msgspec.json.encode(change(self.history(server)))
+            self.store.put(f"limits/{_quoted(server)}", data, fence)
 
     def zones(self, provider: str) -> dict[str, str]:
         """Return the identifiers of the zones that are known at a DNS provider, by zone name."""
@@ -208,4 +219,8 @@ def _site(name: str) -> str:
 
 
 def _account(server: str) -> str:
-    return f"account/{quote(server.removeprefix('https://'), safe='')}"
+    return f"account/{_quoted(server)}"
+
+
+def _quoted(server: str) -> str:
+    return quote(server.removeprefix("https://"), safe="")

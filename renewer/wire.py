@@ -116,6 +116,10 @@ class _Late:
         """See `ports.Issuer`."""
         self._issuer().revoke(material, reason)
 
+    def cost(self, spec: CertSpec) -> str:
+        """See `ports.Issuer`."""
+        return self._issuer().cost(spec)
+
     def tidy(self, name: str, journal: Journal) -> None:
         """See `ports.Issuer`."""
         self._issuer().tidy(name, journal)

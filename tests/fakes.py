@@ -139,6 +139,7 @@ class FakeIssuer:
         self.windows: dict[str, Window | Exception | None] = {}
         self.orders: list[tuple[str, Material | None]] = []
         self.asked: list[str] = []
+        self.costs: dict[str, str] = {}
         self.revoked: list[tuple[Fingerprint, Reason]] = []
         self.tidied: list[str] = []
         self.tidies = True
@@ -164,6 +165,9 @@ class FakeIssuer:
         if error := self.fails.get("revoke"):
             raise error
         self.revoked += [(pair.fingerprint, reason) for pair in material.pairs]
+
+    def cost(self, spec: CertSpec) -> str:
+        return self.costs.get(spec.name, "")
 
     def tidy(self, name: str, journal: Journal) -> None:
         self.tidied.append(name)

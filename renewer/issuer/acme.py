@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from renewer import credentials, keys
-from renewer.config import Acme
+from renewer.authorities import Acme
 from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, Refused, Transient
+from renewer.issuer.allowance import Allowance
 from renewer.issuer.client import Connection, translated
 from renewer.issuer.order import Issuance
+from renewer.limits import Exemption
 from renewer.model import Account, CertSpec, KeyKind, Material, Pair, Reason, Window
 from renewer.policy import ASK_DEFAULT
 from renewer.ports import Clock, Journal, Report
@@ -28,6 +30,7 @@ class AcmeIssuer:
     clock: Clock
     report: Report
     _account: threading.Lock = field(default_factory=threading.Lock)
+    _limits: threading.Lock = field(default_factory=threading.Lock)
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """Obtain a certificate, one pair for each kind of key; see `ports.Issuer`."""
@@ -56,6 +59,10 @@ class AcmeIssuer:
             for pair in material.pairs:
                 ca.revoke(pair.chain, reason.code)
 
+    def cost(self, spec: CertSpec) -> str:
+        """Return what an order would use up of the CA's limits; see `ports.Issuer`."""
+        return self._allowance(spec.server).cost(spec.domains)
+
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove the TXT records of an earlier attempt; see `ports.Issuer`."""
         self.dns01.sweep(name, journal)
@@ -65,9 +72,25 @@ class AcmeIssuer:
         for kind in spec.keys:
             if any(pair.kind == kind for pair in self._finished(spec, replaces, journal)):
                 continue
-            issuance = Issuance(ca, spec, kind, journal, self.dns01, self.clock, self.report)
-            pair = issuance.run(_identifier(replaces, spec, kind))
+            allowance = self._allowance(spec.server)
+            issuance = Issuance(ca, spec, kind, journal, self.dns01, allowance, self.clock, self.report)
+            pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
             journal.save(journal.load().with_pair(pair))
+
+    def _allowance(self, server: str) -> Allowance:
+        limits = self.settings.limits_at(server)
+        return Allowance(server, limits, self.vault, self.clock, self._limits)
+
+    def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
+        """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""
+        if replaces is None or replaces.server != spec.server:
+            return Exemption.NONE
+        told, now = self.vault.suggestion(spec.name), self.clock.now()
+        own = told is not None and told.ari == replaces.pairs[0].ari
+        if told and own and told.start and told.end and told.start <= now <= told.end:
+            return Exemption.ARI
+        same = set(replaces.pairs[0].domains) == set(spec.domains)
+        return Exemption.SAME_SET if same else Exemption.NONE
 
     def _finished(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> tuple[Pair, ...]:
         """Return the pairs that this run, or one before it, finished for this very need."""

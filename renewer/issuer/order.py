@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from renewer import keys
 from renewer.dns01 import Dns01
 from renewer.errors import Refused, Transient
+from renewer.issuer.allowance import Allowance
 from renewer.issuer.client import Connection, Order
 from renewer.journal import PendingOrder
+from renewer.limits import Exemption, Kind
 from renewer.model import CertSpec, KeyKind, Pair
 from renewer.ports import Clock, Journal, Report
-from renewer.problems import HINTS, Problem
+from renewer.problems import HINTS, RATE_LIMITED, Problem
 
 FIRST_POLL, LAST_POLL = 0.1, 5.0
 """Seconds between looks at an order when the CA sends no Retry-After; each wait is half as long again."""
@@ -34,16 +36,21 @@ class Issuance:
     kind: KeyKind
     journal: Journal
     dns01: Dns01
+    allowance: Allowance
     clock: Clock
     report: Report
 
-    def run(self, replaces: str | None) -> Pair:
-        """Return the pair; `replaces` is the ARI identifier of the certificate that it takes the place of."""
-        order = self._resume() or self._place(replaces)
+    def run(self, replaces: str | None, exemption: Exemption = Exemption.NONE) -> Pair:
+        """Return the pair; `replaces` is the ARI identifier of the certificate that it takes the place of.
+
+        `exemption` says why an order does not count against the CA's limits.
+        """
+        order = self._resume() or self._place(replaces, exemption)
         if order.status == PENDING:
             order = self._prove(order)
         if order.status == READY:
             self._doing("finalizing the order")
+            self.allowance.note(Kind.CERTIFICATE, self.spec.domains, exemption)
             order = self.ca.finalize(order, self._pending.csr)
         if order.status != VALID:
             order = self._poll(order.url, "to issue", VALID)
@@ -74,18 +81,29 @@ class Issuance:
         wanted = (self.kind, set(self.spec.domains), self.spec.server)
         return (pending.kind, set(pending.domains), pending.server) == wanted
 
-    def _place(self, replaces: str | None) -> Order:
+    def _place(self, replaces: str | None, exemption: Exemption) -> Order:
         """Place a new order; key and CSR are in the journal before, its URL right after."""
         domains, server = self.spec.domains, self.spec.server
+        self.allowance.require(domains, exemption)
         self._doing("finding the DNS zone")
         self.dns01.check(domains)
         self._doing("placing an order")
         key = keys.generate(self.kind)
         pending = PendingOrder(self.kind, domains, server, key, keys.csr(key, domains))
         self._keep(pending)
-        order = self.ca.new_order(domains, self.spec.profile, replaces)
+        self.allowance.note(Kind.ORDER, domains, exemption)
+        order = self._ask_for_order(replaces)
         self._keep(replace(pending, url=order.url))
         return order
+
+    def _ask_for_order(self, replaces: str | None) -> Order:
+        try:
+            return self.ca.new_order(self.spec.domains, self.spec.profile, replaces)
+        except Problem as problem:
+            if problem.retry_after:
+                names = self.spec.domains if problem.kind == RATE_LIMITED else ()
+                self.allowance.told(problem.retry_after, names)
+            raise
 
     def _prove(self, order: Order) -> Order:
         """Show the TXT records, answer every challenge, and wait until the CA is satisfied."""
@@ -118,6 +136,7 @@ class Issuance:
     def _why_invalid(self, order: Order) -> Refused:
         """Return the CA's reasons; the order is given up."""
         self._give_up()
+        self.allowance.note(Kind.FAILED_AUTHORIZATION, self.spec.domains)
         complaints = list(self.ca.complaints(order))
         said = "; ".join(sentence for _, sentence in complaints) or "it gives no reason"
         hint = next((HINTS[kind] for kind, _ in complaints if kind in HINTS), "")

@@ -261,6 +261,6 @@ def _broken(why: str) -> DeployFailed:
         )
     return DeployFailed(
         f"nginx's configuration is broken, not by renewer: {why}",
-        hint="mend it; the certificate is kept, and the next run deploys it",
+        hint="mend it; what is new is kept, and the next run deploys it",
         ours=False,
     )

@@ -210,3 +210,41 @@ def test_with_a_clock_that_is_off_nothing_is_ordered_and_it_is_said(world: World
     assert (world.ca.orders, world.files("store/certificate", "certificates", "nginx")) == (1, kept)
     healed = world.renew()
     assert (healed.code, healed.one["action"], healed.err) == (0, "fresh", "")
+
+
+# -- rate limits --------------------------------------------------------------------------------------------
+
+
+def test_the_order_that_would_cross_a_limit_is_not_sent(world: World) -> None:
+    text = world.config.read_text()
+    world.config.write_text(f'{text}\n[acme.limits]\ncertificates_per_set = "2/7d"\n')
+    assert world.renew().code == 0
+    forced = world.renewer("--verbose", "renew", "--force")
+    assert forced.code == 0
+    assert "number 2 of 2 certificates for exactly these names in 7 days" in forced.err
+    served = world.shown().fingerprint
+
+    dry = world.renewer("renew", "--force", "--dry-run")
+    assert "number 3 of 2 certificates" in dry.out
+    for _ in range(2):  # it does not matter how often it is tried
+        done = world.renew("--force")
+        assert (done.code, done.one["action"], done.one["served"]) == (75, "failed", True)
+        assert "2 of 2 certificates for exactly these names in 7 days are used up" in done.one["error"]
+    assert (world.ca.orders, world.ca.issued, world.shown().fingerprint) == (2, 2, served)
+    assert world.renew().one["action"] == "fresh"
+
+
+def test_failed_authorizations_are_counted_and_the_next_order_waits(world: World) -> None:
+    text = world.config.read_text()
+    world.config.write_text(f'{text}\n[acme.limits]\nfailed_authorizations = "1/1h"\n')
+    everything = world.box.recursor.shown
+    world.box.recursor.shown = lambda zone, name: [one for one in everything(zone, name) if one.type != "TXT"]
+    failed = world.renew()
+    assert (failed.code, world.ca.refused) == (1, True)
+    world.box.recursor.shown = everything
+    held = world.renew()
+    assert (held.code, world.ca.orders) == (75, 1)
+    (world.state / "store" / "failure" / f"{NAME}.json").unlink()  # even if nobody knew of the failure
+    still = world.renew()
+    assert (still.code, world.ca.orders) == (75, 1)
+    assert "1 of 1 failed authorizations for example.com in 1 hours are used up" in still.one["error"]

@@ -16,7 +16,7 @@ import pytest
 from fakes import FakeClock, Notes
 
 from renewer import __version__, cli, show
-from renewer.config import DIRECTORIES
+from renewer.authorities import DIRECTORIES
 from renewer.errors import worst
 from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
 from renewer.nginx.deployer import NginxDeployer

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renewer import config, domains, notation, toml
+from renewer import authorities, config, domains, limits, notation, toml
 from renewer.errors import ConfigError
 from renewer.model import CertSpec, KeyKind
 
@@ -111,7 +111,7 @@ def test_six_lines_are_enough() -> None:
     loaded = config.parse(SIX_LINES, "renewer.toml")
     assert loaded.specs == (CertSpec("example.com", ("example.com", "*.example.com"), LETSENCRYPT),)
     assert loaded.state == Path("/var/lib/renewer")
-    assert loaded.acme == config.Acme()
+    assert loaded.acme == authorities.Acme()
     assert loaded.propagation == config.Propagation(None, timedelta(minutes=5))
     assert loaded.nginx == config.Nginx(
         Path("/usr/sbin/nginx"), Path("/etc/nginx/nginx.conf"), reload="auto", probe="auto"
@@ -122,7 +122,7 @@ def test_six_lines_are_enough() -> None:
 def test_every_key_of_the_contract_is_read() -> None:
     loaded = config.parse(EVERYTHING, "renewer.toml")
     assert loaded.state == Path("/srv/renewer")
-    assert loaded.acme == config.Acme(
+    assert loaded.acme == authorities.Acme(
         server="letsencrypt-staging",
         email="ops@example.com",
         accept_terms=False,
@@ -169,9 +169,22 @@ def test_specs_fall_back_on_the_profile_of_the_ca() -> None:
     )
 
 
+def test_the_limits_of_a_ca_are_those_known_with_the_configured_ones_in_their_place() -> None:
+    table = '[acme]\nrehearse = "letsencrypt-staging"\nlimits.orders = "7/1h"\n'
+    acme = config.parse(
+        SIX_LINES + table + '\n[[acme.fallback]]\nserver = "https://b.example/dir"\n', "f"
+    ).acme
+    found = {limit.rule: (limit.count, limit.period) for limit in acme.limits_at(LETSENCRYPT)}
+    assert found[limits.ORDERS] == (7, timedelta(hours=1))
+    assert found[limits.PER_SET] == (5, timedelta(days=7))
+    assert acme.limits_at(STAGING) == limits.BUILT_IN[STAGING]
+    assert acme.limits_at("https://b.example/dir") == ()
+    assert acme.rehearsal == STAGING
+
+
 def test_every_leaf_that_is_to_be_read_by_a_function_has_one() -> None:
     # A field of a function's own name would hide it from its annotation.
-    for table in (config.Acme, config.Cloudflare, config.Nginx, config.Site, config.Config):
+    for table in (authorities.Acme, config.Cloudflare, config.Nginx, config.Site, config.Config):
         for field in msgspec.structs.fields(table):
             for arm in toml._arms(field.type):
                 note = toml._parted(arm)[1]
@@ -288,6 +301,21 @@ def test_addresses(resolver: str) -> None:
         (
             '[acme]\neab_hmac_key_file = "/k"',
             "acme.eab_kid: is missing, but eab_hmac_key_file is there; the CA gives the two together",
+        ),
+        ('[acme]\nlimits.orders = "300"', "acme.limits.orders: is no limit; write it like 300/3h or 50/7d"),
+        ('[acme]\nlimits.orders = "0/3h"', "acme.limits.orders: is no limit; write it like 300/3h or 50/7d"),
+        (
+            '[acme]\nlimits.orders = "9/8d"',
+            "acme.limits.orders: is for longer than 7d, for which nothing is kept",
+        ),
+        ('[[acme.fallback]]\nafter = "1h"', "acme.fallback[0].server: is missing"),
+        (
+            '[[acme.fallback]]\nserver = "letsencrypt"',
+            "acme.fallback: names a CA that is there already; leave it out",
+        ),
+        (
+            '[acme]\nrehearse = "letsencrypt"',
+            "acme.rehearse: is the CA itself; name one for tests, such as letsencrypt-staging",
         ),
         (
             '[cloudflare]\nzone_ids = { "example.com" = "example" }',
@@ -621,7 +649,7 @@ readers: list[Callable[[str], object]] = [
     notation.home,
     notation.email,
     notation.certificate_name,
-    config.server,
+    authorities.server,
     config.rotation,
 ]
 

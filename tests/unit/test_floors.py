@@ -13,8 +13,8 @@ PACKAGE = ROOT / "renewer"
 
 FLOORS = {
     0: "__init__ errors journal model sites",
-    1: "backoff config credentials domains keyring keys links notation outcome policy ports problems"
-    " tokens toml",
+    1: "authorities backoff config credentials domains keyring keys limits links notation outcome policy"
+    " ports problems tokens toml",
     2: "disk proc vault",
     3: "cycle deploy dns01",
     4: "dns/* hooks/* issuer/* nginx/* report store/* system",
@@ -36,7 +36,8 @@ ROOMS = {
     "dns": {"dns/resolver"},
     "httpx": {"dns/cloudflare"},
     "josepy": {"issuer/client"},
-    "msgspec": {"config", "toml", "vault"},
+    "msgspec": {"authorities", "config", "toml", "vault"},
+    "publicsuffixlist": {"limits"},
     "requests": {"issuer/client"},
     "rich": {"report"},
     "segno": {"show"},

@@ -1,0 +1,64 @@
+"""What may still be asked of a CA, by its rate limits and what was asked and told before."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from renewer import limits
+from renewer.errors import LockBusy, Transient
+from renewer.limits import Event, Exemption, History, Kind, Limit, Told
+from renewer.ports import Clock
+from renewer.vault import Vault
+
+TRIES, PAUSE = 100, 0.05
+"""How often, and after how many seconds, the ledger is tried again while another process writes it."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The ledger of one CA; safe to use from threads."""
+
+    server: str
+    limits: tuple[Limit, ...]
+    vault: Vault
+    clock: Clock
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def require(self, names: Sequence[str], exemption: Exemption) -> None:
+        """Raise `Transient` with the wait if an order for these names would cross a limit."""
+        now = self.clock.now()
+        hold = limits.held(self.vault.history(self.server), self.limits, names, now, exemption)
+        if hold is None:
+            return
+        until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
+        raise Transient(
+            f"no order is sent to the CA at {self.server} before {until}: {hold.reason}",
+            hint="the CA would refuse it; it is ordered then by itself",
+            retry_after=hold.until - now,
+        )
+
+    def cost(self, names: Sequence[str]) -> str:
+        """Return what an order for these names would use up; empty where no limit is known."""
+        history = self.vault.history(self.server)
+        return ", ".join(limits.cost(history, self.limits, names, self.clock.now()))
+
+    def note(self, kind: Kind, names: Sequence[str], exemption: Exemption = Exemption.NONE) -> None:
+        """Keep that something which counts is about to be asked, or has failed."""
+        event = Event(self.clock.now(), kind, tuple(sorted(names)), exemption)
+        self._keep(lambda history: limits.noted(history, event, event.at))
+
+    def told(self, wait: timedelta, names: Sequence[str]) -> None:
+        """Keep that the CA asked to be left alone with these names, or with all if there is none."""
+        now = self.clock.now()
+        word = Told(now + wait, tuple(sorted(names)))
+        self._keep(lambda history: limits.told(history, word, now))
+
+    def _keep(self, change: Callable[[History], History]) -> None:
+        with self._guard:
+            for _ in range(TRIES - 1):
+                try:
+                    return self.vault.keep_history(self.server, change)
+                except LockBusy:
+                    self.clock.sleep(PAUSE)
+            return self.vault.keep_history(self.server, change)
