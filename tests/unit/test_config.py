@@ -171,9 +171,8 @@ def test_specs_fall_back_on_the_profile_of_the_ca() -> None:
 
 def test_the_limits_of_a_ca_are_those_known_with_the_configured_ones_in_their_place() -> None:
     table = '[acme]\nrehearse = "letsencrypt-staging"\nlimits.orders = "7/1h"\n'
-    acme = config.parse(
-        SIX_LINES + table + '\n[[acme.fallback]]\nserver = "https://b.example/dir"\n', "f"
-    ).acme
+    other = '[[acme.fallback]]\nserver = "https://b.example/dir"\n'
+    acme = config.parse(SIX_LINES + table + other, "f").acme
     found = {limit.rule: (limit.count, limit.period) for limit in acme.limits_at(LETSENCRYPT)}
     assert found[limits.ORDERS] == (7, timedelta(hours=1))
     assert found[limits.PER_SET] == (5, timedelta(days=7))
