@@ -18,16 +18,15 @@ from renewer.journal import Progress
 from renewer.model import (
     CertOutcome,
     CertSpec,
-    Material,
     Outcome,
     Reason,
     Revocation,
     Sight,
     Snapshot,
     Stage,
-    Suggestion,
     Turn,
 )
+from renewer.ordering import Ordering
 from renewer.policy import Ask, Deploy, Issue, Rest
 from renewer.ports import Clock, Deployer, Hook, Issuer, Report
 from renewer.sites import Asked, Cycle, SiteOutcome
@@ -120,8 +119,12 @@ class Engine:
     def _forecast(self, snapshot: Snapshot) -> CertOutcome:
         step = policy.decide(snapshot, self.clock.now())
         if isinstance(step, Issue):
-            step = replace(step, reason=step.reason + self._cost(snapshot))
+            step = replace(step, reason=step.reason + self._ordering.cost(snapshot))
         return outcome.planned(snapshot, step, self.clock.now())
+
+    @property
+    def _ordering(self) -> Ordering:
+        return Ordering(self.issuer, self.clock, self.report)
 
     # -- one certificate ------------------------------------------------------------------------------------
 
@@ -163,37 +166,25 @@ class Engine:
     def _advance(self, snapshot: Snapshot) -> Turn:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
         policy.refuse_wrong_clock(snapshot.material, self.clock.now())
-        if (turn := self._settled(snapshot)) and not snapshot.leftovers and not snapshot.revocation:
+        untidy = snapshot.leftovers or snapshot.revocation or self._mended(snapshot)
+        if not untidy and (turn := self._settled(snapshot)):
             return turn
         with self.vault.certificate(snapshot.spec.name) as ledger:
             fresh = self._look(snapshot.spec, forced=snapshot.forced)
             if fresh.leftovers:
-                ledger.save(ledger.load().without(fresh.material))
-                self.issuer.tidy(fresh.spec.name, ledger)
-                if fresh.spec.rehearse:
-                    self.issuer.tidy(fresh.spec.name, ledger.rehearsal)
+                self._ordering.tidy(fresh, ledger)
+            if self._mended(fresh):
+                ledger.succeeded()
+                fresh = replace(fresh, failure=None)
             try:
                 turn = self._steps(fresh, ledger)
             finally:
-                refused = self._revoke(fresh, ledger)
+                refused = self._ordering.revoke(fresh, ledger)
             return replace(turn, error=refused)
 
-    def _revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
-        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
-        spec, revocation = snapshot.spec, snapshot.revocation
-        if revocation is None:
-            return None
-        if not revocation.done:
-            self.report.doing(spec.name, "revoking the certificate")
-            try:
-                self.issuer.revoke(revocation.material, revocation.reason)
-            except RenewerError as error:
-                self.report.problem(spec.name, f"the certificate is not revoked yet: {error}", error.hint)
-                return error
-            self.report.done(spec.name, f"the certificate is revoked ({revocation.reason})")
-        still = revocation.concerns(self.vault.material(spec.name))
-        ledger.revoke(replace(revocation, done=True) if still else None)
-        return None
+    def _mended(self, snapshot: Snapshot) -> bool:
+        """Tell whether a failure is on record that nothing is left of; the next must not count from it."""
+        return snapshot.failure is not None and policy.standing(snapshot, self.clock.now()) is None
 
     def _settled(self, snapshot: Snapshot) -> Turn | None:
         """Return the turn if nothing is left to do for the certificate alone."""
@@ -211,63 +202,15 @@ class Engine:
         while True:
             match policy.decide(snapshot, self.clock.now()):
                 case Issue() as step if not issued:
-                    self._issue(snapshot, ledger, step)
+                    self._ordering.issue(snapshot, ledger, step)
                     issued = True
                     snapshot = self._look(snapshot.spec, forced=False)
                 case Ask():
-                    self._ask(snapshot, ledger)
+                    self._ordering.ask(snapshot, ledger)
                     snapshot = self._look(snapshot.spec, forced=snapshot.forced, sight=snapshot.sight)
                 case _:
                     turn = self._settled(snapshot) or Turn(snapshot, deploy=policy.undeployed(snapshot))
                     return replace(turn, issued=issued)
-
-    def _issue(self, snapshot: Snapshot, ledger: Ledger, step: Issue) -> None:
-        spec = snapshot.spec
-        if step.rehearse:
-            self._rehearse(spec, step.rehearse, ledger.rehearsal)
-        self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self._cost(snapshot)}")
-        material = self._order(_from(spec, step.server), snapshot.material, ledger)
-        ledger.keep(material)
-        ledger.save(ledger.load().without(material))
-        ledger.succeeded()
-
-    def _cost(self, snapshot: Snapshot) -> str:
-        """Return what an order that a person forces uses up of the CA's limits."""
-        cost = self.issuer.cost(snapshot.spec) if snapshot.forced else ""
-        return f"; it is {cost}" if cost else ""
-
-    def _rehearse(self, spec: CertSpec, server: str, journal: Ledger) -> None:
-        """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
-        self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {server}")
-        self._order(_from(spec, server), None, journal)
-        journal.save(replace(journal.load(), done=(), order=None))
-
-    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger) -> Material:
-        try:
-            return self.issuer.issue(spec, replaces, journal)
-        except RenewerError as error:
-            error.server = spec.server
-            raise
-
-    def _ask(self, snapshot: Snapshot, ledger: Ledger) -> None:
-        """Ask for the renewal window; a CA that does not answer must not hold anything up."""
-        material, name = snapshot.material, snapshot.spec.name
-        if material is None:
-            return
-        self.report.doing(name, "asking the CA when to renew")
-        ari, now = material.pairs[0].ari, self.clock.now()
-        try:
-            window = self.issuer.window(material)
-        except Stopped:
-            raise
-        except RenewerError as error:
-            self.report.done(name, f"the CA does not say when to renew: {error}")
-            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, now))
-            return
-        if window is None:
-            ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
-        else:
-            ledger.suggest(policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction()))
 
     # -- all that nginx has to take up ----------------------------------------------------------------------
 
@@ -326,11 +269,6 @@ class Engine:
         except RenewerError as blind:
             seen, error = turn.snapshot, error or blind
         return outcome.of(replace(turn, snapshot=seen, error=error), self.clock.now())
-
-
-def _from(spec: CertSpec, server: str) -> CertSpec:
-    """Return what to order from a CA; a profile is the first one's."""
-    return spec if server == spec.server else replace(spec, server=server, profile=None)
 
 
 def _side_by_side(work: Callable[[CertSpec], Result], specs: Sequence[CertSpec]) -> list[Result]:

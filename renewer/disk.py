@@ -87,7 +87,7 @@ def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | N
     With `owner` (user and group by number) the mode holds whatever the umask.
     """
     with _border("write", path), _opened(path.parent) as parent:
-        aside = _aside(FILE)
+        aside = _aside(f"{FILE}{path.name}-")
         try:
             _create(aside, data, 0o600 if owner else mode, parent)
             if owner:
@@ -163,10 +163,14 @@ def discard(path: Path) -> None:
         os.fsync(parent)
 
 
-def sweep(folder: Path) -> None:
-    """Take out what a run that died left aside in the folder; to be called while nobody writes there."""
+def sweep(folder: Path, file: str = "") -> None:
+    """Take out what a run that died left aside in the folder, for one file or for any.
+
+    To be called while nobody else writes there.
+    """
+    begin = (f"{FILE}{file}-",) if file else (FILE, TREE, LINK)
     for name in names(folder):
-        if name.startswith((FILE, TREE, LINK)):
+        if name.startswith(begin):
             with _border("remove", folder / name), _opened(folder) as parent:
                 _drop(name, parent)
 

@@ -114,6 +114,7 @@ def _hand_over(signer: Signer, content: bytes) -> None:
         return
     disk.folder(signer.path.parent, 0o755)
     disk.write(signer.path, content, signer.mode, owner)
+    disk.sweep(signer.path.parent, signer.path.name)
 
 
 def _ids(owner: str | None) -> tuple[int, int]:

@@ -29,6 +29,9 @@ from renewer.problems import URN, Problem, retry_after
 NONCE_TRIES = 10
 """How often a request is sent for rejected nonces (RFC 8555, section 6.5) before that is an error."""
 
+LISTED_PAGES, LISTED_ORDERS = 50, 10
+"""How far an account's list of orders is read, and how many orders in it are looked at."""
+
 TIMEOUT = (10, 45)
 """Seconds to connect, and to wait for the next bytes of an answer."""
 
@@ -156,14 +159,20 @@ class Connection:
         return self._placed(order.update(replaces=None))  # RFC 9773, section 5: it is good without as well
 
     def orders(self) -> Iterator[Order]:
-        """Yield the account's orders as far as the CA lists them, at most one page (section 7.1.2.1)."""
+        """Yield the account's last orders as far as the CA lists them, the newest first (section 7.1.2.1)."""
         account = _json(self._post(str(self._net.account.uri))) if self._net.account else None
-        listed = account.get("orders") if isinstance(account, dict) else None
-        if not isinstance(listed, str):
-            return
-        page = _json(self._post(listed))
-        for url in (page.get("orders") or ()) if isinstance(page, dict) else ():
-            yield self.order(str(url))
+        page = account.get("orders") if isinstance(account, dict) else None
+        urls: list[str] = []
+        for _ in range(LISTED_PAGES):
+            if not isinstance(page, str):
+                break
+            response = self._post(page)
+            listed = _json(response)
+            found = listed.get("orders") if isinstance(listed, dict) else None
+            urls += map(str, found if isinstance(found, list) else ())
+            page = response.links.get("next", {}).get("url")
+        for url in reversed(urls[-LISTED_ORDERS:]):
+            yield self.order(url)
 
     def order(self, url: str) -> Order:
         """Look at an order."""

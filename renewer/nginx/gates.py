@@ -57,6 +57,7 @@ class Gates:
                 disk.remove(self.path(name))
             elif content != now[name]:
                 disk.write(self.path(name), content)
+        disk.sweep(self.path(HTTP).parent)
 
     def written(self) -> float:
         """Return when the last of them was written, in seconds since 1970."""

@@ -36,11 +36,14 @@ class FileStore:
         path = self._path(key)
         disk.folder(path.parent)
         disk.write(path, value)
+        disk.sweep(path.parent, path.name)
 
     def delete(self, key: str, fence: Fence) -> None:
         """Take the value out."""
         self._require(fence)
-        disk.remove(self._path(key))
+        path = self._path(key)
+        disk.remove(path)
+        disk.sweep(path.parent, path.name)
 
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys that begin with `prefix`, sorted."""

@@ -20,7 +20,7 @@ from renewer.errors import (
     worst,
 )
 from renewer.journal import Handle, Progress, TxtRecord
-from renewer.model import Action, CertOutcome, CertSpec, Material, Reason, Stage, Suggestion, Window
+from renewer.model import Action, CertOutcome, CertSpec, Failure, Material, Reason, Stage, Suggestion, Window
 from renewer.vault import Vault
 
 A, B, C = "a.example", "b.example", "c.example"
@@ -570,3 +570,12 @@ class TestRevoking:
         with pytest.raises(Refused, match="no certificate"):
             world.engine.revoke(A, Reason.UNSPECIFIED)
         assert world.orders == []
+
+
+def test_a_failure_that_nothing_is_left_of_is_forgotten() -> None:
+    world = World()
+    world.keep(A)
+    with world.vault.certificate(A) as ledger:
+        ledger.failed(Failure(Stage.ISSUE, 3, NOW - DAY, NOW, "the disk was full"))
+    assert actions(world.run()) == [Action.FRESH]
+    assert world.vault.failure(A) is None

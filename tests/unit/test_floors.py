@@ -16,7 +16,7 @@ FLOORS = {
     1: "authorities backoff config credentials domains keyring keys limits links notation outcome policy"
     " ports problems tokens toml",
     2: "disk proc vault",
-    3: "cycle deploy dns01",
+    3: "cycle deploy dns01 ordering",
     4: "dns/* hooks/* issuer/* nginx/* report store/* system",
     5: "wire",
     6: "__main__ cli daemon show",

@@ -1,0 +1,97 @@
+"""What is asked of a CA for one certificate: obtain it, rehearse that, ask when to renew, revoke."""
+
+from dataclasses import dataclass, replace
+
+from renewer import policy
+from renewer.errors import RenewerError, Stopped
+from renewer.model import CertSpec, Material, Snapshot, Suggestion
+from renewer.policy import Issue
+from renewer.ports import Clock, Issuer, Report
+from renewer.vault import Ledger
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Keeps in the ledger of the certificate what comes of it."""
+
+    issuer: Issuer
+    clock: Clock
+    report: Report
+
+    def issue(self, snapshot: Snapshot, ledger: Ledger, step: Issue) -> None:
+        """Obtain a new certificate and keep it; what was there before stays until then."""
+        spec = snapshot.spec
+        if step.rehearse:
+            self._rehearse(spec, step.rehearse, ledger.rehearsal)
+        self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self.cost(snapshot)}")
+        material = self._order(_from(spec, step.server), snapshot.material, ledger)
+        ledger.keep(material)
+        ledger.save(ledger.load().without(material))
+        ledger.succeeded()
+
+    def cost(self, snapshot: Snapshot) -> str:
+        """Return what an order that a person forces uses up of the CA's limits."""
+        cost = self.issuer.cost(snapshot.spec) if snapshot.forced else ""
+        return f"; it is {cost}" if cost else ""
+
+    def _rehearse(self, spec: CertSpec, server: str, journal: Ledger) -> None:
+        """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
+        self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {server}")
+        self._order(_from(spec, server), None, journal)
+        journal.save(replace(journal.load(), done=(), order=None))
+
+    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger) -> Material:
+        try:
+            return self.issuer.issue(spec, replaces, journal)
+        except RenewerError as error:
+            error.server = spec.server
+            raise
+
+    def ask(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        """Ask for the renewal window; a CA that does not answer must not hold anything up."""
+        material, name = snapshot.material, snapshot.spec.name
+        if material is None:
+            return
+        self.report.doing(name, "asking the CA when to renew")
+        ari, now = material.pairs[0].ari, self.clock.now()
+        try:
+            window = self.issuer.window(material)
+        except Stopped:
+            raise
+        except RenewerError as error:
+            self.report.done(name, f"the CA does not say when to renew: {error}")
+            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, now))
+            return
+        if window is None:
+            ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
+        else:
+            ledger.suggest(policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction()))
+
+    def tidy(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        """Take out what earlier attempts left in the journals and in the DNS."""
+        ledger.save(ledger.load().without(snapshot.material))
+        self.issuer.tidy(snapshot.spec.name, ledger)
+        if snapshot.spec.rehearse:
+            self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
+
+    def revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
+        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
+        spec, revocation = snapshot.spec, snapshot.revocation
+        if revocation is None:
+            return None
+        if not revocation.done:
+            self.report.doing(spec.name, "revoking the certificate")
+            try:
+                self.issuer.revoke(revocation.material, revocation.reason)
+            except RenewerError as error:
+                self.report.problem(spec.name, f"the certificate is not revoked yet: {error}", error.hint)
+                return error
+            self.report.done(spec.name, f"the certificate is revoked ({revocation.reason})")
+        still = revocation.concerns(ledger.vault.material(spec.name))
+        ledger.revoke(replace(revocation, done=True) if still else None)
+        return None
+
+
+def _from(spec: CertSpec, server: str) -> CertSpec:
+    """Return what to order from a CA; a profile is the first one's."""
+    return spec if server == spec.server else replace(spec, server=server, profile=None)
