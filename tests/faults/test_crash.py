@@ -1,0 +1,85 @@
+"""A run that dies at any of its writes and outside steps: the next one goes on from there."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from forks import Meddling
+from holds import SITE, Faulty
+
+DEAD = -signal.SIGKILL
+
+Points = Callable[[int], None]
+
+
+def test_killed_at_every_step_of_the_first_certificate_in_turn_it_is_one_order(
+    faulty: Faulty, points: Points
+) -> None:
+    """Each run goes one step further than the one before, and all of them want the same certificate."""
+    died = 0
+    while (done := faulty.renew(meddling=Meddling(die=died + 1))).code == DEAD:
+        died += 1
+        faulty.serves()
+    assert done.code == 0
+    faulty.calm()
+    assert faulty.world.ca.orders == 1
+    assert faulty.world.ca.accounts == 1
+    points(died)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_any_step_of_a_new_certificate(faulty: Faulty, points: Points, part: int) -> None:
+    """Every step has a certificate of its own to obtain, and a run after it."""
+    faulty.calm()
+    died = 0
+    for step in range(part + 1, 1000, 4):
+        faulty.need()
+        before = faulty.world.ca.orders
+        code = faulty.renew(meddling=Meddling(die=step)).code
+        faulty.serves()
+        faulty.whole()
+        faulty.calm()
+        assert faulty.world.ca.orders == before + 1, step
+        if code != DEAD:
+            assert code == 0
+            break
+        died += 1
+    assert died > 10
+    points(died)
+
+
+def test_killed_at_any_step_of_publishing(faulty: Faulty, points: Points) -> None:
+    """What is stored is not served: each run has to publish it anew."""
+    faulty.calm()
+    died = 0
+    while True:
+        for path in (faulty.world.state / "certificates").glob("*/g*/cert.pem"):
+            path.unlink()
+        code = faulty.renew(meddling=Meddling(die=died + 1)).code
+        faulty.serves()
+        faulty.calm()
+        if code != DEAD:
+            break
+        died += 1
+    assert (code, died > 10) == (0, True)
+    assert faulty.world.ca.orders == 1
+    points(died)
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["with overlap", "at once"])
+def test_killed_at_any_step_of_a_rotation(faulty: Faulty, points: Points, *, now: bool) -> None:
+    faulty.sites(SITE)
+    faulty.calm()
+    died = 0
+    while True:
+        argv = ("rotate", "nodered", *(["--now"] if now else []))
+        code = faulty.run(*argv, meddling=Meddling(die=died + 1)).code
+        faulty.serves()
+        faulty.calm()
+        link = faulty.run("link", "nodered", "phone")
+        assert link.code == 0
+        if code != DEAD:
+            break
+        died += 1
+    assert (code, died > 10) == (0, True)
+    points(died)

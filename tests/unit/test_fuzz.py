@@ -1,0 +1,530 @@
+"""Whatever comes from outside, each parser gives a value, a told problem or an error of the program."""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cloudflare
+import dns.message
+import dns.rdatatype
+import dns.rrset
+import httpx
+import msgspec
+import pytest
+import requests
+from cryptography import x509
+from fakes import (
+    DAY,
+    NOW,
+    SERVER,
+    FakeClock,
+    FakeDeployer,
+    FakeIssuer,
+    FakePropagation,
+    FakeProvider,
+    MemJournal,
+    MemStore,
+    Notes,
+    material,
+    spec,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
+
+import chains
+from renewer import config, credentials, domains, keys, notation, problems
+from renewer.authorities import Acme
+from renewer.cycle import Engine
+from renewer.dns.cloudflare import CloudflareDns
+from renewer.dns.resolver import NameServer, _Watch
+from renewer.dns01 import Dns01
+from renewer.errors import ConfigError, LockBusy, Refused, RenewerError
+from renewer.issuer import acme, client
+from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
+from renewer.limits import Event, Exemption, History, Kind, Told
+from renewer.model import (
+    Account,
+    CertSpec,
+    Failure,
+    KeyKind,
+    Material,
+    Pair,
+    Reason,
+    Revocation,
+    Sight,
+    Snapshot,
+    Stage,
+    Suggestion,
+)
+from renewer.nginx import configuration, control, discover, generations, processes, request
+from renewer.nginx.errorlog import ErrorLog
+from renewer.nginx.layout import Layout, folder_named
+from renewer.ports import Fence
+from renewer.sites import Kept, Key, Ring
+from renewer.store.files import FileStore
+from renewer.vault import Vault
+
+NAME = "example.com"
+ZONE = "023e105f4ecef8ad9ca31a8372d0c353"
+DEEP = 30_000
+
+
+def often(times: int) -> settings:
+    """Return settings for `times` as many examples as a property test of the rest draws."""
+    return settings(max_examples=times * settings().max_examples, deadline=None)
+
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20)
+"""Lone surrogates are among them: JSON can spell them."""
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.just(10**400) | texts
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+noise = (
+    st.binary(max_size=60)
+    | st.sampled_from([b"[" * DEEP, b'{"errors":' * DEEP, b"<!doctype html><title>502</title>", b'"\xff"'])
+    | values.map(lambda value: json.dumps(value).encode())
+)
+
+
+def places(document: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where something stands in a JSON document."""
+    yield path
+    inner = document.items() if isinstance(document, dict) else ()
+    for step, value in enumerate(document) if isinstance(document, list) else inner:
+        yield from places(value, (*path, step))
+
+
+def changed(document: Any, path: tuple[Any, ...], value: object) -> Any:
+    """Return the document with another value there."""
+    if not path:
+        return value
+    copied = document.copy()
+    copied[path[0]] = changed(copied[path[0]], path[1:], value)
+    return copied
+
+
+def without(document: Any, path: tuple[Any, ...]) -> Any:
+    """Return the document without what stands there."""
+    copied = document.copy()
+    if len(path) > 1:
+        copied[path[0]] = without(copied[path[0]], path[1:])
+    else:
+        del copied[path[0]]
+    return copied
+
+
+@st.composite
+def bent(draw: st.DrawFn, document: bytes) -> bytes:
+    """Draw a JSON document that is right but for one place."""
+    right = json.loads(document)
+    path = draw(st.sampled_from(list(places(right))))
+    if path and draw(st.booleans()):
+        return json.dumps(without(right, path)).encode()
+    return json.dumps(changed(right, path, draw(values))).encode()
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes) -> bytes:
+    """Draw the bytes cut short, or with some of them replaced."""
+    start = draw(st.integers(0, len(data)))
+    end = draw(st.integers(start, min(len(data), start + 8)) | st.just(len(data)))
+    return data[:start] + draw(st.binary(max_size=8)) + data[end:]
+
+
+def anything_like(document: bytes) -> st.SearchStrategy[bytes]:
+    return bent(document) | damaged(document) | noise
+
+
+# -- what a person writes -----------------------------------------------------------------------------------
+
+toml_values = st.recursive(
+    st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.datetimes() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = [line.split("=")[0].strip("# ") for line in Path("examples/renewer.toml").read_text().splitlines()]
+tables = st.dictionaries(
+    st.sampled_from([key for key in KEYS if re.fullmatch(r"[a-z_]+", key)]) | st.text(max_size=8),
+    toml_values
+    | st.sampled_from(["1d", "https://a.example", "a.example", "/a", [["a"]], {"a": "1/7d"}, "a.example:53"]),
+    max_size=5,
+)
+documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "state": toml_values,
+        "acme": tables | st.fixed_dictionaries({"fallback": st.lists(tables, max_size=2), "limits": tables}),
+        "cloudflare": tables,
+        "propagation": tables,
+        "certificate": st.dictionaries(st.sampled_from([NAME, "a", "../a", ""]), tables, max_size=2),
+        "nginx": tables,
+        "site": st.dictionaries(st.text(max_size=3), tables, max_size=2),
+        "hook": tables | st.fixed_dictionaries({"command": st.lists(tables, max_size=2)}),
+    },
+)
+
+
+def written(value: object) -> str:
+    """Write a value as TOML."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(key)} = {written(one)}" for key, one in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(written, value)) + "]"
+        case str() | bool():
+            return json.dumps(value)
+        case float():
+            return repr(value)
+        case _:
+            return str(value)
+
+
+class TestWhatAPersonWrites:
+    @often(6)
+    @given(documents)
+    def test_a_document_is_a_configuration_or_a_configuration_error(self, document: dict[str, Any]) -> None:
+        text = "".join(f"{key} = {written(value)}\n" for key, value in document.items())
+        with suppress(ConfigError):
+            known = config.parse(text, "f")
+            assert len(known.specs) + len(known.site_specs)
+
+    @often(6)
+    @given(damaged(Path("examples/renewer.toml").read_bytes()))
+    def test_the_example_with_a_slip_is_a_configuration_or_a_configuration_error(self, data: bytes) -> None:
+        with suppress(ConfigError):
+            config.parse(data.decode(errors="surrogateescape"), "f")
+
+    @often(4)
+    @given(noise | damaged(b'[certificate."a.example"]\ndomains = ["a.example"]\n'))
+    def test_a_file_of_any_bytes_is_text_or_a_configuration_error(
+        self, tmp_path_factory: pytest.TempPathFactory, data: bytes
+    ) -> None:
+        path = tmp_path_factory.getbasetemp() / "any.toml"
+        path.write_bytes(data)
+        with suppress(ConfigError):
+            config.load(path)
+
+    @often(2)
+    @given(
+        st.sampled_from([notation.duration, notation.address, notation.file_mode, domains.domain, notation.origin]),
+        texts | st.from_regex(r"\[?[0-9a-f:.]{1,20}\]?(:[0-9]{0,9})?") | st.from_regex(r"[0-9]{1,12}[smhd]?"),
+    )
+    def test_a_single_value_is_read_or_a_configuration_error(
+        self, read: Callable[[str], object], text: str
+    ) -> None:
+        with suppress(ConfigError):
+            read(text)
+
+    @often(4)
+    @given(noise | st.binary(max_size=50).map(base64.urlsafe_b64encode))
+    def test_a_secret_s_file_is_a_word_or_a_configuration_error(
+        self, tmp_path_factory: pytest.TempPathFactory, data: bytes
+    ) -> None:
+        path = tmp_path_factory.getbasetemp() / "any.secret"
+        path.touch(0o600)
+        path.write_bytes(data)
+        for read in (lambda: credentials.read_secret(path, "here"), lambda: credentials.eab_hmac_key(path)):
+            with suppress(ConfigError):
+                assert re.fullmatch("[!-~]+", read())
+
+
+# -- what lies in the state folder --------------------------------------------------------------------------
+
+PAIR = material(spec(), ari="key.serial").pairs[0]
+RECORD = TxtRecord(f"_acme-challenge.{NAME}", "value")
+STORED: Mapping[str, object] = {
+    f"certificate/{NAME}": Material((PAIR,), SERVER, NOW - DAY),
+    f"suggestion/{NAME}": Suggestion("key.serial", NOW, NOW, NOW + DAY, NOW, "https://ca.example/why"),
+    f"failure/{NAME}": Failure(Stage.ISSUE, 2, NOW - DAY, NOW + DAY, "no", "why", 1, binding=True, since=NOW),
+    f"journal/{NAME}": Progress(
+        (PAIR,), PendingOrder(KeyKind.EC256, (NAME,), SERVER, "KEY", "CSR"), (Handle("z", "id", RECORD),), (RECORD,)
+    ),
+    f"revocation/{NAME}": Revocation(material(), Reason.SUPERSEDED),
+    "account/ca.example%2Fdirectory": Account("KEY", "https://ca.example/account"),
+    "limits/ca.example%2Fdirectory": History(
+        (Event(NOW, Kind.ORDER, (NAME,), Exemption.ARI),), (Told(NOW + DAY, (NAME,)),)
+    ),
+    "zones/cloudflare": {NAME: ZONE},
+    "site/nodered": Kept(Ring(Key("k1", "00"), Key("k2", "11"), NOW, NOW + DAY, 2), None),
+}
+READS: Mapping[str, Callable[[Vault], object]] = {
+    "certificate": lambda vault: vault.material(NAME),
+    "suggestion": lambda vault: vault.suggestion(NAME),
+    "failure": lambda vault: vault.failure(NAME),
+    "journal": lambda vault: vault.progress(NAME),
+    "revocation": lambda vault: vault.revocation(NAME),
+    "account": lambda vault: vault.account(SERVER),
+    "limits": lambda vault: vault.history(SERVER),
+    "zones": lambda vault: vault.zones("cloudflare"),
+    "site": lambda vault: vault.site("nodered"),
+}
+stored = st.sampled_from(list(STORED)).flatmap(
+    lambda key: st.tuples(st.just(key), anything_like(msgspec.json.encode(STORED[key])))
+)
+
+
+class TestWhatIsStored:
+    @often(20)
+    @given(stored)
+    def test_it_is_a_value_or_absent_and_told_or_refused(self, found: tuple[str, bytes]) -> None:
+        key, data = found
+        store, notes = MemStore(), Notes()
+        store.values[key] = data
+        kind = key.partition("/")[0]
+        absent = READS[kind](Vault(MemStore(), Notes()))
+        try:
+            value = READS[kind](Vault(store, notes))
+        except Refused as refused:
+            assert kind in {"account", "site"}
+            assert refused.hint
+        else:
+            assert value is not None
+            assert bool(notes.of("problem")) <= (value == absent)
+
+    @often(20)
+    @given(st.lists(stored, min_size=1, max_size=2))
+    def test_a_cycle_over_it_ends_with_an_outcome(self, found: list[tuple[str, bytes]]) -> None:
+        store, notes = MemStore(), Notes()
+        store.values = {key: msgspec.json.encode(value) for key, value in STORED.items()} | dict(found)
+        engine = Engine((spec(),), Vault(store, notes), FakeIssuer(), FakeDeployer(), FakeClock(), notes)
+        engine.status()
+        engine.run(dry_run=True)
+        assert [one.name for one in engine.run().certificates] == [NAME]
+        assert notes.of("bug") == []
+
+    @often(2)
+    @given(noise, noise)
+    def test_files_of_any_bytes_are_read_and_locked(
+        self, tmp_path_factory: pytest.TempPathFactory, value: bytes, lock: bytes
+    ) -> None:
+        folder = tmp_path_factory.getbasetemp() / "state"
+        for path, data in ((folder / "store/zones/a.json", value), (folder / "lock/zones.a", lock)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        vault = Vault(FileStore(folder), Notes())
+        vault.zones("a")
+        with suppress(LockBusy):
+            vault.keep_zones("a", {NAME: ZONE})
+            assert vault.zones("a") == {NAME: ZONE}
+
+
+# -- what the CA says ---------------------------------------------------------------------------------------
+
+CA = chains.Authority()
+HOME = "https://ca.example"
+
+
+class Canned(BaseAdapter):
+    """A CA that answers what RFC 8555 says, but for one path, where it answers `odd`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.odd: tuple[str, int, bytes, Mapping[str, str]] | None = None
+        self.journal = MemJournal()
+        self.statuses = iter(("pending", "ready", "valid"))
+
+    def right(self, path: str) -> bytes:
+        match path:
+            case "/directory":
+                names = ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo")
+                return json.dumps({name: f"{HOME}/{name}" for name in names} | {"meta": {}}).encode()
+            case "/newAccount":
+                return json.dumps({"status": "valid", "orders": f"{HOME}/orders"}).encode()
+            case "/newOrder" | "/order" | "/finalize":
+                return self.order(next(self.statuses, "valid"))
+            case "/authorization":
+                return json.dumps(AUTHORIZATION).encode()
+            case "/certificate":
+                pending = self.journal.load().order
+                life = (NOW - DAY, NOW + 89 * DAY)
+                return CA.issue([NAME], *life, pending.key if pending else None)[1].encode()
+            case "/orders":
+                return json.dumps({"orders": [f"{HOME}/order"]}).encode()
+            case _ if path.startswith("/renewalInfo/"):
+                window = {"start": (NOW + DAY).isoformat(), "end": (NOW + 2 * DAY).isoformat()}
+                return json.dumps({"suggestedWindow": window}).encode()
+            case _:
+                return b"{}"
+
+    def order(self, status: str) -> bytes:
+        urls = {"finalize": f"{HOME}/finalize", "certificate": f"{HOME}/certificate"}
+        identifiers = [{"type": "dns", "value": NAME}]
+        rest = {"identifiers": identifiers, "authorizations": [f"{HOME}/authorization"]}
+        return json.dumps({"status": status, **rest, **urls}).encode()
+
+    def send(self, request: requests.PreparedRequest, *_args: object, **_more: object) -> requests.Response:
+        assert request.url
+        path = requests.utils.urlparse(request.url).path or "/"
+        answer = requests.Response()
+        answer.status_code, answer.url, answer.request = 200, request.url, request
+        answer.headers.update({"Replay-Nonce": "bm9uY2U", "Location": f"{HOME}{self.location(path)}"})
+        answer._content = self.right(path)
+        if self.odd and self.odd[0] == path.partition("/renewalInfo/")[0] + ("/renewalInfo" * ("/renewalInfo/" in path)):
+            _, answer.status_code, answer._content, headers = self.odd
+            answer.headers.update(headers)
+        return answer
+
+    def location(self, path: str) -> str:
+        return {"/newAccount": "/account", "/newOrder": "/order"}.get(path, path)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+AUTHORIZATION = {
+    "status": "pending",
+    "identifier": {"type": "dns", "value": NAME},
+    "challenges": [{"type": "dns-01", "url": f"{HOME}/challenge", "token": "dG9rZW4" * 5, "status": "pending"}],
+}
+INVALID = json.loads(Canned().order("invalid"))
+PROBLEM = {
+    "type": "urn:ietf:params:acme:error:rateLimited",
+    "detail": "too many",
+    "subproblems": [{"type": "x", "detail": "no", "identifier": {"type": "dns", "value": NAME}}],
+}
+PATHS = (
+    "/directory",
+    "/newNonce",
+    "/newAccount",
+    "/newOrder",
+    "/order",
+    "/authorization",
+    "/challenge",
+    "/finalize",
+    "/certificate",
+    "/orders",
+    "/account",
+    "/renewalInfo",
+    "/revokeCert",
+)
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "Retry-After": st.text(max_size=12) | st.integers(0, 10**12).map(str) | st.just("Wed, 21 Oct 2026 07:28:00 GMT"),
+        "Replay-Nonce": st.text(max_size=8),
+        "Location": st.text(max_size=8) | st.sampled_from(["", "https://[", "//", "https://ca.example:x/"]),
+        "Date": st.text(max_size=12) | st.just("Mon, 23 Nov 2026 12:00:00 GMT"),
+        "Link": st.text(max_size=12) | st.just('<https://ca.example/orders>;rel="next"'),
+        "Content-Type": st.text(max_size=8) | st.just("application/problem+json"),
+    },
+)
+
+
+def like_at(path: str) -> st.SearchStrategy[bytes]:
+    invalid = {**AUTHORIZATION, "challenges": [{**AUTHORIZATION["challenges"][0], "error": PROBLEM}]}  # type: ignore[dict-item]
+    also = {"/order": {**INVALID, "error": PROBLEM}, "/authorization": invalid}.get(path, PROBLEM)
+    if path == "/certificate":
+        return damaged(Canned().right(path)) | noise
+    probe = path + "/x" * (path == "/renewalInfo")
+    return anything_like(Canned().right(probe)) | anything_like(json.dumps(also).encode())
+
+
+odd_answers = st.sampled_from(PATHS).flatmap(
+    lambda path: st.tuples(
+        st.just(path), st.sampled_from([200, 200, 200, 201, 204, 400, 403, 404, 409, 429, 500, 503]), like_at(path), headers
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def ca() -> Iterator[Canned]:
+    """Let every connection to a CA be one to the canned one."""
+    canned = Canned()
+
+    class Network(client._Network):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.session.mount("https://", canned)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "_Network", Network)
+        yield canned
+
+
+class At:
+    """An engine with the real issuer, for the canned CA."""
+
+    def __init__(self, ca: Canned, odd: tuple[str, int, bytes, Mapping[str, str]] | None) -> None:
+        ca.__init__()  # type: ignore[misc] # as if it were new
+        ca.odd = odd
+        self.store, self.notes, self.clock = MemStore(), Notes(), FakeClock()
+        self.vault = Vault(self.store, self.notes)
+        dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=1), self.notes)
+        self.issuer = acme.AcmeIssuer(Acme(), dns01, self.vault, self.clock, self.notes)
+        with self.vault.certificate(NAME) as ledger:
+            self.ledger = ledger
+        ca.journal = self  # type: ignore[assignment] # it only loads
+
+    def load(self) -> Progress:
+        return self.vault.progress(NAME)
+
+    def run(self) -> None:
+        """Run a cycle, and the next one over what it left."""
+        engine = Engine((spec(),), self.vault, self.issuer, FakeDeployer(), self.clock, self.notes)
+        for _ in range(2):
+            engine.run()
+            assert self.notes.of("bug") == []
+
+
+class TestWhatTheCaSays:
+    def test_a_ca_that_makes_sense_issues(self, ca: Canned) -> None:
+        world = At(ca, None)
+        world.run()
+        assert world.vault.material(NAME)
+
+    @often(40)
+    @given(odd_answers)
+    def test_an_odd_answer_is_never_a_bug(
+        self, ca: Canned, odd: tuple[str, int, bytes, Mapping[str, str]]
+    ) -> None:
+        At(ca, odd).run()
+
+    @often(10)
+    @given(odd_answers)
+    def test_an_odd_answer_to_a_run_that_goes_on_is_never_a_bug(
+        self, ca: Canned, odd: tuple[str, int, bytes, Mapping[str, str]]
+    ) -> None:
+        world = At(ca, odd)
+        world.vault.keep_account(SERVER, Account(keys.account_key(), f"{HOME}/account"))
+        key = keys.generate(KeyKind.EC256)
+        pending = PendingOrder(KeyKind.EC256, (NAME,), SERVER, key, keys.csr(key, [NAME]), f"{HOME}/order")
+        with world.vault.certificate(NAME) as ledger:
+            ledger.save(Progress(order=pending))
+        world.run()
+
+    @often(10)
+    @given(odd_answers)
+    def test_an_odd_answer_to_a_revocation_is_never_a_bug(
+        self, ca: Canned, odd: tuple[str, int, bytes, Mapping[str, str]]
+    ) -> None:
+        world = At(ca, odd)
+        with suppress(RenewerError):
+            world.issuer.revoke(Material((KEPT,), SERVER), Reason.SUPERSEDED)
+
+    @often(10)
+    @given(st.integers(300, 599), st.binary(max_size=40) | bent(json.dumps(PROBLEM).encode()), headers)
+    def test_a_problem_is_told_in_words(self, status: int, body: bytes, told: Mapping[str, str]) -> None:
+        try:
+            document = json.loads(body)
+        except ValueError:
+            document = None
+        wait = problems.retry_after(told.get("Retry-After", ""), NOW)
+        error = problems.Problem(status, document, wait).explained(SERVER)
+        assert str(error)
+
+    @often(20)
+    @given(bent(b'{"suggestedWindow": {"start": "2026-11-23T12:00:00Z", "end": "0001-01-01T00:00:00+23:59"}}'))
+    def test_renewal_information_is_a_window_or_an_error(self, body: bytes) -> None:
+        with suppress(RenewerError):
+            window = acme.suggested(json.loads(body), None)
+            assert window.start < window.end
