@@ -167,10 +167,12 @@ class Engine:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
         policy.refuse_wrong_clock(snapshot.material, self.clock.now())
         untidy = snapshot.leftovers or snapshot.revocation or self._mended(snapshot)
+        untidy = untidy or bool(self.vault.damaged(snapshot.spec.name))
         if not untidy and (turn := self._settled(snapshot)):
             return turn
         with self.vault.certificate(snapshot.spec.name) as ledger:
             fresh = self._look(snapshot.spec, forced=snapshot.forced)
+            ledger.set_aside()
             if fresh.leftovers:
                 self._ordering.tidy(fresh, ledger)
             if self._mended(fresh):

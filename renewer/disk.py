@@ -154,6 +154,16 @@ def remove(path: Path) -> None:
         os.fsync(parent)
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a file that is no good, so that nothing reads it any more; return where it is now."""
+    when = datetime.fromtimestamp(changed(path), UTC)
+    aside = path.with_name(f"{path.name}.corrupt-{when:%Y%m%dT%H%M%SZ}")
+    with _border("rename", path), _opened(path.parent) as parent:
+        os.rename(path.name, aside.name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
+    return aside
+
+
 def discard(path: Path) -> None:
     """Take the folder and the files in it out, so that nobody sees half of it; absent already is fine."""
     with _border("remove", path), suppress(FileNotFoundError), _opened(path.parent) as parent:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from renewer.errors import Refused, RenewerError
+from renewer.errors import Refused, RenewerError, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import DnsProvider, Journal, Propagation, Report
 
@@ -63,8 +63,9 @@ class Dns01:
         journal.save(before.with_announced((*before.announced, *wanted)))
         try:
             handles = self.provider.present(wanted)
-        except Refused:
-            journal.save(before)  # whoever says no has created nothing
+        except RenewerError as error:
+            if isinstance(error, Refused) or (isinstance(error, Transient) and error.retry_after):
+                journal.save(before)  # whoever says no, or not now, has created nothing
             raise
         standing = before.with_handles((*before.handles, *handles))
         journal.save(standing.with_announced(before.announced))

@@ -37,6 +37,9 @@ CLOCK_SKEW = timedelta(hours=1)
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 _RSA_BITS = {KeyKind.RSA2048: 2048, KeyKind.RSA3072: 3072, KeyKind.RSA4096: 4096}
 _TIME = "%Y-%m-%d %H:%M:%S"
+BEGIN = "-----BEGIN CERTIFICATE-----"
+"""What the text of a certificate begins with (RFC 7468, section 5)."""
+
 _END_OF_PEM = "-----END CERTIFICATE-----"
 _NOTHING_KEPT = "nothing of it was kept; if it happens again, ask the CA"
 
@@ -286,7 +289,12 @@ def _readable() -> Iterator[None]:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    strange = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
+    strange = (
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+        UnsupportedAlgorithm,
+    )
     try:
         yield
     except (ValueError, TypeError, *strange) as error:

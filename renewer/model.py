@@ -80,6 +80,11 @@ class Material:
     server: str
     obtained: datetime | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no certificate at all."""
+        if not self.pairs:
+            raise ValueError("a certificate needs a pair of a key and a chain")
+
     @property
     def not_before(self) -> datetime:
         """The latest start of its pairs."""

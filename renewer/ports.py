@@ -128,6 +128,9 @@ class Store(Protocol):
     def delete(self, key: str, fence: Fence) -> None:
         """Take the value out; absent already is fine. Raises `LostLease` for a stale fence."""
 
+    def set_aside(self, key: str, fence: Fence) -> str:
+        """Take a value out that cannot be read, but keep it for a person to look at; return where it is."""
+
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys that begin with `prefix`, sorted."""
 

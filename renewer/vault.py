@@ -6,7 +6,7 @@ absent where it can be made again; an account's key cannot, so that one is an er
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import quote
@@ -22,6 +22,9 @@ from renewer.sites import Kept
 
 Value = TypeVar("Value")
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the document that is expected."""
+
 LEASE = timedelta(minutes=1)
 """How long a lease outlives its holder in a store that cannot see the holder die."""
 
@@ -32,6 +35,11 @@ class Vault:
 
     store: Store
     report: Report
+    _damaged: set[str] = field(default_factory=set)
+
+    def damaged(self, name: str) -> list[str]:
+        """Return the keys of what was found unreadable about a certificate."""
+        return sorted(key for key in self._damaged if key.partition("/")[2] == name)
 
     @contextmanager
     def certificate(self, name: str) -> Iterator["Ledger"]:
@@ -61,7 +69,7 @@ class Vault:
             return Kept()
         try:
             return msgspec.json.decode(data, type=Kept)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Refused(
                 f"the stored keys of the site {name} cannot be read: {error}",
                 hint=f"bring {_site(name)} in the state folder's store back from a backup, or move it away to"
@@ -100,7 +108,7 @@ class Vault:
             return None
         try:
             return msgspec.json.decode(data, type=Account)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Refused(
                 f"the stored account for {server} cannot be read: {error}",
                 hint=f"bring {key} in the state folder's store back from a backup, or move it away"
@@ -137,8 +145,10 @@ class Vault:
             return None
         try:
             return msgspec.json.decode(data, type=form)
-        except msgspec.DecodeError as error:
-            self.report.problem(key, f"what is stored cannot be read and counts as absent: {error}")
+        except UNREADABLE as error:
+            if key not in self._damaged:
+                self.report.problem(key, f"what is stored cannot be read and counts as absent: {error}")
+            self._damaged.add(key)
             return None
 
 
@@ -190,6 +200,13 @@ class Ledger:
             self._drop("revocation")
         else:
             self._put("revocation", revocation)
+
+    def set_aside(self) -> None:
+        """Move away what was found unreadable, so that it is told once; a person may still look at it."""
+        for key in self.vault.damaged(self.name):
+            place = self.vault.store.set_aside(key, self.fence)
+            self.vault.report.done(self.name, f"what cannot be read is kept as {place}")
+            self.vault._damaged.discard(key)  # noqa: SLF001 - its own vault
 
     def _put(self, kind: str, value: object) -> None:
         self.vault.store.put(f"{kind}/{self.name}", msgspec.json.encode(value), self.fence)

@@ -109,6 +109,11 @@ class MemStore:
         self._require(fence)
         self.values.pop(key, None)
 
+    def set_aside(self, key: str, fence: Fence) -> str:
+        self._require(fence)
+        self.values[f"{key}.corrupt"] = self.values.pop(key)
+        return f"{key}.corrupt"
+
     def keys(self, prefix: str) -> Iterable[str]:
         return sorted(key for key in self.values if key.startswith(prefix))
 

@@ -54,7 +54,7 @@ class Fault:
 
     `status` None cuts the connection without an answer. With `after_effect` the call does its work first, and
     only the answer is lost. `seconds` lets the caller wait that long before. `body` replaces the envelope.
-    `times` may be `math.inf`: until the server is healed.
+    `times` may be `math.inf`: until the server is healed; `skip` calls go well before.
     """
 
     method: str | None = None
@@ -64,6 +64,7 @@ class Fault:
     message: str | None = None
     retry_after: int | None = None
     times: float = 1
+    skip: int = 0
     after_effect: bool = False
     seconds: float = 0.0
     body: bytes | None = None
@@ -172,6 +173,9 @@ class ApiServer:
     def _due(self, request: Request) -> Fault | None:
         with self._lock:
             fault = next((fault for fault in self._faults if fault.meets(request)), None)
+            if fault is not None and fault.skip > 0:
+                fault.skip -= 1
+                return None
             if fault is not None:
                 fault.times -= 1
             return fault

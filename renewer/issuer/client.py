@@ -264,7 +264,8 @@ class Connection:
 
     def _post(self, url: str, body: JSONDeSerializable | None = None) -> requests.Response:
         """Send a request, or fetch with none (POST-as-GET, section 6.3)."""
-        return self._net.post(url, body, new_nonce_url=self._directory["newNonce"])
+        with _understood():
+            return self._net.post(url, body, new_nonce_url=self._directory["newNonce"])
 
 
 def refuse_wrong_clock(date: str, now: datetime) -> None:

@@ -146,6 +146,11 @@ class Issuance:
         """Fetch the chain; it is kept only if it is what was ordered."""
         pending = self._pending
         chain = self.ca.download(order.certificate or "")
+        if keys.BEGIN not in chain:
+            raise Transient(
+                "what the CA sent is no certificate at all",
+                hint="the next run asks for it again, with the same order",
+            )
         try:
             pair = keys.read_pair(pending.kind, pending.key, chain)
             keys.check_pair(pair, self.spec.domains, self.clock.now())

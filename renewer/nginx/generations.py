@@ -28,7 +28,7 @@ from renewer.nginx.layout import (
 KEPT = 3
 """How many generations stay, besides those that are in use."""
 
-_GENERATION = re.compile(r"g([0-9]{6,})")
+_GENERATION = re.compile(r"g([0-9]{6,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,10 @@ class Generations:
         disk.sweep(self.layout.snippet(name).parent)
 
     def _own(self, name: str, folder: Path | None) -> Path | None:
-        own = folder is not None and folder.parent == self.layout.home(name) and whole(folder)
-        return folder if own else None
+        if folder is None or folder.parent != self.layout.home(name):
+            return None
+        ours = _GENERATION.fullmatch(folder.name) or folder == self.layout.placeholder(name)
+        return folder if ours and whole(folder) else None
 
     def _all(self, name: str) -> list[Path]:
         """Return the generations, the one with the highest number first."""

@@ -1,12 +1,14 @@
 """nginx's processes, as /proc shows them: the master and the workers that accept connections."""
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
 
+_PID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _STARTTIME = 19
 """Where the field `starttime` stands behind the name in /proc/PID/stat (proc(5)), in ticks since the boot."""
 
@@ -52,7 +54,7 @@ def master(pid_file: Path | None) -> Master:
         return Master(sure=True)
     except OSError:
         return Master()
-    pid = int(text) if text.isdecimal() else 0
+    pid = int(text) if _PID.fullmatch(text) else 0
     return Master(pid if pid and _alive(pid) else None, sure=True)
 
 

@@ -45,6 +45,11 @@ class FileStore:
         disk.remove(path)
         disk.sweep(path.parent, path.name)
 
+    def set_aside(self, key: str, fence: Fence) -> str:
+        """Give the file of an unreadable value another name, with the time of its last change in it."""
+        self._require(fence)
+        return str(disk.set_aside(self._path(key)))
+
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys that begin with `prefix`, sorted."""
         found = (

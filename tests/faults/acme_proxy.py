@@ -47,7 +47,7 @@ class Reply:
 
 @dataclass
 class Rule:
-    """What goes wrong with requests of a kind: the first `times`, after letting `skip` pass.
+    """What goes wrong with requests of a kind: the next `times`.
 
     Before pebble is asked: `status` answers in its place, `cut` cuts the connection. After: `change` has the
     last word on the answer, `lose` cuts the connection though pebble has done it.
@@ -63,7 +63,7 @@ class Rule:
     change: Callable[[Reply], Reply] | None = None
     when: Callable[[dict[str, Any]], bool] = lambda _: True
     times: int = 1
-    skip: int = 0
+    met: int = 0
 
 
 class AcmeProxy:
@@ -133,10 +133,8 @@ class AcmeProxy:
     def _rule(self, kind: str, payload: dict[str, Any]) -> Rule | None:
         for rule in self.rules:
             if rule.kind in {kind, "any"} and rule.times > 0 and rule.when(payload):
-                if rule.skip > 0:
-                    rule.skip -= 1
-                    continue
                 rule.times -= 1
+                rule.met += 1
                 return rule
         return None
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from acme_proxy import Proxy
+from acme_proxy import AcmeProxy
 from forks import Ended, Meddling
 from holds import Faulty
 from world import NAME, World, table
@@ -16,20 +16,16 @@ from world import NAME, World, table
 class Behind(World):
     """A `World` whose configuration names the proxy; a look at the DNS takes two seconds at most."""
 
-    proxy: Proxy | None = None
+    proxy: AcmeProxy | None = None
 
     def write(self, *tables: str, edit: Callable[[str], str] = str, **toml: Any) -> Path:
         if self.proxy is None:
-            pebble = self.box.pebble
-            self.proxy = self._stack_of(Proxy(pebble.port, pebble.folder))
+            self.proxy = AcmeProxy(self.box.pebble).__enter__()
         place = self.proxy.directory
         wanted = {"timeout": "2s"} | toml
         return super().write(
             *tables, edit=lambda text: edit(text.replace(self.box.directory, place)), **wanted
         )
-
-    def _stack_of(self, proxy: Proxy) -> Proxy:
-        return proxy.__enter__()
 
     def _end(self) -> None:
         super()._end()
@@ -44,9 +40,9 @@ class Staged(Faulty):
     later: timedelta = timedelta(0)
 
     @property
-    def proxy(self) -> Proxy:
+    def proxy(self) -> AcmeProxy:
         found = self.world.proxy  # type: ignore[attr-defined] # a `Behind`
-        assert isinstance(found, Proxy)
+        assert isinstance(found, AcmeProxy)
         return found
 
     @property
@@ -61,11 +57,12 @@ class Staged(Faulty):
     def wait(self, time: timedelta) -> None:
         """Let time pass, for the program and for the CA."""
         self.later += time
-        self.proxy.ahead = self.later
+        self.proxy.shift = self.later
 
     def heal(self) -> None:
         """Let everything around the program be as it should be; the time goes on being what it is."""
         self.proxy.heal()
+        self.proxy.window = None
         box = self.world.box
         box.api.heal()
         box.tokens.setdefault(box.token, self._token)
@@ -96,6 +93,13 @@ class Staged(Faulty):
         self.calm()
         if orders is not None:
             assert self.orders - before == orders
+
+    def recover(self) -> None:
+        """Leave no trace of a test, one that failed included, to the next."""
+        self.heal()
+        if self.renew().code or list((self.world.state / "store" / "journal").glob("*")):
+            self.wait(timedelta(days=3))
+            self.renew("--force")
 
     def settle(self) -> None:
         """Have a certificate that is served, and nothing due."""

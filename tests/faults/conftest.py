@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-pytest.register_assert_rewrite("holds")
-
 from forks import Forks
 from holds import Faulty
 from world import World

@@ -116,7 +116,8 @@ def serve() -> None:
         __import__(f"renewer.{module}")
     for line in sys.stdin:
         argv, meddling = json.loads(line)
-        print(json.dumps(asdict(_forked(argv, Meddling(**meddling)))), flush=True)
+        sys.stdout.write(json.dumps(asdict(_forked(argv, Meddling(**meddling)))) + "\n")
+        sys.stdout.flush()
 
 
 def _forked(argv: Sequence[str], meddling: Meddling) -> Ended:
@@ -139,7 +140,7 @@ def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path) -> None:
         for number, path in ((0, Path(os.devnull)), (1, out), (2, err)):
             opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(opened, number)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: PTH123, SIM115
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         sys.argv = ["renewer", *argv]
         meddle(meddling)
         from renewer import cli  # noqa: PLC0415

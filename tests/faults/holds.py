@@ -74,9 +74,9 @@ class Faulty:
         document = json.loads(path.read_text())
         return str(keys.fingerprint(document["pairs"][0]["chain"]))
 
-    def calm(self) -> Ended:
-        """Run once more with nothing in the way, and hold that all is well then."""
-        done = self.renew()
+    def calm(self, later: float = 0.0) -> Ended:
+        """Run once more with nothing in the way, so many seconds later, and hold that all is well then."""
+        done = self.renew(meddling=Meddling(shift=later))
         assert done.code == 0, done
         assert done.one["served"] is True, done
         self.serves()
@@ -85,7 +85,8 @@ class Faulty:
         assert self.names() == self.wanted
         assert self.world.box.records() == []
         left = {"journal", "failure", "rehearsal", "revocation"}
-        assert [path for kind in left for path in (self.world.state / "store" / kind).glob("*")] == []
+        found = [path for kind in left for path in (self.world.state / "store" / kind).glob("*")]
+        assert [path for path in found if ".json.corrupt-" not in path.name] == []
         return done
 
     def names(self) -> set[str]:

@@ -1,6 +1,7 @@
 """Certificates as a CA should never send them, for the key and the names of a signing request."""
 
-from collections.abc import Callable, Sequence
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from chains import Authority
@@ -12,6 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 DAY = timedelta(days=1)
 
 _CA, _OTHER = Authority("Forger"), Authority("Somebody else")
+
+
+def csr_of(payload: Mapping[str, object]) -> bytes:
+    """Return the signing request (DER) of a finalization (RFC 8555, section 7.4)."""
+    text = str(payload["csr"])
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def sent(
