@@ -81,9 +81,9 @@ class Forks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server.stdin:
+        with self._server:
+            assert self._server.stdin
             self._server.stdin.close()
-        self._server.wait()
 
     def run(self, *argv: str, meddling: Meddling | None = None) -> Ended:
         """Run the program to its end."""
