@@ -158,6 +158,7 @@ class Engine:
             suggestion=self.vault.suggestion(spec.name),
             failure=self.vault.failure(spec.name),
             sight=sight or self.deployer.look(spec, material),
+            pending=progress.order is not None,
             revocation=self.vault.revocation(spec.name),
             leftovers=progress.in_dns or rehearsed.in_dns or progress != progress.without(material),
             forced=forced,
@@ -167,13 +168,13 @@ class Engine:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
         policy.refuse_wrong_clock(snapshot.material, self.clock.now())
         untidy = snapshot.leftovers or snapshot.revocation or self._mended(snapshot)
-        untidy = untidy or bool(self.vault.damaged(snapshot.spec.name))
+        untidy = untidy or self._stray(snapshot) or bool(self.vault.damaged(snapshot.spec.name))
         if not untidy and (turn := self._settled(snapshot)):
             return turn
         with self.vault.certificate(snapshot.spec.name) as ledger:
             fresh = self._look(snapshot.spec, forced=snapshot.forced)
             ledger.set_aside()
-            if fresh.leftovers:
+            if fresh.leftovers or self._stray(fresh):
                 self._ordering.tidy(fresh, ledger)
             if self._mended(fresh):
                 ledger.succeeded()
@@ -183,6 +184,10 @@ class Engine:
             finally:
                 refused = self._ordering.revoke(fresh, ledger)
             return replace(turn, error=refused)
+
+    def _stray(self, snapshot: Snapshot) -> bool:
+        """Tell whether an order is written down that nobody needs any more."""
+        return snapshot.pending and not policy.why_issue(snapshot, self.clock.now())
 
     def _mended(self, snapshot: Snapshot) -> bool:
         """Tell whether a failure is on record that nothing is left of; the next must not count from it."""

@@ -217,8 +217,8 @@ class Snapshot:
     """All that the decision about one certificate rests on.
 
     `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept by now.
-    `revocation`: a certificate, this or an earlier one, that has to be revoked. `forced`: a person asked for
-    a new one.
+    `pending`: an order is written down there. `revocation`: a certificate, this or an earlier one, that has
+    to be revoked. `forced`: a person asked for a new one.
     """
 
     spec: CertSpec
@@ -227,6 +227,7 @@ class Snapshot:
     suggestion: Suggestion | None = None
     failure: Failure | None = None
     leftovers: bool = False
+    pending: bool = False
     revocation: Revocation | None = None
     forced: bool = False
 

@@ -69,7 +69,9 @@ class Ordering:
 
     def tidy(self, snapshot: Snapshot, ledger: Ledger) -> None:
         """Take out what earlier attempts left in the journals and in the DNS."""
-        ledger.save(ledger.load().without(snapshot.material))
+        progress = ledger.load().without(snapshot.material)
+        needed = policy.why_issue(snapshot, self.clock.now())
+        ledger.save(progress if needed else progress.with_order(None))
         self.issuer.tidy(snapshot.spec.name, ledger)
         if snapshot.spec.rehearse:
             self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)

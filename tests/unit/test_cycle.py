@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from fakes import DAY, NOW, FakeClock, FakeDeployer, FakeIssuer, MemStore, Notes, material, spec
+from fakes import DAY, NOW, SERVER, FakeClock, FakeDeployer, FakeIssuer, MemStore, Notes, material, spec
 
 from renewer.cycle import Engine
 from renewer.errors import (
@@ -19,8 +19,19 @@ from renewer.errors import (
     Transient,
     worst,
 )
-from renewer.journal import Handle, Progress, TxtRecord
-from renewer.model import Action, CertOutcome, CertSpec, Failure, Material, Reason, Stage, Suggestion, Window
+from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
+from renewer.model import (
+    Action,
+    CertOutcome,
+    CertSpec,
+    Failure,
+    KeyKind,
+    Material,
+    Reason,
+    Stage,
+    Suggestion,
+    Window,
+)
 from renewer.vault import Vault
 
 A, B, C = "a.example", "b.example", "c.example"
@@ -570,6 +581,15 @@ class TestRevoking:
         with pytest.raises(Refused, match="no certificate"):
             world.engine.revoke(A, Reason.UNSPECIFIED)
         assert world.orders == []
+
+
+def test_an_order_that_nobody_needs_any_more_is_dropped_with_its_key() -> None:
+    world = World()
+    world.keep(A)
+    with world.vault.certificate(A) as ledger:
+        ledger.save(Progress(order=PendingOrder(KeyKind.EC256, (A, "b.example"), SERVER, "KEY", "CSR")))
+    assert actions(world.run()) == [Action.FRESH]
+    assert world.vault.progress(A) == Progress()
 
 
 def test_a_failure_that_nothing_is_left_of_is_forgotten() -> None:
