@@ -1,7 +1,7 @@
 """How thorough the property tests are.
 
-Quick here, and the same in every run, so that a run that failed fails again; HYPOTHESIS_PROFILE=thorough draws
-a hundred times more, and anew.
+Quick here, and the same in every run, so that a run that failed fails again; HYPOTHESIS_PROFILE=thorough
+draws a hundred times more, and anew.
 """
 
 import os
