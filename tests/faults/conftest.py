@@ -35,7 +35,7 @@ def points(request: pytest.FixtureRequest) -> Callable[[int], None]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" or report.failed:
+    if report.outcome != "rerun" and (report.when == "call" or report.failed):
         count = dict(report.user_properties).get("points", 1)
         fault = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
         ROWS.append((fault, int(str(count)), "holds" if report.passed else report.outcome.upper()))
