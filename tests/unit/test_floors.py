@@ -19,7 +19,7 @@ FLOORS = {
     3: "cycle deploy dns01 ordering",
     4: "dns/* hooks/* issuer/* nginx/* report store/* system",
     5: "wire",
-    6: "__main__ cli daemon show",
+    6: "__main__ cli commands/* daemon show",
 }
 """Every module is on exactly one floor; a pattern stands for all of a folder."""
 
@@ -29,7 +29,7 @@ ADAPTERS = 4
 ROOMS = {
     "acme": {"issuer/client"},
     "apscheduler": {"daemon"},
-    "click": {"cli", "show"},
+    "click": {"cli", "commands/*", "show"},
     "cloudflare": {"dns/cloudflare"},
     "crossplane": {"nginx/configuration"},
     "cryptography": {"keys"},
@@ -126,7 +126,7 @@ def test_each_outside_package_lives_in_its_room() -> None:
         for name in imported(tree):
             package = name.partition(".")[0]
             if package != "renewer" and package not in sys.stdlib_module_names:
-                found.setdefault(package, set()).add(module)
+                found.setdefault(package, set()).add(re.sub(r"^commands/.*", "commands/*", module))
     assert found == ROOMS
 
 

@@ -11,15 +11,18 @@ import pytest
 from click.testing import CliRunner
 
 from renewer import __version__
-from renewer.cli import commands
+from renewer.cli import COMMANDS, commands
 from renewer.config import load, parse
 from renewer.errors import Unexpected
 from renewer.nginx import guide
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SHOWN = {name: command for name, command in commands.commands.items() if not command.hidden}
-TABLE = re.compile(r"^\| `renewer (\w+)([^`]*)` \| (.+) \|$", re.MULTILINE)
+CONTEXT = click.Context(commands)
+SHOWN = {
+    name: found for name in COMMANDS if (found := commands.get_command(CONTEXT, name)) and not found.hidden
+}
+TABLE = re.compile(r"^\| `renewer ([\w-]+)([^`]*)` \| (.+) \|$", re.MULTILINE)
 
 
 def blocks(*languages: str) -> list[str]:

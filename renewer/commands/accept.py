@@ -1,0 +1,24 @@
+"""`renewer accept`, for the daemon alone: check a configuration, and tell what has to be known of it."""
+
+import json
+from datetime import timedelta
+
+import click
+
+from renewer import config, wire
+from renewer.commands.call import Call
+
+CYCLE = timedelta(minutes=30)
+"""How long a cycle may take beyond the longest wait for the DNS before it is taken to hang."""
+
+
+@click.command(hidden=True)
+@click.pass_obj
+def accept(call: Call) -> int:
+    """Check the configuration, and print what the daemon has to know of it."""
+    text = config.read(call.file)
+    settings = config.parse(text, call.file)
+    wire.check(settings)
+    deadline = settings.propagation.timeout + CYCLE
+    click.echo(json.dumps({"text": text, "state": str(settings.state), "deadline": deadline.total_seconds()}))
+    return 0

@@ -1,0 +1,67 @@
+"""What every command is given, and how an outcome becomes words and an exit code."""
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from renewer import config, report, show, wire
+from renewer.model import Outcome
+from renewer.ports import Report
+from renewer.system import Signals, SystemClock
+
+if TYPE_CHECKING:
+    from renewer.cycle import Engine
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every command is given."""
+
+    file: str
+    verbose: bool
+
+    def load(self) -> config.Config:
+        """Read the configuration; raises `ConfigError` with every fault."""
+        return config.load(self.file)
+
+    def engine(self, told: Report) -> "Engine":
+        """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
+        clock = SystemClock()
+        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+        def end() -> None:
+            signals.wait()
+            clock.stop()
+            os._exit(128 + signals.wait())  # who asks twice does not want to wait
+
+        threading.Thread(target=end, daemon=True).start()
+        return wire.build(self.load(), clock, told)
+
+    def report(self) -> report.Quiet:
+        """Return how to speak: live on a terminal, lines if asked for, else problems only."""
+        if self.verbose:
+            return report.Lines()
+        return report.Live() if sys.stderr.isatty() else report.Quiet()
+
+
+def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
+    """Tell what became of everything: problems always, the rest to whoever looks; return the exit code."""
+    for problem in show.problems(outcome):
+        click.echo(problem, err=True)
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
+    return present(outcome, as_json=as_json, silent=not (call.verbose or on_terminal))
+
+
+def present(outcome: Outcome, *, as_json: bool, silent: bool = False, ahead: bool = False) -> int:
+    """Print the outcome and return the exit code; `ahead`: it is still to come."""
+    if as_json:
+        click.echo(show.as_json(outcome))
+    elif not silent:
+        for line in show.lines(outcome, ahead=ahead):
+            click.echo(line)
+    return show.exit_code(outcome)

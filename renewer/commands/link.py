@@ -1,0 +1,44 @@
+"""`renewer link`: a link that opens a site."""
+
+import click
+
+from renewer import links, show, wire
+from renewer.commands.call import Call
+from renewer.system import SystemClock
+
+
+@click.command(short_help="Print a link that opens a site.")
+@click.argument("site")
+@click.argument("person", required=False)
+@click.option("--uri", metavar="PATH", help="What to sign, for a site in url mode.")
+@click.option("--expires", metavar="DURATION", help="How long it is good for [default: 15m; with --uri 1d].")
+@click.option("--fragment", is_flag=True, help="Put the token after the #, where no log on the way sees it.")
+@click.option("--qr", is_flag=True, help="Print a QR code too, for a phone.")
+@click.pass_obj
+def link(  # noqa: PLR0913 - one for each option
+    call: Call,
+    site: str,
+    person: str | None,
+    uri: str | None,
+    expires: str | None,
+    *,
+    fragment: bool,
+    qr: bool,
+) -> int:
+    """Print a link: one that opens a session for PERSON, or with --uri a signed URL.
+
+    Whoever has the link gets in until it expires, and stays for the length of a session.
+    """
+    settings = call.load()
+    life = links.life(expires, uri)
+    with call.report() as told:
+        found = links.find(settings.site_specs, site)
+        kept = wire.vault(settings, told).site(found.name)
+        wanted = links.Wanted(person, uri, SystemClock().now() + life, fragment=fragment)
+        address = links.made(found, kept, wanted)
+        if expires and life > found.grace:
+            told.problem(site, "a rotation may end the link sooner", f"grace is shorter than {expires}")
+    click.echo(address)
+    if qr:
+        click.echo(show.qr(address), color=True)
+    return 0

@@ -1,0 +1,19 @@
+"""`renewer nginx`: what nginx includes, and the lines for it."""
+
+import click
+
+from renewer.commands.call import Call
+from renewer.nginx import guide
+
+
+@click.command(short_help="Write what nginx includes, and print the lines for it.")
+@click.pass_obj
+def nginx(call: Call) -> int:
+    """Write the files that nginx includes, where they are missing, and print the lines for nginx."""
+    with call.report() as told:
+        engine = call.engine(told)
+        for path in engine.prepare():
+            told.done("nginx", f"wrote {path}")
+    settings = call.load()
+    click.echo(guide.text(settings.specs, settings.site_specs, settings.state))
+    return 0

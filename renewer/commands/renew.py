@@ -1,0 +1,26 @@
+"""`renewer renew`: one cycle, then exit."""
+
+from collections.abc import Sequence
+
+import click
+
+from renewer.commands.call import Call, conclude, present
+
+
+@click.command(short_help="Run one cycle: obtain what is due, deploy what is not served.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--force", is_flag=True, help="Order a new certificate although the old one is not due.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.pass_obj
+def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool) -> int:
+    """Run one cycle and exit: obtain what is due, deploy what is not served.
+
+    Without NAME, every certificate of the configuration. Fit for a terminal and for cron: without a terminal
+    only problems are printed.
+    """
+    with call.report() as told:
+        outcome = call.engine(told).run(names, force=force, dry_run=dry_run)
+    if dry_run:
+        return present(outcome, as_json=as_json, ahead=True)
+    return conclude(call, outcome, as_json=as_json)

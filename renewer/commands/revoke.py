@@ -1,0 +1,27 @@
+"""`renewer revoke`: revoke a certificate and replace it."""
+
+import click
+
+from renewer.commands.call import Call, conclude
+from renewer.model import Reason
+
+
+@click.command(short_help="Revoke a certificate and replace it.")
+@click.argument("name")
+@click.option(
+    "--reason",
+    type=click.Choice([str(reason) for reason in Reason]),
+    default=str(Reason.UNSPECIFIED),
+    show_default=True,
+    help="What the CA is told; keyCompromise if somebody else may have the key.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
+@click.pass_obj
+def revoke(call: Call, name: str, reason: str, *, as_json: bool) -> int:
+    """Revoke the certificate NAME at the CA, and replace it by one with a new key at once.
+
+    What cannot be done now, because the CA does not answer, the next run does.
+    """
+    with call.report() as told:
+        outcome = call.engine(told).revoke(name, Reason(reason))
+    return conclude(call, outcome, as_json=as_json)

@@ -1,0 +1,20 @@
+"""`renewer rotate`: a new key for a site."""
+
+import click
+
+from renewer.commands.call import Call, conclude
+from renewer.sites import Asked
+
+
+@click.command(short_help="Give a site a new key.")
+@click.argument("site")
+@click.option(
+    "--now", is_flag=True, help="End the old keys at once, with every link and session: for a leak."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
+@click.pass_obj
+def rotate(call: Call, site: str, *, now: bool, as_json: bool) -> int:
+    """Give a site a new key; the old one is honoured for the grace, so nobody is shut out."""
+    with call.report() as told:
+        outcome = call.engine(told).rotate(Asked(site, at_once=now))
+    return conclude(call, outcome, as_json=as_json)
