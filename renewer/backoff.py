@@ -15,6 +15,9 @@ TABLE = {
 }
 """How long to wait after the first, second, … failure in a row; the last entry is for all that follow."""
 
+HOOK = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
+"""The same for a hook; what it does costs nobody's limits, so a run that somebody starts does not wait."""
+
 JITTER = 1 / 10
 """By which part, up or down, the last wait of an issuance is changed by chance."""
 
@@ -57,6 +60,11 @@ def failure(
         since=row.began if row else attempt.at,
         server=error.server,
     )
+
+
+def hook(count: int) -> timedelta:
+    """Return how long the daemon waits after a hook's `count`-th failure in a row (1 is the first)."""
+    return HOOK[min(count, len(HOOK)) - 1]
 
 
 def wait(attempt: Attempt, count: int, material: Material | None) -> timedelta:

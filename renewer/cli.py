@@ -9,6 +9,7 @@ import click
 from renewer import __version__, report
 from renewer.commands.call import Call
 from renewer.errors import ConfigError, RenewerError, Unexpected
+from renewer.system import never_dump_core
 
 DEFAULT = "/etc/renewer/renewer.toml"
 
@@ -59,6 +60,7 @@ def commands(context: click.Context, file: str, *, verbose: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command line; the one place where an error becomes a sentence and an exit code."""
+    never_dump_core()
     try:
         sys.exit(commands.main(prog_name="renewer", standalone_mode=False))
     except click.ClickException as error:

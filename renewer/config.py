@@ -62,8 +62,16 @@ def runnable(argv: Mapping[int, str]) -> Iterator[tuple[int, str]]:
             yield index, "has a zero byte, which no program can be given"
 
 
+def whole_path(argv: Mapping[int, str]) -> Iterator[tuple[int, str]]:
+    """Yield why a list of arguments is no hook: its program must not depend on where this one was started."""
+    yield from runnable(argv)
+    if "/" in argv.get(0, "").lstrip("/") and not argv[0].startswith("/"):
+        yield 0, "has to be the whole path of a program, one that begins with /, or its bare name"
+
+
 Address = Annotated[str, notation.address]
 Argv = Annotated[tuple[str, ...], Together(runnable, least=1)]
+HookArgv = Annotated[tuple[str, ...], Together(whole_path, least=1)]
 CertificateName = Annotated[str, notation.certificate_name]
 Domain = Annotated[str, domain]
 Owner = Annotated[
@@ -143,7 +151,7 @@ class Site(Table, frozen=True):
 class Command(Table, frozen=True):
     """`[[hook.command]]`: run after nginx serves what changed."""
 
-    argv: Argv
+    argv: HookArgv
     timeout: Duration = timedelta(seconds=30)
 
 

@@ -14,6 +14,7 @@ from renewer import backoff, outcome, policy
 from renewer.backoff import Attempt
 from renewer.deploy import Deployment, Refusals
 from renewer.errors import ConfigError, LockBusy, LostLease, Refused, RenewerError, Stopped, Unexpected
+from renewer.followup import FollowUp
 from renewer.journal import Progress
 from renewer.model import (
     CertOutcome,
@@ -28,7 +29,7 @@ from renewer.model import (
 )
 from renewer.ordering import Ordering
 from renewer.policy import Ask, Deploy, Issue, Rest
-from renewer.ports import Clock, Deployer, Hook, Issuer, Report
+from renewer.ports import Clock, Deployer, DeployHook, Hook, Issuer, Report
 from renewer.sites import Asked, Cycle, SiteOutcome
 from renewer.vault import Ledger, Vault
 
@@ -49,6 +50,7 @@ class Engine:
     clock: Clock
     report: Report
     hooks: tuple[Hook, ...] = ()
+    deploy_hooks: tuple[DeployHook, ...] = ()
 
     def run(self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False) -> Outcome:
         """Bring every certificate, or those named, and every site as far as they can get now."""
@@ -56,13 +58,12 @@ class Engine:
         if dry_run:
             snapshots = [self._look(spec, forced=force) for spec in specs]
             forecasts = tuple(self._forecast(snapshot) for snapshot in snapshots)
-            return Outcome(forecasts, self._deployment.planned(self._cycle(snapshots)))
+            return self._ahead(forecasts, snapshots)
         self._try_to_prepare()
         turns = _side_by_side(partial(self._tend, forced=force), specs)
         refusals, sites = self._deploy(turns, None)
-        return Outcome(
-            tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns), sites
-        )
+        concluded = tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
+        return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
 
     def rotate(self, asked: Asked) -> Outcome:
         """Give a site a new key, with the overlap or at once; no certificate is touched."""
@@ -73,7 +74,8 @@ class Engine:
                 hint=f"it has {', '.join(known) or 'none'}",
             )
         self._try_to_prepare()
-        return Outcome((), self._deploy((), asked)[1])
+        _, sites = self._deploy((), asked)
+        return Outcome((), sites, self._follow_up.tell((), sites))
 
     def revoke(self, name: str, reason: Reason) -> Outcome:
         """Revoke a certificate and replace it; what of that cannot be done now the next cycles do."""
@@ -105,7 +107,12 @@ class Engine:
         """Return what is stored, served and due, changing nothing and asking nobody but nginx."""
         snapshots = _side_by_side(partial(self._look, forced=False), self.specs)
         at_rest = tuple(outcome.at_rest(snapshot, self.clock.now()) for snapshot in snapshots)
-        return Outcome(at_rest, self._deployment.planned(self._cycle(snapshots)))
+        return self._ahead(at_rest, snapshots)
+
+    def _ahead(self, certificates: tuple[CertOutcome, ...], snapshots: Sequence[Snapshot]) -> Outcome:
+        """Return what is still to come, doing nothing of it."""
+        sites = self._deployment.planned(self._cycle(snapshots))
+        return Outcome(certificates, sites, self._follow_up.planned(certificates, sites))
 
     def _chosen(self, names: Sequence[str]) -> tuple[CertSpec, ...]:
         known = {spec.name: spec for spec in self.specs}
@@ -224,6 +231,10 @@ class Engine:
     @property
     def _deployment(self) -> Deployment:
         return Deployment(self.vault, self.deployer, self.hooks)
+
+    @property
+    def _follow_up(self) -> FollowUp:
+        return FollowUp(self.vault, self.clock, self.report, self.deploy_hooks)
 
     def _deploy(self, turns: Sequence[Turn], asked: Asked | None) -> tuple[Refusals, tuple[SiteOutcome, ...]]:
         """Deploy what is not served, and whatever the hooks propose, with one reload."""

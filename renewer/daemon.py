@@ -152,7 +152,8 @@ class Daemon:
         """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
         try:
             found = json.loads(answer)
-            told = [datetime.fromisoformat(one["next"]) for one in (*found["certificates"], *found["sites"])]
+            every = (*found["certificates"], *found["sites"], *found.get("hooks", ()))
+            told = [datetime.fromisoformat(one["next"]) for one in every if one["next"]]
             due = min([*told, _now() + LOOK])
         except (KeyError, TypeError, ValueError):
             self._crashes += 1

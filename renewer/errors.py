@@ -100,6 +100,10 @@ class NotServed(RenewerError):
     """nginx took the change but something else is seen in the TLS handshake: deploy again later."""
 
 
+class HookFailed(RenewerError):
+    """A hook alone failed; what it is about stays as it is, and the next cycle runs the hook again."""
+
+
 class Unexpected(RenewerError):
     """A bug of ours; keeps its `__cause__`."""
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+from renewer.deployed import HookOutcome
 from renewer.errors import RenewerError
 from renewer.sites import Guard, SiteOutcome
 
@@ -295,3 +296,4 @@ class Outcome:
 
     certificates: tuple[CertOutcome, ...]
     sites: tuple[SiteOutcome, ...] = ()
+    hooks: tuple[HookOutcome, ...] = ()

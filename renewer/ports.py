@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from renewer.deployed import Deployed
 from renewer.errors import RenewerError
 from renewer.journal import Handle, Progress, TxtRecord
 from renewer.model import CertSpec, Change, Material, Reason, Sight, Window
@@ -181,3 +182,22 @@ class Hook(Protocol):
 
         Returns what went wrong for single sites.
         """
+
+
+class DeployHook(Protocol):
+    """Is told once nginx works with something new."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: its place in the configuration."""
+
+    @property
+    def key(self) -> str:
+        """Under which is kept what it was told of; hexadecimal."""
+
+    @property
+    def what(self) -> str:
+        """What it does, in a word."""
+
+    def run(self, news: Deployed) -> None:
+        """Tell it; it may be told the same twice. Raises `HookFailed`."""

@@ -5,9 +5,10 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import IO
 
 from renewer.errors import ConfigError, Transient
@@ -15,8 +16,11 @@ from renewer.errors import ConfigError, Transient
 KEPT = 64 * 1024
 """How many bytes of a program's output are kept, counted from its end."""
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where a program is looked for that is named without a folder, whatever the environment says."""
+
 _TICK = 0.05
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,14 @@ class Finished:
     output: str
 
 
-def run(argv: Sequence[str], timeout: float) -> Finished:
+def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] = _NOTHING) -> Finished:
     """Run the program and return how it ended.
 
-    After `timeout` seconds it and all that it started are killed and `Transient` is raised. A program that is
-    not there or cannot be run raises `ConfigError`.
+    Its environment is `environment` and a few variables that any is given. After `timeout` seconds it and all
+    that it started are killed and `Transient` is raised. A program that is not there or cannot be run raises
+    `ConfigError`.
     """
-    child = _start(argv)
+    child = _start(argv, environment)
     try:
         output = _listen(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
@@ -45,8 +50,8 @@ def run(argv: Sequence[str], timeout: float) -> Finished:
     return Finished(child.returncode, output.decode(errors="replace"))
 
 
-def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    environment = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+def _start(argv: Sequence[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    environment = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/"), **more}
     try:
         return subprocess.Popen(  # noqa: S603  (an argument list, from the configuration)
             argv,

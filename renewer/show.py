@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from renewer.deployed import HookAction, HookOutcome
 from renewer.errors import worst
 from renewer.model import Action, CertOutcome, Outcome
 from renewer.report import told
@@ -15,6 +16,8 @@ from renewer.sites import SiteAction, SiteOutcome
 COLOURS = {Action.ISSUED: "green", Action.DEPLOYED: "green", Action.FRESH: "reset", Action.FAILED: "red"}
 
 SITE_COLOURS = {SiteAction.ROTATED: "green", SiteAction.KEPT: "reset", SiteAction.FAILED: "red"}
+
+HOOK_COLOURS = {HookAction.RAN: "green", HookAction.KEPT: "reset", HookAction.FAILED: "red"}
 
 AHEAD = {Action.ISSUED: "to be ordered", Action.DEPLOYED: "to be deployed"}
 """What an action is called before it is done."""
@@ -26,11 +29,16 @@ def exit_code(outcome: Outcome) -> int:
 
 
 def as_json(outcome: Outcome) -> str:
-    """Return the outcome as the JSON contract has it; a site has some more about its keys."""
+    """Return the outcome as the JSON contract has it; a site has some more about its keys.
+
+    `hooks` is there where the configuration has any.
+    """
+    hooks = {"hooks": [_hook_record(one) for one in outcome.hooks]} if outcome.hooks else {}
     return json.dumps(
         {
             "certificates": [_certificate_record(one) for one in outcome.certificates],
             "sites": [_site_record(one) for one in outcome.sites],
+            **hooks,
             "exit": exit_code(outcome),
         }
     )
@@ -45,6 +53,9 @@ def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:
     for site in outcome.sites:
         yield f"{site.name:<{width}}  {_site_line(site, ahead=ahead)}"
         yield from _why(site, ahead=ahead)
+    for hook in outcome.hooks:
+        yield f"{hook.name:<{width}}  {_hook_line(hook, ahead=ahead)}"
+        yield from _why(hook, ahead=ahead)
 
 
 def problems(outcome: Outcome) -> Iterator[str]:
@@ -71,11 +82,11 @@ def _half(upper: int, lower: int) -> str:
     return {(0, 0): " ", (1, 0): "\u2580", (0, 1): "\u2584", (1, 1): "\u2588"}[bool(upper), bool(lower)]
 
 
-def _every(outcome: Outcome) -> list[CertOutcome | SiteOutcome]:
-    return [*outcome.certificates, *outcome.sites]
+def _every(outcome: Outcome) -> list[CertOutcome | SiteOutcome | HookOutcome]:
+    return [*outcome.certificates, *outcome.sites, *outcome.hooks]
 
 
-def _why(one: CertOutcome | SiteOutcome, *, ahead: bool) -> Iterator[str]:
+def _why(one: CertOutcome | SiteOutcome | HookOutcome, *, ahead: bool) -> Iterator[str]:
     if ahead and one.error:
         yield f"  {told('', one.error, one.hint)}"
 
@@ -102,6 +113,15 @@ def _site_record(outcome: SiteOutcome) -> dict[str, Any]:
         "rotation": _rfc3339(outcome.rotation),
         "honoured_until": _rfc3339(outcome.honoured_until),
         "people": list(outcome.people),
+    }
+
+
+def _hook_record(outcome: HookOutcome) -> dict[str, Any]:
+    return {
+        "name": outcome.name,
+        "action": outcome.action,
+        "error": outcome.error,
+        "next": _rfc3339(outcome.next),
     }
 
 
@@ -139,3 +159,10 @@ def _site_line(outcome: SiteOutcome, *, ahead: bool) -> str:
     if outcome.detail:
         parts.append(outcome.detail)
     return ", ".join(parts)
+
+
+def _hook_line(outcome: HookOutcome, *, ahead: bool) -> str:
+    action = outcome.action
+    word = "to be run" if ahead and action is HookAction.RAN else str(action)
+    again = [f"next {_spoken(outcome.next)}"] if outcome.next and action is HookAction.FAILED else []
+    return ", ".join([click.style(word, fg=HOOK_COLOURS[action]), outcome.detail, *again])

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import socket
 import threading
@@ -9,6 +10,11 @@ import time
 from datetime import UTC, datetime
 
 from renewer.errors import Stopped
+
+
+def never_dump_core() -> None:
+    """Let no crash write the keys in the memory of this process, or of one that it starts, to a disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class SystemClock:

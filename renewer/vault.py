@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from renewer.deployed import Memory
 from renewer.errors import Refused
 from renewer.journal import Progress
 from renewer.limits import History
@@ -75,6 +76,20 @@ class Vault:
                 hint=f"bring {_site(name)} in the state folder's store back from a backup, or move it away to"
                 " have new keys made; every link and session of the site then ends",
             ) from error
+
+    @contextmanager
+    def hooks(self) -> Iterator["HookLedger"]:
+        """Hold all deploy hooks alone, with the right to write about them; raises `LockBusy`."""
+        with self.store.lease("hooks", LEASE) as fence:
+            yield HookLedger(self.store, fence)
+
+    def hook(self, key: str) -> Memory:
+        """Return what is kept of a deploy hook; one that nothing is kept of was told of nothing."""
+        return self._value(_hook(key), Memory) or Memory()
+
+    def known_hooks(self) -> list[str]:
+        """Return the keys of the hooks that something is kept of."""
+        return [key.removeprefix(_hook("")) for key in self.store.keys(_hook(""))]
 
     def known_sites(self) -> list[str]:
         """Return the names of the sites that have keys."""
@@ -229,6 +244,26 @@ class SiteLedger:
     def drop(self, name: str) -> None:
         """Forget the keys of a site that is no more."""
         self.store.delete(_site(name), self.fence)
+
+
+@dataclass(frozen=True)
+class HookLedger:
+    """What may be written about deploy hooks while their lease is held."""
+
+    store: Store
+    fence: Fence
+
+    def keep(self, key: str, memory: Memory) -> None:
+        """Keep what a hook was told of, and whether it failed."""
+        self.store.put(_hook(key), msgspec.json.encode(memory), self.fence)
+
+    def drop(self, key: str) -> None:
+        """Forget a hook that is no more."""
+        self.store.delete(_hook(key), self.fence)
+
+
+def _hook(key: str) -> str:
+    return f"hook/{key}"
 
 
 def _site(name: str) -> str:

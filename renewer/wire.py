@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
     from renewer.cycle import Engine
+    from renewer.hooks.command import CommandHook
     from renewer.hooks.secure_link import SecureLink
     from renewer.nginx.deployer import NginxDeployer
 
@@ -42,7 +43,11 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     )
     issuer = _Late(lambda: _acme(config, memory, clock, report))
     hooks = (SecureLink(config.site_specs, memory, deployer),)
-    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks)
+    commands = tuple(
+        CommandHook(f"hook.command[{place}]", one.argv, one.timeout, config.state)
+        for place, one in enumerate(config.hooks.commands)
+    )
+    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
 
 
 def vault(config: Config, report: Report) -> Vault:
@@ -69,8 +74,6 @@ def _unfit(config: Config) -> Iterator[Fault]:
     for table, bundle in bundles.items():
         if bundle and not _holds_roots(bundle):
             yield Fault(f"{table}.ca_bundle", f"{bundle} holds no certificate (PEM)")
-    if config.hooks.commands:
-        yield Fault("hook.command", "hooks are not in this version yet: take the tables out")
 
 
 def _holds_roots(bundle: Path) -> bool:

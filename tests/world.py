@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import redaction
 from nginx_master import Nginx, free_port, wait_until
 
 from sandbox import Sandbox
@@ -93,6 +94,10 @@ class Run:
     @property
     def ended(self) -> bool:
         return self._process.poll() is not None
+
+    def printed(self) -> list[str]:
+        """Return all that it has printed so far."""
+        return [path.read_text(errors="replace") for path in (self._out, self._err)]
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -197,7 +202,8 @@ def table(name: str, *domains: str, more: str = "") -> str:
 class World:
     """A sandbox, an nginx that includes the certificates `names`, and a configuration for all of it.
 
-    Every keyword is one of `Sandbox`. Whatever it started has ended when the `with` is left.
+    Every keyword is one of `Sandbox`. Whatever it started has ended when the `with` is left, and then nothing
+    that was written for people may hold a secret.
     """
 
     def __init__(self, folder: Path, names: Sequence[str] = (NAME,), **habits: Any) -> None:
@@ -211,6 +217,7 @@ class World:
         self.port = free_port()
         self.state = self.nginx.state
         self.config = folder / "renewer.toml"
+        self.told: list[str] = []
         self._runs: list[Run] = []
         self._stack = ExitStack()
 
@@ -227,8 +234,15 @@ class World:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._stack.close()
+        assert kind or self.leaks() == []
+
+    def leaks(self) -> list[str]:
+        """Return which secrets stand in anything that a run printed or nginx logged."""
+        logs = [self.nginx.error_log.read_text(errors="replace")] if self.nginx.error_log.exists() else []
+        told = [*self.told, *logs, *(text for run in self._runs for text in run.printed())]
+        return redaction.leaked(told, {*self.box.tokens, *redaction.secrets(self.state)})
 
     def write(self, *tables: str, edit: Callable[[str], str] = str, **toml: Any) -> Path:
         """Write the configuration with these certificates; `edit` has the last word on the text."""

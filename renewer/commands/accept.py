@@ -9,7 +9,7 @@ from renewer import config, wire
 from renewer.commands.call import Call
 
 CYCLE = timedelta(minutes=30)
-"""How long a cycle may take beyond the longest wait for the DNS before it is taken to hang."""
+"""How long a cycle may take beyond the longest wait for the DNS and the hooks before it is taken to hang."""
 
 
 @click.command(hidden=True)
@@ -19,6 +19,7 @@ def accept(call: Call) -> int:
     text = config.read(call.file)
     settings = config.parse(text, call.file)
     wire.check(settings)
-    deadline = settings.propagation.timeout + CYCLE
+    hooks = sum((one.timeout for one in settings.hooks.commands), timedelta())
+    deadline = settings.propagation.timeout + hooks + CYCLE
     click.echo(json.dumps({"text": text, "state": str(settings.state), "deadline": deadline.total_seconds()}))
     return 0

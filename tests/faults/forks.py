@@ -111,6 +111,7 @@ def serve() -> None:
         "dns.cloudflare",
         "dns.resolver",
         "nginx.deployer",
+        "hooks.command",
         "hooks.secure_link",
     ):
         __import__(f"renewer.{module}")

@@ -26,7 +26,9 @@ class Faulty:
     edit: Callable[[str], str] = str
 
     def run(self, *argv: str, meddling: Meddling | None = None) -> Ended:
-        return self.forks.run("-c", str(self.world.config), *argv, meddling=meddling)
+        done = self.forks.run("-c", str(self.world.config), *argv, meddling=meddling)
+        self.world.told += [done.out, done.err]
+        return done
 
     def renew(self, *argv: str, meddling: Meddling | None = None) -> Ended:
         return self.run("renew", "--json", *argv, meddling=meddling)

@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "renewer"
 
 FLOORS = {
-    0: "__init__ errors journal model sites",
+    0: "__init__ deployed errors journal model sites",
     1: "authorities backoff config credentials domains keyring keys limits links notation outcome policy"
     " ports problems tokens toml",
     2: "disk proc vault",
-    3: "cycle deploy dns01 ordering",
+    3: "cycle deploy dns01 followup ordering",
     4: "dns/* hooks/* issuer/* nginx/* report store/* system",
     5: "wire",
     6: "__main__ cli commands/* daemon show",

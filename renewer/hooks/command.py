@@ -1,0 +1,95 @@
+"""The hook that runs a program of the administrator's, once nginx serves what changed (`[[hook.command]]`).
+
+No shell, no secret: the program is given an argument list of the configuration, and in its environment the
+names of what changed. What it prints is shown in part only when it fails, without what looks like a secret.
+"""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import stat
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from renewer import proc
+from renewer.deployed import Deployed
+from renewer.errors import HookFailed, RenewerError
+
+_SHOWN = 200
+"""How many characters of a line of the program's are shown."""
+
+_PRIVATE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\A(?:(?!-----BEGIN ).)*-----END [A-Z ]*PRIVATE KEY-----",
+    re.DOTALL,
+)
+_LONG_WORD = re.compile(r"(?<![\w/.-])(?!/)(?=[A-Za-z_+=/-]*[0-9])[A-Za-z0-9_+=/-]{32,}(?![\w.])")
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True)
+class CommandHook:
+    """One `[[hook.command]]`; `name` is its place in the configuration."""
+
+    name: str
+    argv: tuple[str, ...]
+    timeout: timedelta
+    state: Path
+
+    @property
+    def key(self) -> str:
+        """Under which it is remembered: another argument list is another hook."""
+        return hashlib.sha256("\0".join(self.argv).encode()).hexdigest()[:16]
+
+    @property
+    def what(self) -> str:
+        """The program that it runs."""
+        return self.argv[0]
+
+    def run(self, news: Deployed) -> None:
+        """Run the program; raises `HookFailed` if it cannot be run, fails or takes too long."""
+        program = self._program()
+        try:
+            argv = (program, *self.argv[1:])
+            ended = proc.run(argv, self.timeout.total_seconds(), self._environment(news))
+        except RenewerError as error:
+            raise HookFailed(str(error), hint=error.hint) from error
+        if ended.code:
+            how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"failed with {ended.code}"
+            said = redacted(ended.output)
+            raise HookFailed(
+                f"{self.what} {how}{f': {said}' if said else ''}",
+                hint="nginx serves what is new; run the hook by hand to see why. The next run tries again",
+            )
+
+    def _environment(self, news: Deployed) -> dict[str, str]:
+        return {
+            "RENEWER_CERTIFICATES": " ".join(sorted(news.certificates)),
+            "RENEWER_SITES": " ".join(sorted(news.sites)),
+            "RENEWER_STATE": str(self.state),
+        }
+
+    def _program(self) -> str:
+        """Return the program's path; raises `HookFailed` for one that somebody else could have written."""
+        path = shutil.which(self.what, path=proc.PATH)
+        if path is None:
+            hint = "install it, make it executable, or correct argv in the configuration"
+            raise HookFailed(f"{self.what} is not there, or no program", hint=hint)
+        found = Path(path).stat()
+        if found.st_uid not in {0, os.geteuid()} or found.st_mode & _BY_OTHERS:
+            raise HookFailed(
+                f"{path} is not run, because others can write it",
+                hint=f"run: chown root {shlex.quote(path)} && chmod go-w {shlex.quote(path)}",
+            )
+        return path
+
+
+def redacted(output: str) -> str:
+    """Return the last line that a program printed, short, without keys and what looks like a token."""
+    plain = _PRIVATE.sub("[a private key]", output)
+    last = next((line.strip() for line in reversed(plain.splitlines()) if line.strip()), "")
+    shown = "".join(one if one.isprintable() else " " for one in _LONG_WORD.sub("[…]", last))
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
