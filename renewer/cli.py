@@ -18,12 +18,14 @@ COMMANDS = {
     "run": "run",
     "status": "status",
     "nginx": "nginx",
+    "list-generations": "generations",
+    "restore": "generations",
     "link": "link",
     "rotate": "rotate",
     "revoke": "revoke",
     "accept": "accept",
 }
-"""The commands in the order of the help, and the file in `commands/` that has a function named like it."""
+"""The commands in the order of the help, each with its file in `commands/`; a function there has its name."""
 
 EXIT_CODES = """\b
 Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
@@ -41,8 +43,8 @@ class Commands(click.Group):
         """Return one, or `None` if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        file = COMMANDS[cmd_name]
-        found: click.Command = getattr(import_module(f"renewer.commands.{file}"), file)
+        room = import_module(f"renewer.commands.{COMMANDS[cmd_name]}")
+        found: click.Command = getattr(room, cmd_name.replace("-", "_"))
         return found
 
 

@@ -19,6 +19,7 @@ from renewer.journal import Progress
 from renewer.model import (
     CertOutcome,
     CertSpec,
+    Material,
     Outcome,
     Reason,
     Revocation,
@@ -54,7 +55,7 @@ class Engine:
 
     def run(self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False) -> Outcome:
         """Bring every certificate, or those named, and every site as far as they can get now."""
-        specs = self._chosen(names)
+        specs = self.chosen(names)
         if dry_run:
             snapshots = [self._look(spec, forced=force) for spec in specs]
             forecasts = tuple(self._forecast(snapshot) for snapshot in snapshots)
@@ -79,13 +80,37 @@ class Engine:
 
     def revoke(self, name: str, reason: Reason) -> Outcome:
         """Revoke a certificate and replace it; what of that cannot be done now the next cycles do."""
-        (spec,) = self._chosen([name])
+        (spec,) = self.chosen([name])
         with self.vault.certificate(spec.name) as ledger:
             material = self.vault.material(spec.name)
             if material is None:
                 raise Refused(f"there is no certificate {name} yet", hint="see renewer status")
             ledger.revoke(Revocation(material, reason))
         return self.run([name])
+
+    def chosen(self, names: Sequence[str]) -> tuple[CertSpec, ...]:
+        """Return the certificates of these names, or all; raises `ConfigError` for an unknown one."""
+        known = {spec.name: spec for spec in self.specs}
+        if unknown := [name for name in names if name not in known]:
+            raise ConfigError(
+                f"the configuration has no certificate named {', '.join(unknown)}",
+                hint=f"it has {', '.join(known) or 'none'}",
+            )
+        return tuple(known[name] for name in dict.fromkeys(names)) or self.specs
+
+    def restore(self, name: str, material: Material, hold: Callable[[str, Material], object]) -> Outcome:
+        """Go back to an earlier certificate and deploy it; what is stored now is put on disk with `hold`."""
+        (spec,) = self.chosen([name])
+        if material.not_after <= self.clock.now():
+            raise Refused(f"that generation of {name} has ended", hint="choose a later one, or renew")
+        with self.vault.certificate(spec.name) as ledger, self.vault.nginx():
+            if stored := self.vault.material(spec.name):
+                hold(spec.name, stored)
+            ledger.keep(material)
+        turn = Turn(self._look(spec, forced=False), deploy=True)
+        refusals, sites = self._deploy([turn], None)
+        concluded = (self._conclude(turn, refusals.get(spec.name)),)
+        return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
 
     def prepare(self) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
@@ -113,15 +138,6 @@ class Engine:
         """Return what is still to come, doing nothing of it."""
         sites = self._deployment.planned(self._cycle(snapshots))
         return Outcome(certificates, sites, self._follow_up.planned(certificates, sites))
-
-    def _chosen(self, names: Sequence[str]) -> tuple[CertSpec, ...]:
-        known = {spec.name: spec for spec in self.specs}
-        if unknown := [name for name in names if name not in known]:
-            raise ConfigError(
-                f"the configuration has no certificate named {', '.join(unknown)}",
-                hint=f"it has {', '.join(known) or 'none'}",
-            )
-        return tuple(known[name] for name in dict.fromkeys(names)) or self.specs
 
     def _forecast(self, snapshot: Snapshot) -> CertOutcome:
         step = policy.decide(snapshot, self.clock.now())

@@ -101,6 +101,22 @@ def read_pair(kind: KeyKind, key_pem: str, chain_pem: str) -> Pair:
         )
 
 
+def known_pair(key_pem: str, chain_pem: str) -> Pair:
+    """Return a chain and its key that were on disk, whatever kind of key it is.
+
+    Raises `Refused` for what cannot be read, a key of another certificate, and a kind that is not ours.
+    """
+    with _readable():
+        key = _private_key(key_pem).public_key()
+        if _chain(chain_pem)[0].public_key() != key:
+            raise Refused("the key does not belong to the certificate", hint="look for the key that does")
+        kind = _kind(key)
+    if kind not in set(KeyKind):
+        hint = f"it has to be one of {', '.join(KeyKind)}"
+        raise Refused(f"the key is {kind}, which is no kind that is kept", hint=hint)
+    return read_pair(KeyKind(kind), key_pem, chain_pem)
+
+
 def leaf(chain_pem: str) -> "x509.Certificate":
     """Return the first certificate of a chain; raises `Refused` for what is none."""
     with _readable():

@@ -2,7 +2,8 @@
 
 import click
 
-from renewer.commands.call import Call, present
+from renewer import overview, show
+from renewer.commands.call import Call
 
 
 @click.command(short_help="Show what is stored, served and due.")
@@ -11,5 +12,11 @@ from renewer.commands.call import Call, present
 def status(call: Call, *, as_json: bool) -> int:
     """Show what is stored, what nginx serves, and what is due; asks nobody but nginx."""
     with call.report() as told:
-        outcome = call.engine(told).status()
-    return present(outcome, as_json=as_json, ahead=True)
+        engine = call.engine(told)
+        outcome = engine.status()
+    if as_json:
+        click.echo(show.as_json(outcome))
+    else:
+        for line in overview.status(outcome, engine.clock.now()):
+            click.echo(line)
+    return show.exit_code(outcome)

@@ -50,6 +50,15 @@ class Generations:
 
         Raises `DeployFailed` for a key that does not fit, with the pointers as they were.
         """
+        folder = self.hold(name, material)
+        self.point_current(name, folder)
+        self.point_snippet(name, folder)
+
+    def hold(self, name: str, material: Material) -> Path:
+        """Put the certificate on disk, unless a generation holds exactly it, and return its folder.
+
+        Raises `DeployFailed` for a key that does not fit.
+        """
         files = files_of(material)
         folder = self._holding(name, files) or self._next(name)
         if not folder.exists():
@@ -60,8 +69,7 @@ class Generations:
                 hint=f"ask for a new one: renewer renew {name} --force",
                 ours=True,
             )
-        self.point_current(name, folder)
-        self.point_snippet(name, folder)
+        return folder
 
     def published(self, name: str, material: Material) -> bool:
         """Tell whether both pointers name one generation that holds exactly this."""
@@ -97,6 +105,12 @@ class Generations:
         if disk.read(self.layout.snippet(name)) != text:
             disk.write(self.layout.snippet(name), text)
 
+    def folders(self, name: str) -> list[Path]:
+        """Return the generations, the one with the highest number first."""
+        numbers = self._numbers(name)
+        found = (self.layout.home(name) / numbers[number] for number in sorted(numbers, reverse=True))
+        return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
+
     def shown(self, name: str) -> Path | None:
         """Return the folder that the snippet names, if it is one of the certificate's own and whole."""
         return self._own(name, folder_named(disk.read(self.layout.snippet(name)) or b""))
@@ -108,7 +122,7 @@ class Generations:
 
     def newest(self, name: str) -> Path | None:
         """Return the whole generation that ends last; the later one of two that end together."""
-        found = [folder for folder in self._all(name) if whole(folder)]
+        found = [folder for folder in self.folders(name) if whole(folder)]
         return max(reversed(found), key=_end, default=None)
 
     def sweep(self, name: str) -> None:
@@ -116,7 +130,7 @@ class Generations:
         pointers = self.pointers(name)
         snippet = folder_named(pointers.snippet or b"")
         used = {pointers.current, snippet.name if snippet else None}
-        for folder in self._all(name)[KEPT:]:
+        for folder in self.folders(name)[KEPT:]:
             if folder.name not in used:
                 disk.discard(folder)
         disk.sweep(self.layout.home(name))
@@ -128,18 +142,12 @@ class Generations:
         ours = _GENERATION.fullmatch(folder.name) or folder == self.layout.placeholder(name)
         return folder if ours and whole(folder) else None
 
-    def _all(self, name: str) -> list[Path]:
-        """Return the generations, the one with the highest number first."""
-        numbers = self._numbers(name)
-        found = (self.layout.home(name) / numbers[number] for number in sorted(numbers, reverse=True))
-        return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
-
     def _numbers(self, name: str) -> dict[int, str]:
         entries = disk.names(self.layout.home(name))
         return {int(found[1]): entry for entry in entries if (found := _GENERATION.fullmatch(entry))}
 
     def _holding(self, name: str, files: dict[str, bytes]) -> Path | None:
-        return next((folder for folder in self._all(name) if _holds(folder, files)), None)
+        return next((folder for folder in self.folders(name) if _holds(folder, files)), None)
 
     def _next(self, name: str) -> Path:
         return self.layout.home(name) / f"g{max(self._numbers(name), default=0) + 1:06}"

@@ -1,0 +1,54 @@
+"""`renewer list-generations` and `renewer restore`: the certificates that were, and one of them again."""
+
+import json
+
+import click
+
+from renewer import overview
+from renewer.commands.call import Call, conclude
+from renewer.model import Material
+from renewer.nginx.archive import Archive
+
+
+@click.command("list-generations", short_help="List what is kept of a certificate.")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_generations(call: Call, name: str, *, as_json: bool) -> int:
+    """List the generations of the certificate NAME that are on disk, the newest first.
+
+    The last three are kept, and those in use; renewer restore NAME GENERATION goes back to one.
+    """
+    with call.report() as told:
+        engine = call.engine(told)
+        (spec,) = engine.chosen([name])
+        stored, now = engine.vault.material(spec.name), engine.clock.now()
+    found = Archive(call.load().state).generations(spec.name)
+    if as_json:
+        click.echo(json.dumps(overview.generations_record(found, stored)))
+    else:
+        for line in overview.generations(found, stored, now):
+            click.echo(line)
+    return 0
+
+
+@click.command(short_help="Go back to an earlier certificate.")
+@click.argument("name")
+@click.argument("generation")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
+@click.pass_obj
+def restore(call: Call, name: str, generation: str, *, as_json: bool) -> int:
+    """Go back to a GENERATION of the certificate NAME: it is stored, and nginx is brought to serve it.
+
+    What is stored now is kept as a generation. An earlier certificate is renewed like any other: as soon as
+    it is due, or if the configuration wants other names or keys by now.
+    """
+    with call.report() as told:
+        engine = call.engine(told)
+        (spec,) = engine.chosen([name])
+        archive = Archive(call.load().state)
+        found = archive.find(spec.name, generation)
+        stored = engine.vault.material(spec.name)
+        server = stored.server if stored else spec.server
+        outcome = engine.restore(spec.name, Material(found.pairs, server), archive.hold)
+    return conclude(call, outcome, as_json=as_json)

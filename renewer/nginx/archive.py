@@ -1,0 +1,78 @@
+"""The generations of a certificate as a person looks at them: which there are, and one of them as a value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from renewer import disk, keys
+from renewer.errors import Refused, RenewerError
+from renewer.model import Material, Pair
+from renewer.nginx.generations import Generations
+from renewer.nginx.layout import FULLCHAIN, PRIVKEY, Layout, suffixes
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation: its pairs or, where they are no good, why; `served`: nginx's include names it."""
+
+    name: str
+    pairs: tuple[Pair, ...] = ()
+    problem: str = ""
+    served: bool = False
+
+    @property
+    def not_after(self) -> datetime | None:
+        """When the first of its certificates ends."""
+        return min((pair.not_after for pair in self.pairs), default=None)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What is on disk of every certificate below the state folder."""
+
+    state: Path
+
+    def generations(self, name: str) -> Sequence[Generation]:
+        """Return the generations of a certificate, the newest first."""
+        shown = self._generations.shown(name)
+        return [_read(folder, served=folder == shown) for folder in self._generations.folders(name)]
+
+    def find(self, name: str, wanted: str) -> Generation:
+        """Return one by its name, or by its number alone; raises `Refused` for one that cannot be used."""
+        every = self.generations(name)
+        number = wanted.removeprefix("g").lstrip("0")
+        found = next((one for one in every if one.name.lstrip("g0") == number), None)
+        if found is None:
+            there = ", ".join(one.name for one in every) or "none"
+            raise Refused(f"{name} has no generation {wanted}", hint=f"there is {there}")
+        if found.problem:
+            why = f"{found.name} of {name} cannot be used: {found.problem}"
+            raise Refused(why, hint="choose another one")
+        return found
+
+    def hold(self, name: str, material: Material) -> None:
+        """See to it that a generation holds this, whatever is in use."""
+        self._generations.hold(name, material)
+
+    @property
+    def _generations(self) -> Generations:
+        return Generations(Layout(self.state))
+
+
+def _read(folder: Path, *, served: bool) -> Generation:
+    try:
+        pairs = tuple(_pair(folder, suffix) for suffix in suffixes(disk.names(folder)))
+    except RenewerError as error:
+        return Generation(folder.name, problem=str(error), served=served)
+    return Generation(folder.name, pairs, "" if pairs else "there is no key in it", served)
+
+
+def _pair(folder: Path, suffix: str) -> Pair:
+    texts = (disk.read(folder / f"{kind}{suffix}.pem") or b"" for kind in (PRIVKEY, FULLCHAIN))
+    key, chain = (text.decode("ascii", errors="replace") for text in texts)
+    if not key or not chain:
+        raise Refused(
+            f"a file of the pair is missing or empty ({PRIVKEY}{suffix}.pem, {FULLCHAIN}{suffix}.pem)"
+        )
+    return keys.known_pair(key, chain)

@@ -1,0 +1,163 @@
+"""Tables that a person reads at a glance: how everything stands, and which certificates there were."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from renewer.deployed import HookAction, HookOutcome
+from renewer.model import Action, CertOutcome, Material, Outcome, Pair
+from renewer.nginx.archive import Generation
+from renewer.report import told
+from renewer.sites import SiteAction, SiteOutcome
+
+_SERVED = {True: ("yes", "green"), False: ("NO", "red"), None: ("not looked for", "yellow")}
+
+_UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
+
+_GAP = "  "
+
+_DIGITS = 16
+"""How many digits of a fingerprint are shown."""
+
+Cell = tuple[str, str | None]
+"""Text and its colour."""
+
+
+def status(outcome: Outcome, now: datetime) -> Iterator[str]:
+    """Yield how certificates, sites and hooks stand, with what went wrong under each."""
+    groups = [
+        (("CERTIFICATE", "SERVED", "ENDS", "NEXT"), [_certificate(one, now) for one in outcome.certificates]),
+        (("SITE", "KEY", "NEXT ROTATION", "PEOPLE"), [_site(one, now) for one in outcome.sites]),
+        (("HOOK", "STATE", "PROGRAM"), [_hook(one) for one in outcome.hooks]),
+    ]
+    between = False
+    for heads, rows in groups:
+        if rows:
+            yield from [""] if between else []
+            yield from _table(heads, rows)
+            between = True
+
+
+def generations(found: Sequence[Generation], stored: Material | None, now: datetime) -> Iterator[str]:
+    """Yield the generations of a certificate, with which one is in use and which one is stored."""
+    if not found:
+        yield "none yet: see renewer status"
+        return
+    rows = [(_generation(one, stored, now), _told("", one.problem, "")) for one in found]
+    yield from _table(("GENERATION", "ENDS", "FINGERPRINT", "STATE"), rows)
+
+
+def generations_record(found: Sequence[Generation], stored: Material | None) -> dict[str, Any]:
+    """Return the same for a program."""
+    return {
+        "generations": [
+            {
+                "name": one.name,
+                "not_after": one.not_after.strftime("%Y-%m-%dT%H:%M:%SZ") if one.not_after else None,
+                "fingerprint": one.pairs[0].fingerprint if one.pairs else None,
+                "domains": list(one.pairs[0].domains) if one.pairs else [],
+                "in_use": one.served,
+                "stored": _is(one.pairs, stored),
+                "error": one.problem or None,
+            }
+            for one in found
+        ]
+    }
+
+
+def when(then: datetime | None, now: datetime) -> str:
+    """Return a time with how far away it is."""
+    return f"{then:%Y-%m-%d %H:%M} UTC, {distance(then - now)}" if then else "-"
+
+
+def distance(left: timedelta) -> str:
+    """Return how long it is until something, or since it was, in the largest unit that tells it well."""
+    for unit, name in _UNITS:
+        count = abs(left) // unit
+        if count > 1 or (count and name == "minute"):
+            spoken = f"{count} {name}{'' if count == 1 else 's'}"
+            return f"in {spoken}" if left > timedelta() else f"{spoken} ago"
+    return "now"
+
+
+Row = tuple[Sequence[Cell], Sequence[str]]
+"""The cells of a row, and the lines below it."""
+
+
+def _certificate(one: CertOutcome, now: datetime) -> Row:
+    ends = one.not_after
+    cells = [
+        (one.name, "red" if one.action is Action.FAILED else None),
+        _SERVED[one.served] if one.fingerprint else ("none yet", "yellow"),
+        (when(ends, now), "red" if ends and ends <= now else None),
+        (when(one.next, now), None),
+    ]
+    return cells, _told(one.error, one.detail, one.hint)
+
+
+def _site(one: SiteOutcome, now: datetime) -> Row:
+    key = when(one.since, now) if one.since else "none yet"
+    cells = [
+        (one.name, "red" if one.action is SiteAction.FAILED else None),
+        (key, None if one.since else "yellow"),
+        (when(one.rotation, now), None),
+        (", ".join(one.people) or "-", None),
+    ]
+    old = [f"the oldest key is honoured until {when(one.honoured_until, now)}"] if one.honoured_until else []
+    return cells, [*(f"  {line}" for line in old), *_told(one.error, one.detail, one.hint)]
+
+
+def _hook(one: HookOutcome) -> Row:
+    words = {HookAction.RAN: ("to be run", "yellow"), HookAction.KEPT: ("knows it all", None)}
+    state = words.get(one.action, ("failed", "red"))
+    return [(one.name, None), state, (one.detail, None)], _told(one.error, "", one.hint)
+
+
+def _generation(one: Generation, stored: Material | None, now: datetime) -> Sequence[Cell]:
+    state = [
+        ("in use by nginx", one.served),
+        ("stored", _is(one.pairs, stored)),
+        ("no good", bool(one.problem)),
+    ]
+    said = ", ".join(word for word, true in state if true) or "kept"
+    fingerprint = f"{one.pairs[0].fingerprint[:_DIGITS]}…" if one.pairs else "-"
+    ended = one.not_after is not None and one.not_after <= now
+    colour = "red" if one.problem else "green" if one.served else None
+    return [
+        (one.name, None),
+        (when(one.not_after, now), "red" if ended else None),
+        (fingerprint, None),
+        (said, colour),
+    ]
+
+
+def _is(pairs: Iterable[Pair], stored: Material | None) -> bool:
+    return stored is not None and tuple(pair.fingerprint for pair in pairs) == stored.fingerprints
+
+
+def _told(error: str | None, detail: str, hint: str) -> list[str]:
+    """Return what is to be said below a row; an error goes before a detail."""
+    said = error or detail
+    return [f"  {line}" for line in told("", said, hint if error else "").splitlines()] if said else []
+
+
+def _table(heads: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+    texts = [list(heads), *([text for text, _ in cells] for cells, _ in rows)]
+    widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
+    yield click.style(_line([(head, None) for head in heads], widths), bold=True)
+    for cells, below in rows:
+        yield _line(cells, widths)
+        yield from below
+
+
+def _line(cells: Sequence[Cell], widths: Sequence[int]) -> str:
+    """Return the cells in columns; the last one is not filled up."""
+    *before, last = zip(cells, widths, strict=True)
+    filled = [_coloured(text.ljust(width), colour) for (text, colour), width in before]
+    return _GAP.join([*filled, _coloured(*last[0])])
+
+
+def _coloured(text: str, colour: str | None) -> str:
+    return click.style(text, fg=colour) if colour else text
