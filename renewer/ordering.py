@@ -9,6 +9,8 @@ from renewer.policy import Issue
 from renewer.ports import Clock, Issuer, Report
 from renewer.vault import Ledger
 
+_TIME = "%Y-%m-%d %H:%M:%S"
+
 
 @dataclass(frozen=True)
 class Ordering:
@@ -65,7 +67,10 @@ class Ordering:
         if window is None:
             ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
         else:
-            ledger.suggest(policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction()))
+            chosen = policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction())
+            ledger.suggest(chosen)
+            if snapshot.suggestion is None or snapshot.suggestion.instant != chosen.instant:
+                self.report.done(name, _suggested(chosen))
 
     def tidy(self, snapshot: Snapshot, ledger: Ledger) -> None:
         """Take out what earlier attempts left in the journals and in the DNS."""
@@ -92,6 +97,14 @@ class Ordering:
         still = revocation.concerns(ledger.vault.material(spec.name))
         ledger.revoke(replace(revocation, done=True) if still else None)
         return None
+
+
+def _suggested(suggestion: Suggestion) -> str:
+    page = suggestion.explanation_url
+    return (
+        f"the CA suggests to renew from {suggestion.start:{_TIME}} to {suggestion.end:{_TIME}} UTC"
+        f" ({f'see {page}; ' if page else ''}chosen in it: {suggestion.instant:{_TIME}})"
+    )
 
 
 def _from(spec: CertSpec, server: str) -> CertSpec:

@@ -52,7 +52,12 @@ def _failed(snapshot: Snapshot, now: datetime, error: str, hint: str, exit_code:
 
 def _outcome(snapshot: Snapshot, action: Action, now: datetime, detail: str = "") -> CertOutcome:
     material, sight = snapshot.material, snapshot.sight
-    told = [detail or sight.detail, "the placeholder stands in" if sight.placeholder else ""]
+    page = policy.explanation(snapshot)
+    told = [
+        detail or sight.detail,
+        "the placeholder stands in" if sight.placeholder else "",
+        f"the CA explains when it wants it renewed at {page}" if page else "",
+    ]
     return CertOutcome(
         name=snapshot.spec.name,
         action=action,

@@ -189,6 +189,14 @@ def choose(window: Window, ari: str, before: Suggestion | None, now: datetime, f
     )
 
 
+def explanation(snapshot: Snapshot) -> str | None:
+    """Return the page on which the CA explains its suggestion (RFC 9773, section 4.2), if it named one."""
+    material, suggestion = snapshot.material, snapshot.suggestion
+    if material is None or suggestion is None or not _concerns(suggestion, material):
+        return None
+    return suggestion.explanation_url
+
+
 def next_due(snapshot: Snapshot, now: datetime) -> datetime:
     """Return when something is due for the certificate: the retry after a failure, or else its renewal."""
     failed = standing(snapshot, now)

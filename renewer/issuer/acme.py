@@ -1,5 +1,6 @@
 """Certificates from an ACME server: the account, and an order for each kind of key."""
 
+import re
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,9 @@ from renewer.policy import ASK_DEFAULT
 from renewer.ports import Clock, Journal, Report
 from renewer.problems import HINTS, Problem
 from renewer.vault import Vault
+
+_PAGE = re.compile(r"https?://[!-~]{1,500}")
+"""What is taken for the address of a page that a person may be shown."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +167,13 @@ def suggested(document: object, retry_after: timedelta | None) -> Window:
     try:
         window = document["suggestedWindow"]  # type: ignore[index] # the CA's word: anything may come
         start, end = (datetime.fromisoformat(window[edge]).astimezone(UTC) for edge in ("start", "end"))
-        explanation = document.get("explanationURL")  # type: ignore[attr-defined] # as above
+        explanation = str(document.get("explanationURL"))  # type: ignore[attr-defined] # as above
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise Transient(f"the CA's renewal information makes no sense: {error!r}") from error
     if end <= start:
         raise Transient("the CA's renewal window ends before it starts")
-    return Window(start, end, retry_after or ASK_DEFAULT, str(explanation) if explanation else None)
+    page = explanation if _PAGE.fullmatch(explanation) else None
+    return Window(start, end, retry_after or ASK_DEFAULT, page)
 
 
 def _identifier(material: Material | None, spec: CertSpec, kind: KeyKind) -> str | None:

@@ -235,6 +235,10 @@ class TestRenewalInformation:
         assert named
         assert plain is None
 
+    def test_what_the_ca_has_to_explain_is_shown(self, ca: Ca) -> None:
+        faulty, _ = self.certificate(ca, 20 * DAY, 21 * DAY)
+        assert "explains when it wants it renewed at https://ca.example/why" in faulty.run("status").out
+
     def test_a_window_that_is_over_renews_at_once(self, ca: Ca) -> None:
         """So a CA says that it is going to revoke."""
         faulty, proxy = self.certificate(ca, -2 * DAY, -DAY)
