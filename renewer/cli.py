@@ -8,6 +8,7 @@ import click
 
 from renewer import __version__, report
 from renewer.commands.call import Call
+from renewer.commands.help import files
 from renewer.errors import ConfigError, RenewerError, Unexpected
 from renewer.system import never_dump_core
 
@@ -23,6 +24,8 @@ COMMANDS = {
     "link": "link",
     "rotate": "rotate",
     "revoke": "revoke",
+    "completion": "completion",
+    "man": "man",
     "accept": "accept",
 }
 """The commands in the order of the help, each with its file in `commands/`; a function there has its name."""
@@ -50,7 +53,14 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.option(
-    "-c", "--config", "file", default=DEFAULT, show_default=True, metavar="FILE", help="The configuration."
+    "-c",
+    "--config",
+    "file",
+    default=DEFAULT,
+    show_default=True,
+    metavar="FILE",
+    help="The configuration.",
+    shell_complete=files,
 )
 @click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error.")
 @click.version_option(__version__, prog_name="renewer")

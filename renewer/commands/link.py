@@ -4,12 +4,20 @@ import click
 
 from renewer import links, show, wire
 from renewer.commands.call import Call
+from renewer.commands.help import examples, people, sites
 from renewer.system import SystemClock
 
 
-@click.command(short_help="Print a link that opens a site.")
-@click.argument("site")
-@click.argument("person", required=False)
+@click.command(
+    short_help="Print a link that opens a site.",
+    epilog=examples(
+        "renewer link nodered phone --qr                      # for a person",
+        "renewer link nodered phone --fragment --expires 1h",
+        "renewer link downloads --uri /file.zip --expires 1d   # a signed URL",
+    ),
+)
+@click.argument("site", shell_complete=sites)
+@click.argument("person", required=False, shell_complete=people)
 @click.option("--uri", metavar="PATH", help="What to sign, for a site in url mode.")
 @click.option("--expires", metavar="DURATION", help="How long it is good for [default: 15m; with --uri 1d].")
 @click.option("--fragment", is_flag=True, help="Put the token after the #, where no log on the way sees it.")

@@ -3,10 +3,16 @@
 import click
 
 from renewer.commands.call import Call
+from renewer.commands.help import examples
 from renewer.nginx import guide
 
 
-@click.command(short_help="Write what nginx includes, and print the lines for it.")
+@click.command(
+    short_help="Write what nginx includes, and print the lines for it.",
+    epilog=examples(
+        "renewer nginx    # then put what it prints into nginx's configuration",
+    ),
+)
 @click.pass_obj
 def nginx(call: Call) -> int:
     """Write the files that nginx includes, where they are missing, and print the lines for nginx."""

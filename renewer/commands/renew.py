@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import click
 
 from renewer.commands.call import Call, conclude, present
+from renewer.commands.help import certificates, examples
 
 
-@click.command(short_help="Run one cycle: obtain what is due, deploy what is not served.")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.command(
+    short_help="Run one cycle: obtain what is due, deploy what is not served.",
+    epilog=examples(
+        "renewer renew                              # what is due",
+        "renewer renew --dry-run example.com        # tells what it would do",
+        "renewer renew --force --json example.com   # a new certificate now",
+    ),
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=certificates)
 @click.option("--force", is_flag=True, help="Order a new certificate although the old one is not due.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")

@@ -3,11 +3,17 @@
 import click
 
 from renewer.commands.call import Call, conclude
+from renewer.commands.help import certificates, examples
 from renewer.model import Reason
 
 
-@click.command(short_help="Revoke a certificate and replace it.")
-@click.argument("name")
+@click.command(
+    short_help="Revoke a certificate and replace it.",
+    epilog=examples(
+        "renewer revoke example.com --reason keyCompromise",
+    ),
+)
+@click.argument("name", shell_complete=certificates)
 @click.option(
     "--reason",
     type=click.Choice([str(reason) for reason in Reason]),

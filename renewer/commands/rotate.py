@@ -3,11 +3,18 @@
 import click
 
 from renewer.commands.call import Call, conclude
+from renewer.commands.help import examples, sites
 from renewer.sites import Asked
 
 
-@click.command(short_help="Give a site a new key.")
-@click.argument("site")
+@click.command(
+    short_help="Give a site a new key.",
+    epilog=examples(
+        "renewer rotate nodered          # the old key is honoured for the grace",
+        "renewer rotate nodered --now    # after a leak: all need new links",
+    ),
+)
+@click.argument("site", shell_complete=sites)
 @click.option(
     "--now", is_flag=True, help="End the old keys at once, with every link and session: for a leak."
 )

@@ -8,10 +8,17 @@ import click
 
 from renewer import config, wire
 from renewer.commands.call import Call
+from renewer.commands.help import examples
 from renewer.errors import ConfigError
 
 
-@click.command(short_help="Run as a daemon.")
+@click.command(
+    short_help="Run as a daemon.",
+    epilog=examples(
+        "renewer run                                # the service does this",
+        "renewer -v -c /etc/renewer/test.toml run   # by hand, telling every step",
+    ),
+)
 @click.pass_obj
 def run(call: Call) -> NoReturn:
     """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""

@@ -4,9 +4,16 @@ import click
 
 from renewer import overview, show
 from renewer.commands.call import Call
+from renewer.commands.help import examples
 
 
-@click.command(short_help="Show what is stored, served and due.")
+@click.command(
+    short_help="Show what is stored, served and due.",
+    epilog=examples(
+        "renewer status",
+        "renewer status --json | jq .exit           # for a program that watches",
+    ),
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as renew does.")
 @click.pass_obj
 def status(call: Call, *, as_json: bool) -> int:
