@@ -6,12 +6,17 @@ import click
 
 from renewer import overview
 from renewer.commands.call import Call, conclude
+from renewer.commands.help import certificates, examples
 from renewer.model import Material
 from renewer.nginx.archive import Archive
 
 
-@click.command("list-generations", short_help="List what is kept of a certificate.")
-@click.argument("name")
+@click.command(
+    "list-generations",
+    short_help="List what is kept of a certificate.",
+    epilog=examples("renewer list-generations example.com"),
+)
+@click.argument("name", shell_complete=certificates)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_generations(call: Call, name: str, *, as_json: bool) -> int:
@@ -32,8 +37,11 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
     return 0
 
 
-@click.command(short_help="Go back to an earlier certificate.")
-@click.argument("name")
+@click.command(
+    short_help="Go back to an earlier certificate.",
+    epilog=examples("renewer restore example.com g000003    # one that list-generations names"),
+)
+@click.argument("name", shell_complete=certificates)
 @click.argument("generation")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
 @click.pass_obj
