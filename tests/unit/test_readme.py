@@ -116,6 +116,13 @@ def test_every_file_that_is_linked_is_there() -> None:
         assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
+def test_every_file_that_an_example_links_is_there() -> None:
+    for page in (ROOT / "examples").rglob("*.md"):
+        if "node_modules" not in page.parts:
+            targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+            assert [target for target in targets if not (page.parent / target).exists()] == [], page
+
+
 def test_the_programs_of_the_readme_are_there() -> None:
     own = [
         line.split()[0]
