@@ -23,6 +23,9 @@ from world import NAME, ROOT, Done, World, careless, connect, table
 
 from renewer.config import parse
 
+pytestmark = pytest.mark.xdist_group("neighbours")
+"""They change the configuration of one nginx in turn."""
+
 EXAMPLES = ROOT / "examples"
 DOCKER, NPM, AUTHELIA, OTHERS = (
     EXAMPLES / name for name in ("docker", "nginx-proxy-manager", "authelia", "other-programs")
@@ -411,7 +414,7 @@ class TestOtherPrograms:
         assert (certs / f"{NAME}.pem").stat().st_mode & 0o777 == 0o600
         with self.running(port, "/usr/sbin/haproxy", "-W", "-q", "-f", str(config)) as pid:
             assert shown(port) == stored(world)
-            self.delivered(world, tmp_path, certs / f"{NAME}.pem", "/bin/kill", "-USR2", str(pid))
+            self.delivered(world, tmp_path, certs / f"{NAME}.pem", "/bin/sh", "-c", f"kill -USR2 {pid}")
             wait_until(lambda: shown(port) == stored(world))
 
     def test_mosquitto(self, world: World, tmp_path: Path) -> None:
@@ -422,7 +425,7 @@ class TestOtherPrograms:
         self.delivered(world, tmp_path, pem)
         with self.running(port, "/usr/sbin/mosquitto", "-c", str(config)) as pid:
             assert shown(port) == stored(world)
-            self.delivered(world, tmp_path, pem, "/bin/kill", "-HUP", str(pid))
+            self.delivered(world, tmp_path, pem, "/bin/sh", "-c", f"kill -HUP {pid}")
             wait_until(lambda: shown(port) == stored(world))
 
     def test_a_hook_for_another_certificate_does_nothing_and_a_failing_one_leaves_the_file(
