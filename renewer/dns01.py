@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from renewer.errors import Refused, RenewerError, Transient
+from renewer.errors import Refused, RenewerError, Stopped, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import DnsProvider, Journal, Propagation, Report
 
@@ -30,45 +30,58 @@ class Dns01:
 
         The journal knows the records before they are created. Raises `Transient` when they are not seen in
         time; the CA must then not be asked, since a failed authorization counts.
+
+        Who is asked to end leaves them standing, and what an earlier run left of them is adopted: removed and
+        created again, a slow name server would show the old ones, and then none just when the CA looks.
         """
         wanted = self._canonical(records)
-        self.sweep(subject, journal)
+        self.sweep(subject, journal, keep=wanted)
         self._create(subject, wanted, journal)
         try:
             self.report.doing(subject, f"waiting until every name server shows {_count(wanted)}")
             self.propagation.wait(wanted, self.timeout)
             yield
-        finally:
+        except Stopped:
+            raise
+        except BaseException:
             self.sweep(subject, journal)
+            raise
+        self.sweep(subject, journal)
 
-    def sweep(self, subject: str, journal: Journal) -> None:
-        """Remove the records that the journal still knows of.
+    def sweep(self, subject: str, journal: Journal, keep: Sequence[TxtRecord] = ()) -> None:
+        """Remove the records that the journal still knows of, but for those to `keep`.
 
         What cannot be removed now stays in the journal for the next run: it must not cost a certificate.
         """
-        progress = journal.load()
-        if not progress.in_dns:
+        kept, rest = journal.load().split(keep)
+        if not rest.in_dns:
             return
         try:
-            lost = self.provider.find(progress.announced) if progress.announced else ()
-            self.provider.remove((*progress.handles, *lost))
+            lost = self.provider.find(rest.announced) if rest.announced else ()
+            self.provider.remove((*rest.handles, *lost))
         except RenewerError as error:
             self.report.problem(subject, f"TXT records are left for the next run: {error}", error.hint)
         else:
-            journal.save(journal.load().with_handles(()))
+            journal.save(kept)
 
     def _create(self, subject: str, wanted: Sequence[TxtRecord], journal: Journal) -> None:
-        self.report.doing(subject, f"creating {_count(wanted)}")
-        before = journal.load()
-        journal.save(before.with_announced((*before.announced, *wanted)))
+        """Create those that do not stand yet; the journal knows of them before."""
+        own, others = journal.load().split(wanted)
+        standing = tuple(self.provider.find(own.records)) if own.records else ()
+        missing = [record for record in wanted if record not in {handle.record for handle in standing}]
+        before = others.with_handles((*others.handles, *standing)).with_announced(others.announced)
+        if missing:
+            self.report.doing(subject, f"creating {_count(missing)}")
+            journal.save(before.with_announced((*others.announced, *missing)))
         try:
-            handles = self.provider.present(wanted)
+            handles = self.provider.present(missing) if missing else ()
         except RenewerError as error:
             if isinstance(error, Refused) or (isinstance(error, Transient) and error.retry_after):
                 journal.save(before)  # whoever says no, or not now, has created nothing
             raise
-        standing = before.with_handles((*before.handles, *handles))
-        journal.save(standing.with_announced(before.announced))
+        done = before.with_handles((*before.handles, *handles)).with_announced(others.announced)
+        if done != journal.load():
+            journal.save(done)
 
     def _canonical(self, records: Sequence[TxtRecord]) -> tuple[TxtRecord, ...]:
         names = {name: self.propagation.canonical(name) for name in {record.name for record in records}}

@@ -52,6 +52,23 @@ class Progress:
         """Whether something of it stands in the DNS, or may stand there."""
         return bool(self.handles or self.announced)
 
+    @property
+    def records(self) -> tuple[TxtRecord, ...]:
+        """The records that stand in the DNS, or may stand there."""
+        return (*(handle.record for handle in self.handles), *self.announced)
+
+    def split(self, records: Sequence[TxtRecord]) -> "tuple[Progress, Progress]":
+        """Return the journal with nothing in the DNS but these records, and with nothing but the others."""
+        sides = (
+            replace(
+                self,
+                handles=tuple(handle for handle in self.handles if (handle.record in records) is own),
+                announced=tuple(record for record in self.announced if (record in records) is own),
+            )
+            for own in (True, False)
+        )
+        return next(sides), next(sides)
+
     def with_announced(self, records: Sequence[TxtRecord]) -> "Progress":
         """Return the journal with these records about to be created."""
         return replace(self, announced=tuple(records))

@@ -77,7 +77,9 @@ class Ordering:
         progress = ledger.load().without(snapshot.material)
         needed = policy.why_issue(snapshot, self.clock.now())
         ledger.save(progress if needed else progress.with_order(None))
-        self.issuer.tidy(snapshot.spec.name, ledger)
+        resumed = isinstance(policy.decide(snapshot, self.clock.now()), Issue) and progress.order is not None
+        if not resumed:  # an order that goes on at once needs the records that stand
+            self.issuer.tidy(snapshot.spec.name, ledger)
         if snapshot.spec.rehearse:
             self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
 

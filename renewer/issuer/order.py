@@ -48,6 +48,8 @@ class Issuance:
         order = self._resume() or self._place(replaces, exemption)
         if order.status == PENDING:
             order = self._prove(order)
+        else:
+            self.dns01.sweep(self.spec.name, self.journal)  # what proved it was left by a run that died
         if order.status == READY:
             self._doing("finalizing the order")
             self.allowance.note(Kind.CERTIFICATE, self.spec.domains, exemption)

@@ -83,7 +83,6 @@ def test_what_was_announced_before_is_not_forgotten_while_it_cannot_be_looked_fo
     "error",
     [
         Transient("too slow"),
-        Stopped("asked to end"),
         Refused("no"),
         KeyboardInterrupt(),
         ValueError("a slip"),
@@ -98,13 +97,48 @@ def test_records_are_removed_after_every_failure_inside(error: BaseException) ->
     assert (proof.provider.standing, proof.known) == ({}, ())
 
 
-@pytest.mark.parametrize("error", [Transient("too slow"), Stopped("asked to end"), Refused("no name server")])
+@pytest.mark.parametrize("error", [Transient("too slow"), Refused("no name server")])
 def test_records_are_removed_when_they_are_not_seen_and_nobody_is_asked(error: RenewerError) -> None:
     proof = Proof()
     proof.propagation.fails = error
     with pytest.raises(type(error)):
         proof.show(ONE)
     assert (proof.provider.standing, proof.known) == ({}, ())
+
+
+def test_who_is_asked_to_end_leaves_them_standing_and_the_next_run_adopts_them() -> None:
+    """Removed and created again, a slow name server would show the old ones and then, to the CA, none."""
+    proof = Proof()
+    proof.propagation.fails = Stopped("asked to end")
+    with pytest.raises(Stopped):
+        proof.show(ONE, TWO)
+    standing = dict(proof.provider.standing)
+    assert ([handle.record for handle in proof.known], len(standing)) == ([ONE, TWO], 2)
+    proof.propagation.fails = None
+    with proof.dns01.shown("example.com", [ONE, TWO], proof.journal):
+        assert proof.provider.standing == standing
+    assert (proof.provider.standing, proof.known) == ({}, ())
+
+
+def test_of_what_an_earlier_run_left_only_what_is_wanted_is_adopted_and_what_is_gone_created() -> None:
+    proof = Proof(left=(OLD, Handle("zone", "one", ONE), Handle("zone", "two", TWO)))
+    del proof.provider.standing["two"]
+    with proof.dns01.shown("example.com", [ONE, TWO], proof.journal):
+        assert proof.provider.standing == {"one": ONE, "id1": TWO}
+        assert {handle.id for handle in proof.known} == {"one", "id1"}
+    assert (proof.provider.standing, proof.known) == ({}, ())
+
+
+def test_a_record_whose_creation_was_not_answered_is_adopted() -> None:
+    proof = Proof()
+    proof.journal.save(Progress(announced=(ONE, TWO)))
+    proof.provider.standing["its-id"] = ONE
+    with proof.dns01.shown("example.com", [ONE], proof.journal):
+        assert (proof.provider.standing, [handle.id for handle in proof.known]) == (
+            {"its-id": ONE},
+            ["its-id"],
+        )
+    assert (proof.provider.standing, proof.journal.load()) == ({}, Progress())
 
 
 def test_what_cannot_be_removed_costs_no_certificate_and_stays_in_the_journal() -> None:
