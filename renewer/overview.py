@@ -14,6 +14,14 @@ from renewer.sites import SiteAction, SiteOutcome
 
 _SERVED = {True: ("yes", "green"), False: ("NO", "red"), None: ("not looked for", "yellow")}
 
+_NEXT = {
+    Action.ISSUED: "to be ordered",
+    Action.DEPLOYED: "to be deployed",
+    Action.FRESH: "renewal",
+    Action.FAILED: "again",
+}
+"""What is next for a certificate."""
+
 _UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 
 _GAP = "  "
@@ -92,7 +100,7 @@ def _certificate(one: CertOutcome, now: datetime) -> Row:
         (one.name, "red" if one.action is Action.FAILED else None),
         _SERVED[one.served] if one.fingerprint else ("none yet", "yellow"),
         (when(ends, now), "red" if ends and ends <= now else None),
-        (when(one.next, now), None),
+        (f"{_NEXT[one.action]} {when(one.next, now)}", None),
     ]
     return cells, _told(one.error, one.detail, one.hint)
 

@@ -262,8 +262,10 @@ class TestStatus:
     def test_it_says_what_is_stored_and_due(self, program: Program, settled: Home) -> None:
         done = program("-c", settled.file, "status")
         assert (done.code, done.err) == (0, "")
-        assert done.out.startswith(f"{NAME}  fresh")
-        assert len(done.out.splitlines()) == 1
+        heads, row, *below = done.out.splitlines()
+        assert (heads.split()[0], row.startswith(f"{NAME}  not looked for")) == ("CERTIFICATE", True)
+        assert "  renewal 2" in row
+        assert all(line.startswith("  ") for line in below)
 
     def test_it_remembers_the_last_failure(self, program: Program, settled: Home, fresh: Material) -> None:
         with settled.vault.certificate(NAME) as ledger:
