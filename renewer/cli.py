@@ -27,6 +27,7 @@ COMMANDS = {
     "completion": "completion",
     "man": "man",
     "accept": "accept",
+    "lost": "lost",
 }
 """The commands in the order of the help, each with its file in `commands/`; a function there has its name."""
 

@@ -161,6 +161,33 @@ class Hooks(Table, frozen=True):
     commands: tuple[Command, ...] = msgspec.field(default=(), name="command")
 
 
+class Metrics(Table, frozen=True):
+    """`[metrics]`: figures for Prometheus, in a file that node_exporter reads."""
+
+    textfile: Annotated[Path | None, notation.textfile] = None
+
+
+class Notify(Table, frozen=True):
+    """`[notify]`: who is told what becomes of cycles.
+
+    `expiring` is the share of a certificate's life that is left when its end is first told. The
+    addresses of `urls_file` and `ping` are secrets, as whoever has them can use them.
+    """
+
+    urls_file: AbsolutePath | None = None
+    expiring: Annotated[float, notation.share_of_life] = 0.25
+    ping: Annotated[str | None, notation.https_or_local_url] = None
+    ping_file: AbsolutePath | None = None
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield that the address to ping is there twice."""
+        if self.ping and self.ping_file:
+            yield ("ping_file", "ping"), "is there beside ping; leave one of the two out"
+
+    def __repr__(self) -> str:
+        return "Notify()"
+
+
 class Config(Table, frozen=True):
     """The whole of it."""
 
@@ -174,6 +201,8 @@ class Config(Table, frozen=True):
     nginx: Nginx = Nginx()
     sites: Mapping[SiteName, Site] = msgspec.field(default_factory=dict, name="site")
     hooks: Hooks = msgspec.field(default=Hooks(), name="hook")
+    metrics: Metrics = Metrics()
+    notify: Notify = Notify()
 
     @property
     def specs(self) -> tuple[CertSpec, ...]:

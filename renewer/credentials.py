@@ -13,6 +13,7 @@ from pathlib import Path
 
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
+from renewer.notation import https_or_local_url
 
 CREDENTIAL = "cloudflare_token"
 """The name under which systemd's `LoadCredential=` hands the token over."""
@@ -43,12 +44,42 @@ def read_secret(path: Path, place: str) -> str:
 
     Raises `ConfigError` for a file that others could read or write, and for one that holds no single word.
     """
+    return _word(_text(path, place), place, f"{path} ")
+
+
+def source(configured: Path | None, credential: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the file of a secret that may be left out: the one configured, else systemd's credential."""
+    if configured or not (folder := environ.get("CREDENTIALS_DIRECTORY")):
+        return configured
+    path = Path(folder, credential)
+    return path if os.access(path, os.F_OK) else None
+
+
+def read_addresses(path: Path, place: str) -> Mapping[int, str]:
+    """Return the addresses in the file, one on each line, by line; lines that begin with # do not count.
+
+    Raises `ConfigError` for a file that others could read or write, and for a line that is no address.
+    """
+    lines = enumerate(_text(path, place).decode("utf-8", "replace").splitlines(), start=1)
+    found = {
+        number: line.strip() for number, line in lines if line.strip() and not line.strip().startswith("#")
+    }
+    if not found:
+        raise _fault(place, f"{path} names nobody to tell", "write an address (apprise URL) on each line")
+    if wrong := [number for number, line in found.items() if not re.fullmatch(r"\w+://\S+", line)]:
+        raise _fault(
+            place, f"line {wrong[0]} of {path} is no address", "write it like mailtos://user:password@host"
+        )
+    return found
+
+
+def ping_address(path: Path, place: str) -> str:
+    """Return the URL that the file holds; raises `ConfigError`, which does not show it."""
+    address = read_secret(path, place)
     try:
-        data = _read(path, place)
-    except OSError as error:
-        hint = "put the secret there, readable by this user alone, or name the right file"
-        raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
-    return _word(data, place, f"{path} ")
+        return https_or_local_url(address)
+    except ConfigError as error:
+        raise _fault(place, f"what {path} holds {error}", "copy the address of the check again") from None
 
 
 def eab_hmac_key(path: Path) -> str:
@@ -75,6 +106,14 @@ def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
         return place, _word(environ[VARIABLE].encode(errors="surrogateescape"), place)
     ways = f"token_file under [cloudflare], systemd's LoadCredential={CREDENTIAL}, or ${VARIABLE}"
     raise _fault("cloudflare", f"there is no token; it comes from {ways}", _ADVICE)
+
+
+def _text(path: Path, place: str) -> bytes:
+    try:
+        return _read(path, place)
+    except OSError as error:
+        hint = "put the secret there, readable by this user alone, or name the right file"
+        raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
 
 
 def _read(path: Path, place: str) -> bytes:

@@ -41,6 +41,9 @@ GAP = timedelta(seconds=5)
 AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
 
+LAST_WORDS = timedelta(minutes=2)
+"""How long it may take to tell those outside that a worker was killed, before that hangs too."""
+
 RENEWER = (sys.executable, "-m", "renewer")
 
 
@@ -131,22 +134,29 @@ class Daemon:
 
     def _work(self, config: Accepted) -> datetime:
         """Run one cycle in a process of its own; return when the next is due."""
+        code, answer = self._run(config, config.deadline, "a cycle", "renew", "--json")
+        if code < 0:  # killed, so that it could not tell anybody itself
+            self._run(config, LAST_WORDS, "telling that a cycle was lost", "lost")
+        return self._next(answer)
+
+    def _run(self, config: Accepted, deadline: timedelta, what: str, *arguments: str) -> tuple[int, str]:
+        """Run the program; return its exit code (minus the signal that killed it) and what it answered."""
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
-        command = (*RENEWER, "--verbose", "--config", "-", "renew", "--json")
+        command = (*RENEWER, "--verbose", "--config", "-", *arguments)
         with self._starting:
             if self._ending:
-                return _now()
+                return 0, ""
             self._worker = subprocess.Popen(  # noqa: S603 - our own program
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
             )
         with self._worker as worker:
             try:
-                answer, _ = worker.communicate(config.text, timeout=config.deadline.total_seconds())
+                answer, _ = worker.communicate(config.text, timeout=deadline.total_seconds())
             except subprocess.TimeoutExpired:
                 worker.kill()
                 answer = ""
-                self._report.problem("renewer", f"a cycle took more than {config.deadline} and was ended")
-        return self._next(answer)
+                self._report.problem("renewer", f"{what} took more than {deadline} and was ended")
+        return worker.returncode, answer
 
     def _next(self, answer: str) -> datetime:
         """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NewType
 
 from renewer.deployed import HookOutcome
-from renewer.errors import RenewerError
+from renewer.errors import RenewerError, worst
 from renewer.sites import Guard, SiteOutcome
 
 Fingerprint = NewType("Fingerprint", str)
@@ -297,3 +297,9 @@ class Outcome:
     certificates: tuple[CertOutcome, ...]
     sites: tuple[SiteOutcome, ...] = ()
     hooks: tuple[HookOutcome, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code for all of it."""
+        every: list[CertOutcome | SiteOutcome | HookOutcome] = [*self.certificates, *self.sites, *self.hooks]
+        return worst([one.exit_code for one in every])

@@ -28,6 +28,7 @@ _HOME = re.compile(r"/(?:[A-Za-z0-9_.~-][A-Za-z0-9_./~-]*)?")
 _CERTIFICATE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _LONGEST_CERTIFICATE_NAME = 200
 _LAST_PORT = 65535
+_LARGEST_SHARE = 33
 
 
 def matching(pattern: str, sentence: str) -> Callable[[str], str]:
@@ -52,6 +53,21 @@ def duration(text: str) -> timedelta:
     if length > LONGEST:
         raise ConfigError("is longer than ten years")
     return length
+
+
+def share_of_life(text: str) -> float:
+    """Return a share such as "25%" as a part of one; at a third of the life a renewal is only due."""
+    found = re.fullmatch(r"([0-9]{1,2})%", text)
+    if found is None or not 1 <= int(found[1]) <= _LARGEST_SHARE:
+        raise ConfigError(f"has to be a share of the life such as 25%, from 1% to {_LARGEST_SHARE}%")
+    return int(found[1]) / 100
+
+
+def textfile(text: str) -> Path:
+    """Return the absolute path of a file that node_exporter reads."""
+    if not text.endswith(".prom"):
+        raise ConfigError("has to end in .prom, or node_exporter does not read it")
+    return path(text)
 
 
 def path(text: str) -> Path:

@@ -1,6 +1,6 @@
 """The contracts between the core and the adapters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +10,8 @@ from renewer.deployed import Deployed
 from renewer.errors import RenewerError
 from renewer.journal import Handle, Progress, TxtRecord
 from renewer.model import CertSpec, Change, Material, Reason, Sight, Window
+from renewer.notices import Message
+from renewer.readings import Readings
 from renewer.sites import Cycle, Guard, Proposal, SiteSpec
 
 
@@ -201,3 +203,27 @@ class DeployHook(Protocol):
 
     def run(self, news: Deployed) -> None:
         """Tell it; it may be told the same twice. Raises `HookFailed`."""
+
+
+class Gauges(Protocol):
+    """Shows figures to whoever watches."""
+
+    def show(self, readings: Readings) -> None:
+        """Put the figures of the last cycle in place of those before."""
+
+
+class Recipients(Protocol):
+    """Those who are told by message."""
+
+    def known(self) -> Sequence[str]:
+        """Return a mark for each, which is the same in every run and gives no secret away."""
+
+    def deliver(self, messages: Mapping[str, Message]) -> Collection[str]:
+        """Send each its message, within a bounded time, and return the marks of those that took it."""
+
+
+class Pulse(Protocol):
+    """A monitor that gives alarm when it hears of a failure, or hears nothing for long."""
+
+    def beat(self, *, good: bool) -> None:
+        """Tell it how a cycle ended, within a bounded time."""

@@ -31,14 +31,16 @@ class Finished:
     output: str
 
 
-def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] = _NOTHING) -> Finished:
-    """Run the program and return how it ended.
+def run(
+    argv: Sequence[str], timeout: float, environment: Mapping[str, str] = _NOTHING, given: bytes = b""
+) -> Finished:
+    """Run the program, with `given` on its standard input, and return how it ended.
 
     Its environment is `environment` and a few variables that any is given. After `timeout` seconds it and all
     that it started are killed and `Transient` is raised. A program that is not there or cannot be run raises
     `ConfigError`.
     """
-    child = _start(argv, environment)
+    child = _start(argv, environment, given)
     try:
         output = _listen(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
@@ -50,17 +52,18 @@ def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] = _N
     return Finished(child.returncode, output.decode(errors="replace"))
 
 
-def _start(argv: Sequence[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], more: Mapping[str, str], given: bytes) -> subprocess.Popen[bytes]:
     environment = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/"), **more}
     try:
-        return subprocess.Popen(  # noqa: S603  (an argument list, from the configuration)
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
+        with _at_hand(given) as source:
+            return subprocess.Popen(  # noqa: S603  (an argument list, from the configuration)
+                argv,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
     except BlockingIOError as error:
         raise Transient(f"{argv[0]} cannot be started now: {error.strerror}") from error
     except OSError as error:
@@ -68,6 +71,14 @@ def _start(argv: Sequence[str], more: Mapping[str, str]) -> subprocess.Popen[byt
             f"{argv[0]} cannot be run: {(error.strerror or str(error)).lower()}",
             hint=f"install it, or correct its path in the configuration ({argv[0]})",
         ) from error
+
+
+def _at_hand(given: bytes) -> IO[bytes]:
+    """Return a file in memory alone, so that a program which does not read cannot hold us up."""
+    file = os.fdopen(os.memfd_create("given"), "w+b")
+    file.write(given)
+    file.seek(0)
+    return file
 
 
 def _listen(child: subprocess.Popen[bytes], deadline: float) -> bytes:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from renewer.deployed import HookAction, HookOutcome
-from renewer.errors import worst
 from renewer.model import Action, CertOutcome, Outcome
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
@@ -25,7 +24,7 @@ AHEAD = {Action.ISSUED: "to be ordered", Action.DEPLOYED: "to be deployed"}
 
 def exit_code(outcome: Outcome) -> int:
     """Return the exit code for all of it."""
-    return worst([one.exit_code for one in _every(outcome)])
+    return outcome.exit_code
 
 
 def as_json(outcome: Outcome) -> str:

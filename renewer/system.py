@@ -40,6 +40,11 @@ class SystemClock:
         """Return a random number in [0, 1)."""
         return random.SystemRandom().random()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the program was asked to end."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """End every wait; not for a signal's handler, which may have struck in the middle of one."""
         self._stopping.set()

@@ -18,6 +18,7 @@ from renewer.errors import Refused
 from renewer.journal import Progress
 from renewer.limits import History
 from renewer.model import Account, Failure, Material, Revocation, Suggestion
+from renewer.notices import Memory
 from renewer.ports import Fence, Report, Store
 from renewer.sites import Kept
 
@@ -144,6 +145,16 @@ class Vault:
         with self.store.lease("limits", LEASE) as fence:
             data = msgspec.json.encode(change(self.history(server)))
             self.store.put(f"limits/{_quoted(server)}", data, fence)
+
+    def memory(self) -> Memory:
+        """Return what those outside were told, and what has to be known to tell them more."""
+        return self._value("told", Memory) or Memory()
+
+    @contextmanager
+    def telling(self) -> Iterator[Callable[[Memory], None]]:
+        """Tell those outside alone, with the right to write down what they know; raises `LockBusy`."""
+        with self.store.lease("told", LEASE) as fence:
+            yield lambda memory: self.store.put("told", msgspec.json.encode(memory), fence)
 
     def zones(self, provider: str) -> dict[str, str]:
         """Return the identifiers of the zones that are known at a DNS provider, by zone name."""

@@ -6,8 +6,10 @@ and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
 # ruff: noqa: PLC0415  (see above: the late imports are the point)
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,10 @@ from renewer.vault import Vault
 
 if TYPE_CHECKING:
     from renewer.cycle import Engine
+    from renewer.observer import Audience, Observer
+
+EXTRAS = {"prometheus_client": "metrics", "apprise": "notify"}
+"""The packages that are only there if somebody wants them, and the extra that brings each."""
 
 
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
@@ -50,6 +56,54 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
 
 
+def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
+    """Return who tells those outside how cycles end, or `None` where nobody listens."""
+    audience = _audience(config, report)
+    if audience is None:
+        return None
+    try:
+        disk.refuse_unsafe(config.state)
+    except ConfigError:
+        return None  # `build` says so; nothing may be written there
+    from renewer.observer import Observer
+
+    memory = Vault(FileStore(config.state), report)
+    return Observer(config.specs, tuple(config.sites), memory, audience, clock, report, socket.gethostname())
+
+
+def _audience(config: Config, report: Report) -> "Audience | None":
+    gauges = recipients = pulse = None
+    if config.metrics.textfile and find_spec("prometheus_client"):
+        from renewer.outside.textfile import Textfile
+
+        gauges = Textfile(config.metrics.textfile)
+    if urls := _notify_urls(config):
+        from renewer.outside.recipients import Addresses
+
+        recipients = Addresses(urls, "notify.urls_file", report)
+    if address := _ping(config):
+        from renewer.outside.ping import Ping
+
+        pulse = Ping(address)
+    if not (gauges or recipients or pulse):
+        return None
+    from renewer.observer import Audience
+
+    return Audience(gauges, recipients, pulse, config.notify.expiring)
+
+
+def _notify_urls(config: Config) -> Path | None:
+    return credentials.source(config.notify.urls_file, "notify_urls", os.environ)
+
+
+def _ping(config: Config) -> Callable[[], str] | None:
+    """Return how to come by the address to ping; a file is read for each cycle."""
+    if address := config.notify.ping:
+        return lambda: address
+    path = credentials.source(config.notify.ping_file, "ping_url", os.environ)
+    return (lambda: credentials.ping_address(path, "notify.ping_file")) if path else None
+
+
 def vault(config: Config, report: Report) -> Vault:
     """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe."""
     disk.refuse_unsafe(config.state)
@@ -74,6 +128,17 @@ def _unfit(config: Config) -> Iterator[Fault]:
     for table, bundle in bundles.items():
         if bundle and not _holds_roots(bundle):
             yield Fault(f"{table}.ca_bundle", f"{bundle} holds no certificate (PEM)")
+    if config.metrics.textfile:
+        yield from _lacking("metrics.textfile", "prometheus_client")
+    if _notify_urls(config):
+        yield from _lacking("notify.urls_file", "apprise")
+
+
+def _lacking(place: str, package: str) -> Iterator[Fault]:
+    """Yield that a package is not installed, and how it is."""
+    if find_spec(package) is None:
+        ways = f"pipx inject renewer {package}, or: pip install 'renewer[{EXTRAS[package]}]'"
+        yield Fault(place, f"needs the package {package}, which is not installed ({ways})")
 
 
 def _holds_roots(bundle: Path) -> bool:

@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from renewer import config, report, show, wire
+from renewer.errors import ConfigError, Refused, RenewerError, Unexpected
 from renewer.model import Outcome
 from renewer.ports import Report
 from renewer.system import Signals, SystemClock
@@ -31,22 +33,60 @@ class Call:
 
     def engine(self, told: Report) -> "Engine":
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
-        clock = SystemClock()
-        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        return wire.build(self.load(), _clock(), told)
 
-        def end() -> None:
-            signals.wait()
-            clock.stop()
-            os._exit(128 + signals.wait())  # who asks twice does not want to wait
+    def cycle(self, told: Report, work: Callable[["Engine"], Outcome]) -> Outcome:
+        """Do a cycle's work; whoever listens outside is told how it ended, also if it could not begin.
 
-        threading.Thread(target=end, daemon=True).start()
-        return wire.build(self.load(), clock, told)
+        They are not told that it was asked to end, nor that a person asked for what is not there.
+        """
+        settings, clock = self.load(), _clock()
+        observer = None
+        try:
+            observer = wire.observer(settings, clock, told)
+            engine = wire.build(settings, clock, told)
+        except RenewerError as error:
+            if observer:
+                observer.saw(Outcome(()), error)
+            raise
+        try:
+            outcome = work(engine)
+        except (ConfigError, Refused):
+            raise
+        except Exception as error:
+            if observer and not clock.stopping:
+                observer.saw(Outcome(()), broken(error))
+            raise
+        if observer and not clock.stopping:
+            observer.saw(outcome)
+        return outcome
 
     def report(self) -> report.Quiet:
         """Return how to speak: live on a terminal, lines if asked for, else problems only."""
         if self.verbose:
             return report.Lines()
         return report.Live() if sys.stderr.isatty() else report.Quiet()
+
+
+def broken(error: Exception) -> RenewerError:
+    """Return what ended a cycle as it is told outside."""
+    if isinstance(error, RenewerError):
+        return error
+    return Unexpected(f"{type(error).__name__}: {error}", hint="this is a bug of renewer: please report it")
+
+
+def _clock() -> SystemClock:
+    """Return a clock whose waits end with SIGTERM or SIGINT."""
+    clock = SystemClock()
+    signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def end() -> None:
+        signals.wait()
+        clock.stop()
+        os._exit(128 + signals.wait())  # who asks twice does not want to wait
+
+    threading.Thread(target=end, daemon=True).start()
+    return clock
 
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:

@@ -27,8 +27,10 @@ def renew(call: Call, names: Sequence[str], *, force: bool, dry_run: bool, as_js
     Without NAME, every certificate of the configuration. Fit for a terminal and for cron: without a terminal
     only problems are printed.
     """
-    with call.report() as told:
-        outcome = call.engine(told).run(names, force=force, dry_run=dry_run)
     if dry_run:
+        with call.report() as told:
+            outcome = call.engine(told).run(names, force=force, dry_run=True)
         return present(outcome, as_json=as_json, ahead=True)
+    with call.report() as told:
+        outcome = call.cycle(told, lambda engine: engine.run(names, force=force))
     return conclude(call, outcome, as_json=as_json)

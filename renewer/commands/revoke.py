@@ -29,5 +29,5 @@ def revoke(call: Call, name: str, reason: str, *, as_json: bool) -> int:
     What cannot be done now, because the CA does not answer, the next run does.
     """
     with call.report() as told:
-        outcome = call.engine(told).revoke(name, Reason(reason))
+        outcome = call.cycle(told, lambda engine: engine.revoke(name, Reason(reason)))
     return conclude(call, outcome, as_json=as_json)

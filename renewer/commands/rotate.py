@@ -23,5 +23,5 @@ from renewer.sites import Asked
 def rotate(call: Call, site: str, *, now: bool, as_json: bool) -> int:
     """Give a site a new key; the old one is honoured for the grace, so nobody is shut out."""
     with call.report() as told:
-        outcome = call.engine(told).rotate(Asked(site, at_once=now))
+        outcome = call.cycle(told, lambda engine: engine.rotate(Asked(site, at_once=now)))
     return conclude(call, outcome, as_json=as_json)

@@ -28,6 +28,7 @@ NAME = "example.com"
 SPEC = CertSpec(NAME, (NAME, f"*.{NAME}"), DIRECTORIES["letsencrypt"], (KeyKind.EC256,))
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 HEAVY = {"acme", "josepy", "requests", "cloudflare", "httpx", "cryptography", "rich", "apscheduler", "dns"}
+HEAVY |= {"apprise", "prometheus_client"}
 
 
 @dataclass(frozen=True)

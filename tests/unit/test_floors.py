@@ -13,11 +13,11 @@ PACKAGE = ROOT / "renewer"
 
 FLOORS = {
     0: "__init__ deployed errors journal model sites",
-    1: "authorities backoff config credentials domains keyring keys limits links notation outcome policy"
-    " ports problems tokens toml",
+    1: "authorities backoff config credentials domains keyring keys limits links notation notices outcome"
+    " policy ports problems readings tokens toml",
     2: "disk proc vault",
-    3: "cycle deploy dns01 followup ordering",
-    4: "dns/* hooks/* issuer/* nginx/* report store/* system",
+    3: "cycle deploy dns01 followup observer ordering",
+    4: "dns/* hooks/* issuer/* nginx/* outside/* report store/* system",
     5: "wire",
     6: "__main__ cli commands/* daemon manual overview show",
 }
@@ -28,6 +28,7 @@ ADAPTERS = 4
 
 ROOMS = {
     "acme": {"issuer/client"},
+    "apprise": {"outside/courier"},
     "apscheduler": {"daemon"},
     "click": {"cli", "commands/*", "manual", "overview", "show"},
     "cloudflare": {"dns/cloudflare"},
@@ -37,6 +38,7 @@ ROOMS = {
     "httpx": {"dns/cloudflare"},
     "josepy": {"issuer/client"},
     "msgspec": {"authorities", "config", "toml", "vault"},
+    "prometheus_client": {"outside/textfile"},
     "publicsuffixlist": {"limits"},
     "requests": {"issuer/client"},
     "rich": {"report"},

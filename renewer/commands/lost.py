@@ -1,0 +1,21 @@
+"""`renewer lost`, for the daemon alone: tell those outside that a cycle was killed before it could."""
+
+import click
+
+from renewer import wire
+from renewer.commands.call import Call
+from renewer.errors import Unexpected
+from renewer.model import Outcome
+from renewer.system import SystemClock
+
+
+@click.command(hidden=True)
+@click.pass_obj
+def lost(call: Call) -> int:
+    """Tell those outside that a cycle ended without a word."""
+    with call.report() as told:
+        if observer := wire.observer(call.load(), SystemClock(), told):
+            killed = "a cycle was killed before it could end"
+            hint = "look into the log of that time: memory may have run out, or it hung"
+            observer.saw(Outcome(()), Unexpected(killed, hint=hint))
+    return 0

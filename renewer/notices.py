@@ -1,0 +1,304 @@
+"""What those outside are told after a cycle, and what they were told before: pure.
+
+A trouble is told once, when it is more than "try later" or when that lasts; that a certificate will expire,
+at two points of its life and at its end; and that all is well again once, to whoever heard of the trouble.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from renewer.errors import RenewerError, Transient
+from renewer.model import CertOutcome, Material, Outcome
+from renewer.sites import SiteOutcome
+
+Value = TypeVar("Value")
+
+LASTING = timedelta(days=1)
+"""How long a trouble that is only "try later" goes untold."""
+
+OF_LIFE = 1 / 10
+"""The part of a certificate's life that it goes untold at most."""
+
+LAST_CALL = 1 / 5
+"""The part of the first warning's share of life at which the second comes: 5 % where the first is at 25 %."""
+
+CYCLE = "cycle"
+"""The subject that stands for the cycle as a whole."""
+
+LONGEST = 3000
+"""Characters of a message: some services take no more than 4,096."""
+
+
+class Warned(StrEnum):
+    """How near the end of a certificate is, as far as it was told."""
+
+    NOT = ""
+    SOON = "soon"
+    NEAR = "near"
+    OVER = "over"
+
+    @property
+    def rank(self) -> int:
+        """The later, the greater."""
+        return list(Warned).index(self)
+
+
+class Kind(StrEnum):
+    """What a notice is about."""
+
+    FAILED = "failed"
+    EXPIRING = "will expire"
+    EXPIRED = "has expired"
+    RECOVERED = "is well again"
+
+
+@dataclass(frozen=True)
+class Life:
+    """Which certificate is kept, and from when to when it is valid."""
+
+    fingerprint: str
+    begin: datetime
+    end: datetime
+
+    def warned(self, now: datetime, share: float) -> Warned:
+        """Return which warning is due; `share` (0 to 1) of the life is left at the first."""
+        left = (self.end - now) / max(self.end - self.begin, timedelta(seconds=1))
+        steps = ((share, Warned.NOT), (share * LAST_CALL, Warned.SOON), (0, Warned.NEAR))
+        return next((step for bound, step in steps if left > bound), Warned.OVER)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a subject stood at the end of a cycle; `looked` tells whether the cycle was about it at all."""
+
+    subject: str
+    name: str
+    error: str | None = None
+    hint: str = ""
+    exit_code: int = 0
+    life: Life | None = None
+    looked: bool = True
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """That something does not work, since when, and whether it is worth telling."""
+
+    since: datetime
+    grave: bool = False
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What somebody was last told of a subject: a trouble and since when, or the end of a certificate."""
+
+    trouble: datetime | None = None
+    fingerprint: str = ""
+    warned: Warned = Warned.NOT
+
+    def of(self, life: Life | None) -> Warned:
+        """Return the last warning about this very certificate."""
+        return self.warned if life and life.fingerprint == self.fingerprint else Warned.NOT
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a cycle last saw of a certificate: whether it was served, and when nothing was wrong with it."""
+
+    served: bool | None = None
+    success: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is kept from cycle to cycle, by subject; what was told (`heard`) by recipient before."""
+
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    heard: Mapping[str, Mapping[str, Heard]] = field(default_factory=dict)
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+    def of(self, subjects: Sequence[str], recipients: Sequence[str]) -> "Memory":
+        """Return it with these recipients, and without what the configuration does not have any more."""
+        known = {CYCLE, *subjects}
+        return Memory(
+            _only(known, self.troubles),
+            {who: _only(known, self.heard.get(who, {})) for who in recipients},
+            _only(known, self.seen),
+        )
+
+    def told(self, recipient: str, notices: Sequence["Notice"]) -> "Memory":
+        """Return it with these notices heard."""
+        heard = dict(self.heard.get(recipient, {}))
+        heard |= {notice.finding.subject: notice.heard for notice in notices}
+        return replace(self, heard={**self.heard, recipient: heard})
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to tell somebody, and what he has heard once he is told."""
+
+    kind: Kind
+    finding: Finding
+    heard: Heard
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: all that somebody has to be told after one cycle."""
+
+    title: str
+    body: str
+    good: bool
+
+
+def _only(known: AbstractSet[str], values: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {subject: value for subject, value in values.items() if subject in known}
+
+
+def certificate(name: str) -> str:
+    """Return the subject that stands for a certificate."""
+    return f"certificate/{name}"
+
+
+def site(name: str) -> str:
+    """Return the subject that stands for a site."""
+    return f"site/{name}"
+
+
+def findings(
+    outcome: Outcome, broke: RenewerError | None, kept: Mapping[str, Material | None]
+) -> tuple[Finding, ...]:
+    """Return how everything stands; `broke` ended the cycle early, `kept` is every certificate as stored."""
+    looked = {one.name: one for one in outcome.certificates}
+    certificates = (_certificate(name, looked.get(name), material) for name, material in kept.items())
+    sites = (_site(one) for one in outcome.sites)
+    whole = Finding(CYCLE, "renewer")
+    if broke:
+        whole = replace(whole, error=str(broke), hint=broke.hint, exit_code=broke.exit_code)
+    return (whole, *certificates, *sites)
+
+
+def troubles(before: Mapping[str, Trouble], found: Sequence[Finding], now: datetime) -> Mapping[str, Trouble]:
+    """Return the troubles after a cycle; what it did not look at stays as it was."""
+    after = dict(before)
+    for finding in found:
+        if finding.looked and finding.error is None:
+            after.pop(finding.subject, None)
+        elif finding.error is not None:
+            known = before.get(finding.subject, Trouble(now))
+            since = min(known.since, now)  # the clock may have been set back
+            grave = finding.exit_code != Transient.exit_code or now - since >= _patience(finding.life)
+            after[finding.subject] = Trouble(since, known.grave or grave)
+    return after
+
+
+def news(
+    found: Sequence[Finding], memory: Memory, recipient: str, now: datetime, share: float
+) -> tuple[Notice, ...]:
+    """Return what this recipient has to be told now."""
+    heard = memory.heard.get(recipient, {})
+    told = (
+        _notice(
+            one,
+            memory.troubles.get(one.subject),
+            heard.get(one.subject, Heard()),
+            one.life.warned(now, share) if one.life else Warned.NOT,
+        )
+        for one in found
+    )
+    return tuple(notice for notice in told if notice)
+
+
+def verdict(found: Sequence[Finding], memory: Memory) -> bool | None:
+    """Return whether all is well, or a thing that was looked at failed; `None` where neither can be said.
+
+    That has to be tried later, or that something else failed before, is neither.
+    """
+    standing = memory.troubles
+    if any(one.looked and one.subject in standing and standing[one.subject].grave for one in found):
+        return False
+    return None if standing else True
+
+
+def message(notices: Sequence[Notice], host: str, now: datetime) -> Message:
+    """Return the notices as one message."""
+    first, rest = notices[0], len(notices) - 1
+    title = f"renewer on {host}: {first.finding.name} {first.kind}" + (f", and {rest} more" if rest else "")
+    body, left = "", len(notices)
+    for notice in notices:
+        paragraph = _paragraph(notice, now)
+        if body and len(body) + len(paragraph) > LONGEST:
+            body += f"And {left} more: see renewer status on {host}.\n\n"
+            break
+        body += paragraph[:LONGEST] + "\n\n"
+        left -= 1
+    return Message(title, body.rstrip(), good=all(one.kind is Kind.RECOVERED for one in notices))
+
+
+def _certificate(name: str, outcome: CertOutcome | None, material: Material | None) -> Finding:
+    life = Life(material.fingerprints[0], material.not_before, material.not_after) if material else None
+    if outcome is None:
+        return Finding(certificate(name), name, life=life, looked=False)
+    return Finding(certificate(name), name, outcome.error, outcome.hint, outcome.exit_code, life)
+
+
+def _site(outcome: SiteOutcome) -> Finding:
+    name = f"the site {outcome.name}"
+    return Finding(site(outcome.name), name, outcome.error, outcome.hint, outcome.exit_code)
+
+
+def _patience(life: Life | None) -> timedelta:
+    return min(LASTING, (life.end - life.begin) * OF_LIFE) if life else LASTING
+
+
+def _notice(finding: Finding, trouble: Trouble | None, heard: Heard, warned: Warned) -> Notice | None:
+    """Return what is to be told of a subject, if anything."""
+    before = heard.of(finding.life)
+    failing = trouble.since if trouble and trouble.grave else None
+    fingerprint = finding.life.fingerprint if finding.life else ""
+    after = Heard(heard.trouble or failing, fingerprint, max(warned, before, key=lambda one: one.rank))
+    if warned.rank > before.rank:
+        kind = Kind.EXPIRED if warned is Warned.OVER else Kind.EXPIRING
+        return Notice(kind, finding, after, trouble.since if trouble else None)
+    if failing and heard.trouble is None:
+        return Notice(Kind.FAILED, finding, after, failing)
+    if not finding.looked or trouble:
+        return None
+    renewed = heard.warned is not Warned.NOT and fingerprint not in {"", heard.fingerprint}
+    if heard.trouble or (renewed and warned is Warned.NOT):
+        quiet = Heard() if after.warned is Warned.NOT else replace(after, trouble=None)
+        return Notice(Kind.RECOVERED, finding, quiet, heard.trouble)
+    return None
+
+
+def _paragraph(notice: Notice, now: datetime) -> str:
+    """Return what happened, since when, and what to do."""
+    finding, life = notice.finding, notice.finding.life
+    lines = [f"{finding.name} {notice.kind}."]
+    if notice.kind is Kind.RECOVERED:
+        lines += [f"It had failed since {_spoken(notice.since)}."] if notice.since else []
+    elif finding.error:
+        lines += [f"What: {finding.error}"]
+        lines += [f"Since: {_spoken(notice.since)}"] if notice.since else []
+        lines += [f"What to do: {finding.hint or 'see renewer status'}"]
+    else:
+        lines += ["What to do: see renewer status and renewer renew"]
+    if life:
+        lines.append(f"Its certificate ends {_spoken(life.end)}, {_distance(life.end - now)}.")
+    return "\n".join(lines)
+
+
+def _spoken(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def _distance(left: timedelta) -> str:
+    ahead, hours = left > timedelta(0), round(abs(left) / timedelta(hours=1))
+    figure, unit = (hours // 24, "day") if hours >= 2 * 24 else (hours, "hour")
+    length = f"{figure} {unit}{'' if figure == 1 else 's'}" if figure else "less than an hour"
+    return f"in {length}" if ahead else f"{length} ago"

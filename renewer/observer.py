@@ -1,0 +1,158 @@
+"""After each cycle: those outside are told what became of it.
+
+Three may be listening: a collector of figures, people, and a monitor that waits for a pulse. None of them can
+fail a cycle, nor hold it up for longer than the adapters allow.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from renewer import notices, policy
+from renewer.errors import LockBusy, RenewerError
+from renewer.model import CertSpec, Material, Outcome, Sight, Snapshot
+from renewer.notices import Finding, Memory, Seen
+from renewer.ports import Clock, Gauges, Pulse, Recipients, Report
+from renewer.readings import CertificateReading, Readings
+from renewer.vault import Vault
+
+Save = Callable[[Memory], None]
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who listens; `share` is the part of a life that is left when its end is first told."""
+
+    gauges: Gauges | None = None
+    recipients: Recipients | None = None
+    pulse: Pulse | None = None
+    share: float = 1 / 4
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Tells the audience how cycles end; whatever goes wrong with that is only reported."""
+
+    specs: tuple[CertSpec, ...]
+    sites: tuple[str, ...]
+    vault: Vault
+    audience: Audience
+    clock: Clock
+    report: Report
+    host: str
+
+    def saw(self, outcome: Outcome, broke: RenewerError | None = None) -> None:
+        """Tell what became of a cycle; `broke` is what ended it before there was more of an outcome.
+
+        Nobody is told by message what could not be written down before: it would be told again and again.
+        """
+        now, known = self.clock.now(), self._recipients()
+        kept = {spec.name: self._material(spec) for spec in self.specs}
+        found = notices.findings(outcome, broke, kept)
+        grown = partial(self._grown, outcome=outcome, found=found, known=known, now=now)
+        memory = grown(Memory())
+        with self._at_most_told("notices"):
+            memory = grown(self.vault.memory())
+        with self._at_most_told("notices"), self.vault.telling() as save:
+            memory = grown(before := self.vault.memory())
+            self._show(memory, broke.exit_code if broke else outcome.exit_code, now)
+            if memory != before:
+                save(memory)
+            self._deliver(found, memory, save, now)
+        self._beat(notices.verdict(found, memory))
+
+    def _material(self, spec: CertSpec) -> Material | None:
+        with self._at_most_told(spec.name):
+            return self.vault.material(spec.name)
+        return None
+
+    def _recipients(self) -> Sequence[str] | None:
+        """Return who is to be told by message, or `None` where that cannot be known now."""
+        if self.audience.recipients is None:
+            return ()
+        with self._at_most_told("notices"):
+            return self.audience.recipients.known()
+        return None
+
+    def _grown(
+        self,
+        memory: Memory,
+        outcome: Outcome,
+        found: Sequence[Finding],
+        known: Sequence[str] | None,
+        now: datetime,
+    ) -> Memory:
+        """Return the memory after a cycle, without what is not in the configuration any more."""
+        subjects = [notices.certificate(spec.name) for spec in self.specs]
+        subjects += map(notices.site, self.sites)
+        seen = dict(memory.seen)
+        if self.audience.gauges:
+            for one in outcome.certificates:
+                before = seen.get(notices.certificate(one.name), Seen())
+                success = before.success if one.error else now
+                seen[notices.certificate(one.name)] = Seen(one.served, success)
+        grown = replace(memory, troubles=notices.troubles(memory.troubles, found, now), seen=seen)
+        return grown.of(subjects, tuple(memory.heard) if known is None else known)
+
+    # -- the three who may be listening ---------------------------------------------------------------------
+
+    def _show(self, memory: Memory, exit_code: int, now: datetime) -> None:
+        if self.audience.gauges:
+            with self._at_most_told("metrics"):
+                certificates = {spec.name: self._reading(spec, memory, now) for spec in self.specs}
+                self.audience.gauges.show(Readings(now, exit_code, certificates, dict(self._keys())))
+
+    def _deliver(self, found: Sequence[Finding], memory: Memory, save: Save, now: datetime) -> None:
+        """Send what is new to each; it counts as told once it was taken: a death between tells it twice."""
+        due = {who: notices.news(found, memory, who, now, self.audience.share) for who in memory.heard}
+        messages = {who: notices.message(new, self.host, now) for who, new in due.items() if new}
+        if self.audience.recipients and messages:
+            taken = self.audience.recipients.deliver(messages)
+            for who in taken:
+                memory = memory.told(who, due[who])
+            if taken:
+                save(memory)
+
+    def _beat(self, good: bool | None) -> None:  # noqa: FBT001 - three answers
+        if self.audience.pulse and good is not None:
+            with self._at_most_told("ping"):
+                self.audience.pulse.beat(good=good)
+
+    def _reading(self, spec: CertSpec, memory: Memory, now: datetime) -> CertificateReading:
+        material, failure = self.vault.material(spec.name), self.vault.failure(spec.name)
+        seen = memory.seen.get(notices.certificate(spec.name), Seen())
+        failures = failure.count if failure else 0
+        if material is None:
+            return CertificateReading(served=seen.served, failures=failures, success=seen.success)
+        known = Snapshot(
+            spec, Sight(published=True, served=seen.served), material, self.vault.suggestion(spec.name)
+        )
+        return CertificateReading(
+            material.not_before,
+            material.not_after,
+            policy.renewal(known, now),
+            seen.served,
+            failures,
+            seen.success,
+        )
+
+    def _keys(self) -> Iterator[tuple[str, datetime]]:
+        """Yield when each site's current key became that."""
+        for name in self.sites:
+            kept = self.vault.site(name)
+            if ring := kept.served or kept.wanted:
+                yield name, ring.since
+
+    @contextmanager
+    def _at_most_told(self, subject: str) -> Iterator[None]:
+        """Report what goes wrong, and go on: the cycle itself is over, and its result stands."""
+        try:
+            yield
+        except LockBusy:
+            return  # another process tells at this very moment; what it did not know yet the next cycle tells
+        except RenewerError as error:
+            self.report.problem(subject, str(error), error.hint)
+        except Exception as bug:  # noqa: BLE001 - nor may a bug in telling spoil what was done
+            self.report.bug(subject, bug)

@@ -1,0 +1,67 @@
+"""A process that sends messages by `apprise`, and says of each what went wrong; started by `recipients`.
+
+It is given JSON on standard input and answers JSON on standard output. Nothing else is ever said there, since
+what a service or its plug-in says may hold the address, which is a secret.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from typing import NoReturn
+
+REFUSED = "the service did not take the message"
+UNKNOWN = "this is no address that apprise knows"
+SLOW = "the service did not answer in time"
+
+
+def main() -> NoReturn:
+    """Send what is on standard input, side by side, and end in time whatever hangs."""
+    answer = _alone()
+    errand = json.load(sys.stdin)
+    os.environ.update(errand["environment"])
+    letters = errand["letters"]
+    said = [SLOW] * len(letters)
+
+    def send(place: int) -> None:
+        said[place] = _send(*letters[place])
+
+    senders = [threading.Thread(target=send, args=(place,), daemon=True) for place in range(len(letters))]
+    for sender in senders:
+        sender.start()
+    deadline = time.monotonic() + errand["patience"]
+    for sender in senders:
+        sender.join(max(deadline - time.monotonic(), 0))
+    os.write(answer, json.dumps(said).encode())
+    os._exit(0)  # what still hangs is left behind
+
+
+def _alone() -> int:
+    """Let nobody else be heard: return where to answer, and close the ways on which others speak."""
+    answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    logging.disable(logging.CRITICAL)
+    return answer
+
+
+def _send(address: str, title: str, body: str, good: bool) -> str:  # noqa: FBT001 - as JSON has it
+    """Send one message; return what went wrong, empty for nothing."""
+    import apprise  # noqa: PLC0415 - after the ways are closed on which it could be heard
+
+    asset = apprise.AppriseAsset(app_id="renewer", async_mode=False, secure_logging=True)
+    service = apprise.Apprise(asset=asset)
+    kind = apprise.NotifyType.SUCCESS if good else apprise.NotifyType.FAILURE
+    try:
+        if not service.add(address):
+            return UNKNOWN
+        taken = service.notify(body, title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+    except Exception:  # noqa: BLE001 - a plug-in may raise anything, with the address in it
+        return REFUSED
+    return "" if taken else REFUSED
+
+
+if __name__ == "__main__":
+    main()

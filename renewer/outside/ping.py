@@ -1,0 +1,67 @@
+"""A monitor that is pinged after each cycle: the address itself when all is well, with /fail when not.
+
+That is the convention of healthchecks.io (https://healthchecks.io/docs/http_api/). The address is a secret:
+no sentence here shows it, nor what the server says of it.
+"""
+
+import threading
+from collections.abc import Callable
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from renewer import __version__
+from renewer.errors import Transient
+
+PATIENCE = 10.0
+"""Seconds that a ping may take, the search for the server's address included."""
+
+_HINT = "see whether this machine reaches the monitor, and whether the check is still there"
+
+
+class Ping:
+    """Pings the address that `address` returns, once for each cycle."""
+
+    def __init__(self, address: Callable[[], str]) -> None:
+        self._address = address
+
+    def beat(self, *, good: bool) -> None:
+        """See `ports.Pulse`; raises `Transient` when nobody is there, or somebody refuses."""
+        address = self._address()
+        answers: list[str] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(_get(address if good else failed(address))), daemon=True
+        )
+        asking.start()
+        asking.join(PATIENCE)
+        trouble = answers[0] if answers else f"it did not answer within {PATIENCE:g} s"
+        if trouble:
+            raise Transient(f"the monitor could not be told: {trouble}", hint=_HINT)
+
+
+def failed(address: str) -> str:
+    """Return the address for a failure; what comes after the path stays there."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/fail"))
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Follows nobody elsewhere: the address is for this server alone."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _get(address: str) -> str:
+    """Ask for it once, and return what is wrong; empty for nothing."""
+    request = Request(address, headers={"User-Agent": f"renewer/{__version__}"})  # noqa: S310 - https, or local
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=PATIENCE):
+            return ""
+    except HTTPError as error:
+        error.close()
+        return f"it answers {error.code}"
+    except (OSError, HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        return getattr(reason, "strerror", None) or type(reason).__name__

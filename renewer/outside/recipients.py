@@ -1,0 +1,74 @@
+"""People who are told by message, through whatever `apprise` knows: mail, chat, push.
+
+The messages are sent by a process of its own (`courier`), which is given addresses and texts on its standard
+input. So a service that hangs can be ended, and nothing that a foreign library says reaches our output.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from renewer import credentials, proc
+from renewer.errors import RenewerError
+from renewer.notices import Message
+from renewer.ports import Report
+
+PATIENCE = 20.0
+"""Seconds after which every message is taken, or counts as not."""
+
+SPARE = 10.0
+"""Seconds that the courier may take beyond that to start and to end."""
+
+NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""What of our environment says how the network is reached; the first four are known in lower case too."""
+
+COURIER = (sys.executable, "-P", "-m", "renewer.outside.courier")
+
+
+class Addresses:
+    """The addresses in a file, read anew for each cycle; a mark is a part of an address's SHA-256."""
+
+    def __init__(self, path: Path, place: str, report: Report) -> None:
+        self._path = path
+        self._place = place
+        self._report = report
+
+    def known(self) -> Sequence[str]:
+        """See `ports.Recipients`; raises `ConfigError` for a file that cannot be used."""
+        return tuple(dict.fromkeys(map(_mark, self._read().values())))
+
+    def deliver(self, messages: Mapping[str, Message]) -> Collection[str]:
+        """See `ports.Recipients`; who could not be told is reported by the number of the line."""
+        lines = {_mark(address): (number, address) for number, address in self._read().items()}
+        due = [who for who in messages if who in lines]
+        answers = self._sent([(lines[who][1], messages[who]) for who in due])
+        for who, answer in zip(due, answers, strict=True):
+            if answer:
+                hint = f"apprise -vv -b test --config {self._path} shows what that service says"
+                self._report.problem("notices", f"line {lines[who][0]} of {self._path}: {answer}", hint)
+        return [who for who, answer in zip(due, answers, strict=True) if not answer]
+
+    def _read(self) -> Mapping[int, str]:
+        return credentials.read_addresses(self._path, self._place)
+
+    def _sent(self, letters: Sequence[tuple[str, Message]]) -> Sequence[str]:
+        """Have the letters sent; return what went wrong with each, empty for nothing."""
+        names = (*NETWORK, *(name.lower() for name in NETWORK))
+        errand = {
+            "environment": {name: os.environ[name] for name in names if name in os.environ},
+            "patience": PATIENCE,
+            "letters": [[url, one.title, one.body, one.good] for url, one in letters],
+        }
+        try:
+            done = proc.run(COURIER, PATIENCE + SPARE, given=json.dumps(errand).encode())
+            answers = [str(answer) for answer in json.loads(done.output)]
+        except (RenewerError, ValueError, TypeError):
+            answers = []
+        return answers if len(answers) == len(letters) else ["the message could not be sent"] * len(letters)
+
+
+def _mark(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
