@@ -79,6 +79,14 @@ host = "https://files.example.com:8443/"
 rotate = "renewal"
 signer_file = "/run/renewer/downloads.json"
 
+[metrics]
+textfile = "/srv/node-exporter/renewer.prom"
+
+[notify]
+urls_file = "/etc/renewer/notify.urls"
+expiring = "20%"
+ping = "https://hc.example/uuid"
+
 [[hook.command]]
 argv = ["/usr/bin/systemctl", "reload", "postfix"]
 
@@ -155,6 +163,8 @@ def test_every_key_of_the_contract_is_read() -> None:
         mode="url",
         signer_file=Path("/run/renewer/downloads.json"),
     )
+    assert loaded.metrics == config.Metrics(Path("/srv/node-exporter/renewer.prom"))
+    assert loaded.notify == config.Notify(Path("/etc/renewer/notify.urls"), 0.2, "https://hc.example/uuid")
     assert loaded.hooks.commands == (
         config.Command(("/usr/bin/systemctl", "reload", "postfix"), timedelta(seconds=30)),
         config.Command(("true",), timedelta(minutes=15)),
@@ -183,7 +193,14 @@ def test_the_limits_of_a_ca_are_those_known_with_the_configured_ones_in_their_pl
 
 def test_every_leaf_that_is_to_be_read_by_a_function_has_one() -> None:
     # A field of a function's own name would hide it from its annotation.
-    for table in (authorities.Acme, config.Cloudflare, config.Nginx, config.Site, config.Config):
+    for table in (
+        authorities.Acme,
+        config.Cloudflare,
+        config.Nginx,
+        config.Site,
+        config.Notify,
+        config.Config,
+    ):
         for field in msgspec.structs.fields(table):
             for arm in toml._arms(field.type):
                 note = toml._parted(arm)[1]
@@ -259,6 +276,13 @@ NO_DURATION = "is no duration; write it like 90s, 15m, 12h or 30d"
         ("propagation", "timeout", "999999999d", "is longer than ten years"),
         ("nginx", "binary", "nginx", NOT_ABSOLUTE),
         ("nginx", "config", "nginx.conf", NOT_ABSOLUTE),
+        ("metrics", "textfile", "renewer.prom", NOT_ABSOLUTE),
+        ("metrics", "textfile", "/srv/renewer.txt", "has to end in .prom, or node_exporter does not read it"),
+        ("notify", "expiring", "25", "has to be a share of the life such as 25%, from 1% to 33%"),
+        ("notify", "expiring", "0%", "has to be a share of the life such as 25%, from 1% to 33%"),
+        ("notify", "expiring", "34%", "has to be a share of the life such as 25%, from 1% to 33%"),
+        ("notify", "ping", "http://hc.example/x", "has to begin with https://; http:// would show"),
+        ("notify", "urls_file", "notify.urls", NOT_ABSOLUTE),
         ("nginx", "reload", "systemctl", "is none of auto, signal, systemd, request, none"),
         ("nginx", "probe", "127.0.0.1:443", "is none of auto"),
     ],
@@ -325,6 +349,10 @@ def test_addresses(resolver: str) -> None:
             'cloudflare.zone_ids."*.example.com": is a wildcard, but a name without a star is expected',
         ),
         ('[cloudflare]\ntoken = "v4lid"', "cloudflare.token: is not known here; did you mean token_file?"),
+        (
+            '[notify]\nping = "https://hc.example/x"\nping_file = "/p"',
+            "notify.ping_file: is there beside ping; leave one of the two out",
+        ),
         ("[[hook.command]]\n", "hook.command[0].argv: is missing"),
         ("[hook.command]\n", "hook.command: is a table, but a list is expected"),
         ('[cloudfare]\ntoken_file = "/t"', "cloudfare: is not known here; did you mean cloudflare?"),

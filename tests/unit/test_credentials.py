@@ -28,6 +28,36 @@ def refusal(path: Path) -> ConfigError:
     return error.value
 
 
+def test_addresses_are_told_by_their_lines_without_those_that_do_not_count(tmp_path: Path) -> None:
+    path = secret(tmp_path / "urls", "# mine\n\n json://a.example/x \nmailtos://b:c@d.example\n")
+    found = credentials.read_addresses(path, "notify.urls_file")
+    assert found == {3: "json://a.example/x", 4: "mailtos://b:c@d.example"}
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "sentence"),
+    [
+        ("\n# nobody\n", 0o600, "names nobody to tell"),
+        ("json://a.example\nme@a.example\n", 0o600, "line 2 of"),
+        ("json://a.example\n", 0o644, "can be read or written by others"),
+    ],
+)
+def test_what_names_no_addresses_is_told(tmp_path: Path, content: str, mode: int, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as error:
+        credentials.read_addresses(secret(tmp_path / "urls", content, mode), "notify.urls_file")
+    assert error.value.faults[0].place == "notify.urls_file"
+
+
+def test_a_secret_that_may_be_left_out_is_in_its_file_or_in_a_credential(tmp_path: Path) -> None:
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    own = secret(tmp_path / "own")
+    assert credentials.source(None, "ping_url", {}) is None
+    assert credentials.source(None, "ping_url", environ) is None
+    handed = secret(tmp_path / "ping_url")
+    assert credentials.source(None, "ping_url", environ) == handed
+    assert credentials.source(own, "ping_url", environ) == own
+
+
 @pytest.mark.parametrize("content", [TOKEN, TOKEN + "\n", TOKEN + "\r\n"])
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o440, 0o640])
 def test_a_secret_is_the_one_line_of_its_file(tmp_path: Path, content: str, mode: int) -> None:

@@ -70,6 +70,25 @@ class TestErrors:
                 read()
             assert SECRET not in words(caught.value)
 
+    @pytest.mark.parametrize(
+        "text", [SECRET, f"http://hc.example/{SECRET}", f"ftp://{SECRET}", f"a {SECRET}"]
+    )
+    def test_an_address_that_cannot_be_right_is_not_shown(self, text: str, tmp_path: Path) -> None:
+        path = tmp_path / "address"
+        path.touch(0o600)
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            credentials.ping_address(path, "notify.ping_file")
+        assert SECRET not in words(caught.value)
+        path.write_text(f"json://a.example/\n{SECRET}")
+        with pytest.raises(ConfigError) as caught:
+            credentials.read_addresses(path, "notify.urls_file")
+        assert SECRET not in words(caught.value)
+
+    def test_a_configuration_does_not_show_what_it_pings(self) -> None:
+        text = f"[notify]\nping = 'https://hc.example/{SECRET}'\n[site.a]\nhost = 'https://a.example'"
+        assert SECRET not in repr(config.parse(text, "f"))
+
     def test_a_global_api_key_is_not_shown(self) -> None:
         secret = "0123456789abcdef" * 2 + "01234"
         with pytest.raises(ConfigError) as caught:
@@ -86,6 +105,9 @@ class TestErrors:
             "[cloudflare]\nzone_ids = { 'a.example' = 'X' }",
             "[acme]\neab_kid = 'a'\neab_hmac_key_file = 'X'",
             "[acme]\nemail = 'X'",
+            "[notify]\nping = 'X'",
+            "[notify]\nping = 'http://hc.example/X'",
+            "[notify]\nurls_file = 'json://X@a.example'",
             "[acme]\nserver = 'X'",
             "[cloudflare]\ntoken_file = X",
             "[cloudflare]\ntoken_file = 'X",
