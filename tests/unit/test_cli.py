@@ -82,6 +82,10 @@ class Home:
         return self.folder / "state"
 
     @property
+    def textfile(self) -> Path:
+        return self.folder / "renewer.prom"
+
+    @property
     def vault(self) -> Vault:
         return Vault(FileStore(self.state), Notes())
 
@@ -259,6 +263,46 @@ class TestRenew:
         assert f"(process {os.getpid()}) is at work on {NAME}" in done.err
 
 
+class TestOutside:
+    @pytest.mark.parametrize(
+        ("arguments", "more", "code"),
+        [
+            (["renew"], "", 0),
+            (["renew", NAME], "", 0),
+            (["rotate", "s"], '[site.s]\nhost = "https://a.example"', 1),  # nobody reloads nginx here
+        ],
+    )
+    def test_each_cycle_leaves_its_figures(
+        self, program: Program, settled: Home, arguments: list[str], more: str, code: int
+    ) -> None:
+        settled.configure(f'[metrics]\ntextfile = "{settled.textfile}"\n{more}')
+        assert program("-c", settled.file, *arguments).code == code
+        assert f"renewer_last_cycle_exit_code {code}.0\n" in settled.textfile.read_text()
+
+    @pytest.mark.parametrize("arguments", [["renew", "--dry-run"], ["status"], ["nginx"]])
+    def test_what_is_no_cycle_leaves_none(
+        self, program: Program, settled: Home, arguments: list[str]
+    ) -> None:
+        settled.configure(f'[metrics]\ntextfile = "{settled.textfile}"')
+        assert program("-c", settled.file, *arguments).code == 0
+        assert not settled.textfile.exists()
+
+    def test_a_package_that_is_not_there_is_told_with_how_to_install_it(
+        self, program: Program, home: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for package in ("apprise", "prometheus_client"):
+            monkeypatch.setitem(sys.modules, package, None)
+        home.configure(f'[metrics]\ntextfile = "{home.textfile}"\n[notify]\nurls_file = "/no/urls"')
+        done = program("-c", home.file, "renew")
+        assert (done.code, done.out) == (78, "")
+        assert (
+            "metrics.textfile: needs the package prometheus_client, which is not installed"
+            " (pipx inject renewer prometheus_client, or: pip install 'renewer[metrics]')\n"
+        ) in done.err
+        assert "notify.urls_file: needs the package apprise" in done.err
+        assert "pip install 'renewer[notify]'" in done.err
+
+
 class TestStatus:
     def test_it_says_what_is_stored_and_due(self, program: Program, settled: Home) -> None:
         done = program("-c", settled.file, "status")
@@ -340,7 +384,18 @@ class TestMain:
         assert worst([]) == 0
 
 
-def test_where_nothing_is_due_nothing_heavy_is_loaded(settled: Home) -> None:
+@pytest.mark.parametrize(
+    ("configured", "needed"),
+    [
+        ("", set()),
+        ('[notify]\nping = "http://127.0.0.1:9/"\nurls_file = "/no/urls"', set()),
+        ('[metrics]\ntextfile = "/no/renewer.prom"', {"prometheus_client"}),
+    ],
+)
+def test_where_nothing_is_due_nothing_heavy_is_loaded(
+    settled: Home, configured: str, needed: set[str]
+) -> None:
+    settled.configure(configured)
     script = (
         "import sys\nfrom renewer.cli import main\ntry:\n    main()\n"
         "except SystemExit as end:\n    print(end.code, *{name.partition('.')[0] for name in sys.modules})"
@@ -353,6 +408,6 @@ def test_where_nothing_is_due_nothing_heavy_is_loaded(settled: Home) -> None:
         check=True,
     )
     code, *loaded = done.stdout.split()
-    assert (code, done.stderr) == ("0", "")
+    assert (code, bool(done.stderr)) == ("0", bool(configured))
     assert "renewer" in loaded
-    assert HEAVY & set(loaded) == set()
+    assert HEAVY & set(loaded) == needed
