@@ -114,6 +114,8 @@ class Observer:
                 memory = memory.told(who, due[who])
             if taken:
                 save(memory)
+            for title in dict.fromkeys(messages[who].title for who in taken):
+                self.report.done("notices", f"sent: {title}")
 
     def _beat(self, good: bool | None) -> None:  # noqa: FBT001 - three answers
         if self.audience.pulse and good is not None:

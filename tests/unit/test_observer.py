@@ -85,6 +85,10 @@ def bad(name: str = "a.example", code: int = 1) -> CertOutcome:
     return CertOutcome(name, Action.FAILED, NOW, served=False, error="no", hint="do", exit_code=code)
 
 
+def problems(house: House) -> list[tuple[str, str]]:
+    return [*house.notes.of("problem"), *house.notes.of("bug")]
+
+
 FAILED = "renewer on host1: a.example failed"
 RECOVERED = "renewer on host1: a.example is well again"
 
@@ -96,7 +100,8 @@ def test_a_failure_and_its_end_are_told_once_across_processes(house: House) -> N
     assert house.ends(well(), well("b.example")) == [RECOVERED]
     assert house.ends(well(), well("b.example")) == []
     assert house.listeners.beats == [False, False, True, True]
-    assert house.notes.told == []
+    assert [what for _, what in house.notes.of("done")] == [f"sent: {FAILED}", f"sent: {RECOVERED}"]
+    assert problems(house) == []
 
 
 def test_where_all_is_well_and_no_figures_are_wanted_nothing_is_written(house: House) -> None:
@@ -175,7 +180,7 @@ def test_while_another_process_tells_this_one_only_pings(house: House) -> None:
     with house.vault.telling():
         assert house.ends(bad()) == []
     assert house.listeners.beats == [False]
-    assert house.notes.told == []
+    assert problems(house) == []
     assert house.ends(bad()) == [FAILED]
 
 
@@ -213,7 +218,7 @@ def test_nothing_that_goes_wrong_with_one_reaches_the_others(
     }
     missing = {"show": ["show"], "known": ["deliver"], "deliver": ["deliver"], "beat": ["beat"]}[method]
     assert [name for name, times in done.items() if times != 1] == missing
-    assert len(house.notes.told) == 1
+    assert len(problems(house)) == 1
 
 
 def test_a_certificate_that_cannot_be_read_does_not_keep_the_rest_from_being_told(house: House) -> None:
