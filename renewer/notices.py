@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from renewer.deployed import HookOutcome
 from renewer.errors import RenewerError, Transient
 from renewer.model import CertOutcome, Material, Outcome
 from renewer.sites import SiteOutcome
@@ -114,23 +115,23 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Memory:
+class Record:
     """What is kept from cycle to cycle, by subject; what was told (`heard`) by recipient before."""
 
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     heard: Mapping[str, Mapping[str, Heard]] = field(default_factory=dict)
     seen: Mapping[str, Seen] = field(default_factory=dict)
 
-    def of(self, subjects: Sequence[str], recipients: Sequence[str]) -> "Memory":
+    def of(self, subjects: Sequence[str], recipients: Sequence[str]) -> "Record":
         """Return it with these recipients, and without what the configuration does not have any more."""
         known = {CYCLE, *subjects}
-        return Memory(
+        return Record(
             _only(known, self.troubles),
             {who: _only(known, self.heard.get(who, {})) for who in recipients},
             _only(known, self.seen),
         )
 
-    def told(self, recipient: str, notices: Sequence["Notice"]) -> "Memory":
+    def told(self, recipient: str, notices: Sequence["Notice"]) -> "Record":
         """Return it with these notices heard."""
         heard = dict(self.heard.get(recipient, {}))
         heard |= {notice.finding.subject: notice.heard for notice in notices}
@@ -170,17 +171,23 @@ def site(name: str) -> str:
     return f"site/{name}"
 
 
+def hook(name: str) -> str:
+    """Return the subject that stands for a deploy hook."""
+    return f"hook/{name}"
+
+
 def findings(
     outcome: Outcome, broke: RenewerError | None, kept: Mapping[str, Material | None]
 ) -> tuple[Finding, ...]:
     """Return how everything stands; `broke` ended the cycle early, `kept` is every certificate as stored."""
     looked = {one.name: one for one in outcome.certificates}
     certificates = (_certificate(name, looked.get(name), material) for name, material in kept.items())
-    sites = (_site(one) for one in outcome.sites)
+    sites = (_whole(site(one.name), f"the site {one.name}", one) for one in outcome.sites)
+    hooks = (_whole(hook(one.name), one.name, one) for one in outcome.hooks)
     whole = Finding(CYCLE, "renewer")
     if broke:
         whole = replace(whole, error=str(broke), hint=broke.hint, exit_code=broke.exit_code)
-    return (whole, *certificates, *sites)
+    return (whole, *certificates, *sites, *hooks)
 
 
 def troubles(before: Mapping[str, Trouble], found: Sequence[Finding], now: datetime) -> Mapping[str, Trouble]:
@@ -198,14 +205,14 @@ def troubles(before: Mapping[str, Trouble], found: Sequence[Finding], now: datet
 
 
 def news(
-    found: Sequence[Finding], memory: Memory, recipient: str, now: datetime, share: float
+    found: Sequence[Finding], record: Record, recipient: str, now: datetime, share: float
 ) -> tuple[Notice, ...]:
     """Return what this recipient has to be told now."""
-    heard = memory.heard.get(recipient, {})
+    heard = record.heard.get(recipient, {})
     told = (
         _notice(
             one,
-            memory.troubles.get(one.subject),
+            record.troubles.get(one.subject),
             heard.get(one.subject, Heard()),
             one.life.warned(now, share) if one.life else Warned.NOT,
         )
@@ -214,12 +221,12 @@ def news(
     return tuple(notice for notice in told if notice)
 
 
-def verdict(found: Sequence[Finding], memory: Memory) -> bool | None:
+def verdict(found: Sequence[Finding], record: Record) -> bool | None:
     """Return whether all is well, or a thing that was looked at failed; `None` where neither can be said.
 
     That has to be tried later, or that something else failed before, is neither.
     """
-    standing = memory.troubles
+    standing = record.troubles
     if any(one.looked and one.subject in standing and standing[one.subject].grave for one in found):
         return False
     return None if standing else True
@@ -247,9 +254,8 @@ def _certificate(name: str, outcome: CertOutcome | None, material: Material | No
     return Finding(certificate(name), name, outcome.error, outcome.hint, outcome.exit_code, life)
 
 
-def _site(outcome: SiteOutcome) -> Finding:
-    name = f"the site {outcome.name}"
-    return Finding(site(outcome.name), name, outcome.error, outcome.hint, outcome.exit_code)
+def _whole(subject: str, name: str, outcome: SiteOutcome | HookOutcome) -> Finding:
+    return Finding(subject, name, outcome.error, outcome.hint, outcome.exit_code)
 
 
 def _patience(life: Life | None) -> timedelta:

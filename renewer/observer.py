@@ -13,12 +13,12 @@ from functools import partial
 from renewer import notices, policy
 from renewer.errors import LockBusy, RenewerError
 from renewer.model import CertSpec, Material, Outcome, Sight, Snapshot
-from renewer.notices import Finding, Memory, Seen
+from renewer.notices import Finding, Record, Seen
 from renewer.ports import Clock, Gauges, Pulse, Recipients, Report
 from renewer.readings import CertificateReading, Readings
 from renewer.vault import Vault
 
-Save = Callable[[Memory], None]
+Save = Callable[[Record], None]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Observer:
 
     specs: tuple[CertSpec, ...]
     sites: tuple[str, ...]
+    hooks: tuple[str, ...]
     vault: Vault
     audience: Audience
     clock: Clock
@@ -52,16 +53,16 @@ class Observer:
         kept = {spec.name: self._material(spec) for spec in self.specs}
         found = notices.findings(outcome, broke, kept)
         grown = partial(self._grown, outcome=outcome, found=found, known=known, now=now)
-        memory = grown(Memory())
+        record = grown(Record())
         with self._at_most_told("notices"):
-            memory = grown(self.vault.memory())
+            record = grown(self.vault.record())
         with self._at_most_told("notices"), self.vault.telling() as save:
-            memory = grown(before := self.vault.memory())
-            self._show(memory, broke.exit_code if broke else outcome.exit_code, now)
-            if memory != before:
-                save(memory)
-            self._deliver(found, memory, save, now)
-        self._beat(notices.verdict(found, memory))
+            record = grown(before := self.vault.record())
+            self._show(record, broke.exit_code if broke else outcome.exit_code, now)
+            if record != before:
+                save(record)
+            self._deliver(found, record, save, now)
+        self._beat(notices.verdict(found, record))
 
     def _material(self, spec: CertSpec) -> Material | None:
         with self._at_most_told(spec.name):
@@ -78,42 +79,42 @@ class Observer:
 
     def _grown(
         self,
-        memory: Memory,
+        record: Record,
         outcome: Outcome,
         found: Sequence[Finding],
         known: Sequence[str] | None,
         now: datetime,
-    ) -> Memory:
-        """Return the memory after a cycle, without what is not in the configuration any more."""
+    ) -> Record:
+        """Return the record after a cycle, without what is not in the configuration any more."""
         subjects = [notices.certificate(spec.name) for spec in self.specs]
-        subjects += map(notices.site, self.sites)
-        seen = dict(memory.seen)
+        subjects += [*map(notices.site, self.sites), *map(notices.hook, self.hooks)]
+        seen = dict(record.seen)
         if self.audience.gauges:
             for one in outcome.certificates:
                 before = seen.get(notices.certificate(one.name), Seen())
                 success = before.success if one.error else now
                 seen[notices.certificate(one.name)] = Seen(one.served, success)
-        grown = replace(memory, troubles=notices.troubles(memory.troubles, found, now), seen=seen)
-        return grown.of(subjects, tuple(memory.heard) if known is None else known)
+        grown = replace(record, troubles=notices.troubles(record.troubles, found, now), seen=seen)
+        return grown.of(subjects, tuple(record.heard) if known is None else known)
 
     # -- the three who may be listening ---------------------------------------------------------------------
 
-    def _show(self, memory: Memory, exit_code: int, now: datetime) -> None:
+    def _show(self, record: Record, exit_code: int, now: datetime) -> None:
         if self.audience.gauges:
             with self._at_most_told("metrics"):
-                certificates = {spec.name: self._reading(spec, memory, now) for spec in self.specs}
+                certificates = {spec.name: self._reading(spec, record, now) for spec in self.specs}
                 self.audience.gauges.show(Readings(now, exit_code, certificates, dict(self._keys())))
 
-    def _deliver(self, found: Sequence[Finding], memory: Memory, save: Save, now: datetime) -> None:
+    def _deliver(self, found: Sequence[Finding], record: Record, save: Save, now: datetime) -> None:
         """Send what is new to each; it counts as told once it was taken: a death between tells it twice."""
-        due = {who: notices.news(found, memory, who, now, self.audience.share) for who in memory.heard}
+        due = {who: notices.news(found, record, who, now, self.audience.share) for who in record.heard}
         messages = {who: notices.message(new, self.host, now) for who, new in due.items() if new}
         if self.audience.recipients and messages:
             taken = self.audience.recipients.deliver(messages)
             for who in taken:
-                memory = memory.told(who, due[who])
+                record = record.told(who, due[who])
             if taken:
-                save(memory)
+                save(record)
             for title in dict.fromkeys(messages[who].title for who in taken):
                 self.report.done("notices", f"sent: {title}")
 
@@ -122,9 +123,9 @@ class Observer:
             with self._at_most_told("ping"):
                 self.audience.pulse.beat(good=good)
 
-    def _reading(self, spec: CertSpec, memory: Memory, now: datetime) -> CertificateReading:
+    def _reading(self, spec: CertSpec, record: Record, now: datetime) -> CertificateReading:
         material, failure = self.vault.material(spec.name), self.vault.failure(spec.name)
-        seen = memory.seen.get(notices.certificate(spec.name), Seen())
+        seen = record.seen.get(notices.certificate(spec.name), Seen())
         failures = failure.count if failure else 0
         if material is None:
             return CertificateReading(served=seen.served, failures=failures, success=seen.success)

@@ -18,7 +18,7 @@ from renewer.errors import Refused
 from renewer.journal import Progress
 from renewer.limits import History
 from renewer.model import Account, Failure, Material, Revocation, Suggestion
-from renewer.notices import Memory
+from renewer.notices import Record
 from renewer.ports import Fence, Report, Store
 from renewer.sites import Kept
 
@@ -146,15 +146,15 @@ class Vault:
             data = msgspec.json.encode(change(self.history(server)))
             self.store.put(f"limits/{_quoted(server)}", data, fence)
 
-    def memory(self) -> Memory:
+    def record(self) -> Record:
         """Return what those outside were told, and what has to be known to tell them more."""
-        return self._value("told", Memory) or Memory()
+        return self._value("told", Record) or Record()
 
     @contextmanager
-    def telling(self) -> Iterator[Callable[[Memory], None]]:
+    def telling(self) -> Iterator[Callable[[Record], None]]:
         """Tell those outside alone, with the right to write down what they know; raises `LockBusy`."""
         with self.store.lease("told", LEASE) as fence:
-            yield lambda memory: self.store.put("told", msgspec.json.encode(memory), fence)
+            yield lambda record: self.store.put("told", msgspec.json.encode(record), fence)
 
     def zones(self, provider: str) -> dict[str, str]:
         """Return the identifiers of the zones that are known at a DNS provider, by zone name."""

@@ -50,8 +50,8 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     issuer = _Late(lambda: _acme(config, memory, clock, report))
     hooks = (SecureLink(config.site_specs, memory, deployer),)
     commands = tuple(
-        CommandHook(f"hook.command[{place}]", one.argv, one.timeout, config.state)
-        for place, one in enumerate(config.hooks.commands)
+        CommandHook(name, one.argv, one.timeout, config.state)
+        for name, one in zip(_hook_names(config), config.hooks.commands, strict=True)
     )
     return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
 
@@ -67,8 +67,20 @@ def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
         return None  # `build` says so; nothing may be written there
     from renewer.observer import Observer
 
-    memory = Vault(FileStore(config.state), report)
-    return Observer(config.specs, tuple(config.sites), memory, audience, clock, report, socket.gethostname())
+    return Observer(
+        config.specs,
+        tuple(config.sites),
+        _hook_names(config),
+        Vault(FileStore(config.state), report),
+        audience,
+        clock,
+        report,
+        socket.gethostname(),
+    )
+
+
+def _hook_names(config: Config) -> tuple[str, ...]:
+    return tuple(f"hook.command[{place}]" for place in range(len(config.hooks.commands)))
 
 
 def _audience(config: Config, report: Report) -> "Audience | None":

@@ -7,7 +7,8 @@ import click
 from renewer import overview
 from renewer.commands.call import Call, conclude
 from renewer.commands.help import certificates, examples
-from renewer.model import Material
+from renewer.cycle import Engine
+from renewer.model import Material, Outcome
 from renewer.nginx.archive import Archive
 
 
@@ -51,12 +52,15 @@ def restore(call: Call, name: str, generation: str, *, as_json: bool) -> int:
     What is stored now is kept as a generation. An earlier certificate is renewed like any other: as soon as
     it is due, or if the configuration wants other names or keys by now.
     """
-    with call.report() as told:
-        engine = call.engine(told)
+    archive = Archive(call.load().state)
+
+    def go_back(engine: Engine) -> Outcome:
         (spec,) = engine.chosen([name])
-        archive = Archive(call.load().state)
         found = archive.find(spec.name, generation)
         stored = engine.vault.material(spec.name)
         server = stored.server if stored else spec.server
-        outcome = engine.restore(spec.name, Material(found.pairs, server), archive.hold)
+        return engine.restore(spec.name, Material(found.pairs, server), archive.hold)
+
+    with call.report() as told:
+        outcome = call.cycle(told, go_back)
     return conclude(call, outcome, as_json=as_json)

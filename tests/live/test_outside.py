@@ -27,7 +27,7 @@ PASSWORD, CHECK = "pa55word-of-the-hook", "0d338dcc-a054-4bec-b909-0242ac120002"
 KILLED_ONCE_TOLD = """
 import os, signal, sys
 from renewer import cli, notices
-notices.Memory.told = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+notices.Record.told = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 cli.main()
 """
 

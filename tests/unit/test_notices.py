@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer import notices
+from renewer.deployed import HookAction, HookOutcome
 from renewer.errors import ConfigError, Transient, Unexpected
 from renewer.model import Action, CertOutcome, Outcome
-from renewer.notices import CYCLE, LONGEST, Finding, Heard, Kind, Life, Memory, Notice, Trouble, Warned
+from renewer.notices import CYCLE, LONGEST, Finding, Heard, Kind, Life, Notice, Record, Trouble, Warned
 from renewer.sites import SiteAction, SiteOutcome
 
 A = notices.certificate("a.example")
@@ -26,11 +27,11 @@ def finding(error: str | None = None, code: int = 1, life: Life | None = LIFE, *
     return Finding(A, "a.example", error, "do this" if error else "", code if error else 0, life, **more)
 
 
-def step(memory: Memory, found: Finding, now: datetime = NOW) -> tuple[Memory, list[Kind]]:
-    """Return the memory after a cycle, and what was told, which always arrives."""
-    memory = replace(memory, troubles=notices.troubles(memory.troubles, [found], now))
-    new = notices.news([found], memory, ME, now, SHARE)
-    return memory.told(ME, new), [one.kind for one in new]
+def step(record: Record, found: Finding, now: datetime = NOW) -> tuple[Record, list[Kind]]:
+    """Return the record after a cycle, and what was told, which always arrives."""
+    record = replace(record, troubles=notices.troubles(record.troubles, [found], now))
+    new = notices.news([found], record, ME, now, SHARE)
+    return record.told(ME, new), [one.kind for one in new]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,8 @@ def step(memory: Memory, found: Finding, now: datetime = NOW) -> tuple[Memory, l
     ],
 )  # fmt: skip
 def test_what_is_told(found: Finding, heard: Heard, kind: Kind | None) -> None:
-    memory = Memory(notices.troubles({}, [found], NOW), {ME: {A: heard}})
-    assert [one.kind for one in notices.news([found], memory, ME, NOW, SHARE)] == ([kind] if kind else [])
+    record = Record(notices.troubles({}, [found], NOW), {ME: {A: heard}})
+    assert [one.kind for one in notices.news([found], record, ME, NOW, SHARE)] == ([kind] if kind else [])
 
 
 @pytest.mark.parametrize(
@@ -86,50 +87,54 @@ def test_the_warnings_of_a_life(part: float, warned: Warned, days: int) -> None:
     ("life", "wait"), [(None, DAY), (LIFE, DAY), (Life("f", NOW, NOW + 6 * DAY), 0.6 * DAY)]
 )
 def test_try_later_is_told_when_it_lasts(life: Life | None, wait: timedelta) -> None:
-    memory, told = step(Memory(), finding("later", 75, life))
+    record, told = step(Record(), finding("later", 75, life))
     assert told == []
-    memory, told = step(memory, finding("later", 75, life), NOW + wait - timedelta(minutes=1))
+    record, told = step(record, finding("later", 75, life), NOW + wait - timedelta(minutes=1))
     assert told == []
-    memory, told = step(memory, finding("later", 75, life), NOW + wait)
+    record, told = step(record, finding("later", 75, life), NOW + wait)
     assert told == [Kind.FAILED]
-    assert memory.troubles[A] == Trouble(NOW, grave=True)
+    assert record.troubles[A] == Trouble(NOW, grave=True)
 
 
 def test_what_was_grave_once_stays_so_while_it_waits_for_its_retry() -> None:
-    memory = Memory(notices.troubles({}, [finding("no")], NOW))
-    memory, told = step(memory, finding("not tried again before noon", 75), NOW + timedelta(hours=1))
+    record = Record(notices.troubles({}, [finding("no")], NOW))
+    record, told = step(record, finding("not tried again before noon", 75), NOW + timedelta(hours=1))
     assert told == [Kind.FAILED]  # the first time nobody took it
 
 
 def test_a_trouble_that_passed_untold_is_forgotten() -> None:
-    memory, _ = step(Memory(), finding("later", 75))
-    memory, told = step(memory, finding())
-    assert (told, memory.troubles) == ([], {})
+    record, _ = step(Record(), finding("later", 75))
+    record, told = step(record, finding())
+    assert (told, record.troubles) == ([], {})
 
 
 def test_a_clock_that_was_set_back_does_not_put_a_trouble_into_the_future() -> None:
-    memory, _ = step(Memory(), finding("later", 75), NOW + 900 * DAY)
-    memory, _ = step(memory, finding("later", 75))
-    assert memory.troubles[A].since == NOW
+    record, _ = step(Record(), finding("later", 75), NOW + 900 * DAY)
+    record, _ = step(record, finding("later", 75))
+    assert record.troubles[A].since == NOW
 
 
 def test_a_cycle_that_broke_is_a_finding_and_certificates_still_expire() -> None:
     old = material(begin=NOW - 89 * DAY)
     found = notices.findings(Outcome(()), Unexpected("it died", hint="see the log"), {"a.example": old})
-    memory = Memory(notices.troubles({}, found, NOW))
-    told = notices.news(found, memory, ME, NOW, SHARE)
+    record = Record(notices.troubles({}, found, NOW))
+    told = notices.news(found, record, ME, NOW, SHARE)
     assert [(one.finding.subject, one.kind) for one in told] == [(CYCLE, Kind.FAILED), (A, Kind.EXPIRING)]
 
 
 def test_every_part_of_an_outcome_is_a_finding() -> None:
     certificate = CertOutcome("a.example", Action.FAILED, NOW, error="no", hint="do", exit_code=75)
     site = SiteOutcome("a", SiteAction.FAILED, NOW, error="none", exit_code=1)
+    hook = HookOutcome("h", HookAction.FAILED, error="gone", exit_code=1)
     kept = {"a.example": material(), "b.example": None}
-    found = {one.subject: one for one in notices.findings(Outcome((certificate,), (site,)), None, kept)}
+    found = {
+        one.subject: one for one in notices.findings(Outcome((certificate,), (site,), (hook,)), None, kept)
+    }
     assert found[CYCLE] == Finding(CYCLE, "renewer")
     assert (found[A].error, found[A].hint, found[A].exit_code, found[A].looked) == ("no", "do", 75, True)
     assert found[notices.certificate("b.example")].looked is False
     assert found[notices.site("a")].error == "none"
+    assert (found[notices.hook("h")].error, found[notices.hook("h")].exit_code) == ("gone", 1)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +152,7 @@ def test_the_pulse_is_good_only_where_all_is_well(
     found: Finding,
     good: bool | None,  # noqa: FBT001 - what is expected
 ) -> None:
-    assert notices.verdict([found], Memory(troubles)) is good
+    assert notices.verdict([found], Record(troubles)) is good
 
 
 def test_a_message_says_what_since_when_and_what_to_do() -> None:
@@ -225,15 +230,15 @@ days = st.builds(
 
 @given(st.lists(days, max_size=40))
 def test_nothing_is_told_twice_and_whoever_heard_of_a_failure_hears_of_its_end(history: list[Day]) -> None:
-    memory, life, now = Memory(), LIFE, NOW
+    record, life, now = Record(), LIFE, NOW
     failing, warned = False, set[tuple[str, Warned]]()
     for number, day in enumerate(history):
         now += timedelta(hours=day.hours)
         if day.renewed and day.code == 0:
             life = Life(f"g{number}", now, now + 90 * DAY)
         found = day.finding(life)
-        memory = replace(memory, troubles=notices.troubles(memory.troubles, [found], now))
-        new = notices.news([found], memory, ME, now, SHARE)
+        record = replace(record, troubles=notices.troubles(record.troubles, [found], now))
+        new = notices.news([found], record, ME, now, SHARE)
         assert len(new) <= 1
         if failing and day.code == 0 and life.warned(now, SHARE) is Warned.NOT:
             assert [one.kind for one in new] == [Kind.RECOVERED]
@@ -251,9 +256,9 @@ def test_nothing_is_told_twice_and_whoever_heard_of_a_failure_hears_of_its_end(h
                 case _:
                     assert step not in warned
                     warned.add(step)
-                    failing = failing or bool(memory.troubles.get(A, Trouble(now)).grave)
-        memory = msgspec.json.decode(msgspec.json.encode(memory.told(ME, new)), type=Memory)
-        again = {one.kind for one in notices.news([found], memory, ME, now, SHARE)}
+                    failing = failing or bool(record.troubles.get(A, Trouble(now)).grave)
+        record = msgspec.json.decode(msgspec.json.encode(record.told(ME, new)), type=Record)
+        again = {one.kind for one in notices.news([found], record, ME, now, SHARE)}
         assert again == ({Kind.RECOVERED} if failing and day.code == 0 else set())  # after a warning
 
 

@@ -1,4 +1,4 @@
-"""Who is told after a cycle, by listeners in memory; nothing that goes wrong with them reaches the cycle."""
+"""Who is told after a cycle, by listeners in record; nothing that goes wrong with them reaches the cycle."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,7 +62,9 @@ class House:
         self.listeners, self.store, self.notes, self.clock = Listeners(), MemStore(), Notes(), FakeClock()
         self.vault = Vault(self.store, self.notes)
         everyone = Audience(self.listeners, self.listeners, self.listeners)
-        self.observer = Observer((A, B), ("s",), self.vault, everyone, self.clock, self.notes, "host1")
+        self.observer = Observer(
+            (A, B), ("s",), ("hook.command[0]",), self.vault, everyone, self.clock, self.notes, "host1"
+        )
 
     def ends(self, *outcomes: CertOutcome, broke: RenewerError | None = None) -> list[str]:
         """Let a cycle end like this, an hour later; return the titles that were sent then."""
@@ -162,8 +164,8 @@ def test_what_left_the_configuration_is_forgotten(house: House) -> None:
     house.ends(bad(), bad("b.example"))
     house.observer = replace(house.observer, specs=(B,))
     house.ends(bad("b.example"))
-    memory = house.vault.memory()
-    assert set(memory.troubles) == set(memory.seen) == set(memory.heard["me"]) == {"certificate/b.example"}
+    record = house.vault.record()
+    assert set(record.troubles) == set(record.seen) == set(record.heard["me"]) == {"certificate/b.example"}
 
 
 def test_while_the_addresses_cannot_be_read_what_was_told_is_not_forgotten(house: House) -> None:
@@ -230,7 +232,7 @@ def test_the_end_of_a_certificate_is_told_also_when_no_cycle_gets_to_it(house: H
     with house.vault.certificate("b.example") as ledger:
         ledger.keep(material(B, begin=NOW - 80 * DAY))
     assert house.ends(well()) == ["renewer on host1: b.example will expire"]
-    assert house.vault.memory().heard["me"] == {
+    assert house.vault.record().heard["me"] == {
         notices.certificate("b.example"): notices.Heard(
             None,
             str(house.vault.material("b.example").fingerprints[0]),  # type: ignore[union-attr] # it is kept
