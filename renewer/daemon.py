@@ -134,12 +134,13 @@ class Daemon:
 
     def _work(self, config: Accepted) -> datetime:
         """Run one cycle in a process of its own; return when the next is due."""
-        code, answer = self._run(config, config.deadline, "a cycle", "renew", "--json")
+        late = f"a cycle took more than {config.deadline} and was ended"
+        code, answer = self._run(config, config.deadline, late, "renew", "--json")
         if code < 0:  # killed, so that it could not tell anybody itself
-            self._run(config, LAST_WORDS, "telling that a cycle was lost", "lost")
+            self._run(config, LAST_WORDS, "nobody could be told in time that a cycle was lost", "lost")
         return self._next(answer)
 
-    def _run(self, config: Accepted, deadline: timedelta, what: str, *arguments: str) -> tuple[int, str]:
+    def _run(self, config: Accepted, deadline: timedelta, late: str, *arguments: str) -> tuple[int, str]:
         """Run the program; return its exit code (minus the signal that killed it) and what it answered."""
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         command = (*RENEWER, "--verbose", "--config", "-", *arguments)
@@ -155,7 +156,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 answer = ""
-                self._report.problem("renewer", f"{what} took more than {deadline} and was ended")
+                self._report.problem("renewer", late)
         return worker.returncode, answer
 
     def _next(self, answer: str) -> datetime:
