@@ -7,7 +7,7 @@ and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from renewer.vault import Vault
 
 if TYPE_CHECKING:
     from renewer.cycle import Engine
+    from renewer.dns.cloudflare import CloudflareDns
+    from renewer.nginx.deployer import NginxDeployer
 
 
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
@@ -28,11 +30,24 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     from renewer.cycle import Engine
     from renewer.hooks.command import CommandHook
     from renewer.hooks.secure_link import SecureLink
-    from renewer.nginx.deployer import NginxDeployer
 
     check(config)
     memory = Vault(FileStore(config.state), report)
-    deployer = NginxDeployer(
+    deployer = nginx(config, clock, report)
+    issuer = _Late(lambda: _acme(config, memory, clock, report))
+    hooks = (SecureLink(config.site_specs, memory, deployer),)
+    commands = tuple(
+        CommandHook(f"hook.command[{place}]", one.argv, one.timeout, config.state)
+        for place, one in enumerate(config.hooks.commands)
+    )
+    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
+
+
+def nginx(config: Config, clock: Clock, report: Report) -> "NginxDeployer":
+    """Return what brings nginx to serve what is stored, and looks whether it does."""
+    from renewer.nginx.deployer import NginxDeployer
+
+    return NginxDeployer(
         state=config.state,
         binary=str(config.nginx.binary),
         config=str(config.nginx.config),
@@ -41,13 +56,16 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
         clock=clock,
         report=report,
     )
-    issuer = _Late(lambda: _acme(config, memory, clock, report))
-    hooks = (SecureLink(config.site_specs, memory, deployer),)
-    commands = tuple(
-        CommandHook(f"hook.command[{place}]", one.argv, one.timeout, config.state)
-        for place, one in enumerate(config.hooks.commands)
-    )
-    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
+
+
+def dns(
+    config: Config, zones: Mapping[str, str], memory: Vault, clock: Clock, report: Report
+) -> "CloudflareDns":
+    """Return the DNS provider that knows these zones (identifiers by name); raises `ConfigError`."""
+    from renewer.dns.cloudflare import CloudflareDns, client
+
+    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
+    return CloudflareDns(api, zones, memory, clock, report)
 
 
 def vault(config: Config, report: Report) -> Vault:
@@ -58,12 +76,12 @@ def vault(config: Config, report: Report) -> Vault:
 
 def check(config: Config) -> None:
     """Raise `ConfigError` for what this machine does not have, or a state folder that is not safe."""
-    if faults := tuple(_unfit(config)):
+    if faults := tuple(unfit(config)):
         raise ConfigError(faults, hint="nothing was touched")
     disk.refuse_unsafe(config.state)
 
 
-def _unfit(config: Config) -> Iterator[Fault]:
+def unfit(config: Config) -> Iterator[Fault]:
     """Yield what the configuration names but this machine, or this version, does not have."""
     if not os.access(config.nginx.binary, os.X_OK):
         yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
@@ -87,13 +105,11 @@ def _holds_roots(bundle: Path) -> bool:
 
 
 def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
-    from renewer.dns.cloudflare import CloudflareDns, client
     from renewer.dns.resolver import Authorities
     from renewer.dns01 import Dns01
     from renewer.issuer.acme import AcmeIssuer
 
-    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
-    provider = CloudflareDns(api, config.cloudflare.zone_ids, memory, clock, report)
+    provider = dns(config, config.cloudflare.zone_ids, memory, clock, report)
     authorities = Authorities(config.propagation.resolver, clock)
     dns01 = Dns01(provider, authorities, config.propagation.timeout, report)
     return AcmeIssuer(config.acme, dns01, memory, clock, report)

@@ -31,6 +31,10 @@ class Call:
 
     def engine(self, told: Report) -> "Engine":
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
+        return wire.build(self.load(), self.clock(), told)
+
+    def clock(self) -> SystemClock:
+        """Return the machine's clock; SIGTERM and SIGINT end its waits."""
         clock = SystemClock()
         signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -40,7 +44,7 @@ class Call:
             os._exit(128 + signals.wait())  # who asks twice does not want to wait
 
         threading.Thread(target=end, daemon=True).start()
-        return wire.build(self.load(), clock, told)
+        return clock
 
     def report(self) -> report.Quiet:
         """Return how to speak: live on a terminal, lines if asked for, else problems only."""
