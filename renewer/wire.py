@@ -22,13 +22,13 @@ from renewer.vault import Vault
 if TYPE_CHECKING:
     from renewer.cycle import Engine
     from renewer.dns.cloudflare import CloudflareDns
+    from renewer.hooks.command import CommandHook
     from renewer.nginx.deployer import NginxDeployer
 
 
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
     from renewer.cycle import Engine
-    from renewer.hooks.command import CommandHook
     from renewer.hooks.secure_link import SecureLink
 
     check(config)
@@ -36,11 +36,17 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
     deployer = nginx(config, clock, report)
     issuer = _Late(lambda: _acme(config, memory, clock, report))
     hooks = (SecureLink(config.site_specs, memory, deployer),)
-    commands = tuple(
+    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands(config))
+
+
+def commands(config: Config) -> "tuple[CommandHook, ...]":
+    """Return what is run once nginx serves what changed."""
+    from renewer.hooks.command import CommandHook
+
+    return tuple(
         CommandHook(f"hook.command[{place}]", one.argv, one.timeout, config.state)
         for place, one in enumerate(config.hooks.commands)
     )
-    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
 
 
 def nginx(config: Config, clock: Clock, report: Report) -> "NginxDeployer":

@@ -22,10 +22,12 @@ from renewer.check.finding import UNREADABLE, Finding, Group, Status, Topic
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
 from renewer.config import STANDARD_INPUT
-from renewer.errors import ConfigError
+from renewer.errors import ConfigError, HookFailed
 from renewer.ports import Report
 
 _TOPIC = Topic(Group.CONFIGURATION)
+
+ROOTS = "name the file that holds the root certificate of that CA, in PEM"
 
 SLOW = 60.0
 """Seconds for the looks that make several calls to Cloudflare, one after the other."""
@@ -66,9 +68,14 @@ def unreadable(error: ConfigError) -> tuple[Finding, ...]:
 def configuration(scene: Scene) -> Iterator[Finding]:
     """Yield what is found of the configuration beyond what reading it finds."""
     config = scene.config
-    faults = [*names.too_many(config.specs), *names.needless(config.specs), *_owned(scene.file)]
+    faults = [
+        *names.too_many(config.specs),
+        *names.needless(config.specs),
+        *_owned(scene.file),
+        *_hooks(scene),
+    ]
     faults += [
-        _TOPIC.error(fault.place, str(fault), "renewer stops before it does anything", "correct it")
+        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", ROOTS)
         for fault in wire.unfit(config)
         if not fault.place.startswith("nginx.")
     ]
@@ -81,6 +88,16 @@ def configuration(scene: Scene) -> Iterator[Finding]:
             _count(len(config.sites), "site"),
         ]
         yield _TOPIC.ok("read", f"{scene.file}: {', '.join(part for part in parts if part)}")
+
+
+def _hooks(scene: Scene) -> Iterator[Finding]:
+    """Yield which deploy hooks could not be run."""
+    for hook in wire.commands(scene.config):
+        try:
+            hook.program()
+        except HookFailed as error:
+            why = "the program that it is for goes on with the old certificate"
+            yield _TOPIC.error("hook", f"{hook.name}: {error}", why, error.hint)
 
 
 def _owned(file: str) -> Iterator[Finding]:

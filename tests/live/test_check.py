@@ -618,6 +618,15 @@ TABLE: dict[str, list[Row]] = {
             stored("account/*", lambda _: "{}"),
         ),
     ],
+    "the CA's root is no certificate": [
+        Row(
+            "configuration.bundle",
+            "error",
+            ("acme.ca_bundle", "/etc/hostname holds no certificate", "in PEM"),
+            config("ca_bundle = ", 'ca_bundle = "/etc/hostname" # '),
+        ),
+        Row("ca.reach", "error", ("/dir",), nothing),
+    ],
     "the clock is days off": [
         Row(
             "clock.ca",
@@ -669,10 +678,10 @@ TABLE: dict[str, list[Row]] = {
             stored("limits/*", left_alone),
         ),
         Row(
-            "configuration.hook.command",
+            "configuration.hook",
             "error",
-            ("not in this version",),
-            added('[[hook.command]]\nargv = ["/bin/true"]'),
+            ("hook.command[1]: /bin/tru is not there", "install it"),
+            added('[[hook.command]]\nargv = ["/bin/true"]\n[[hook.command]]\nargv = ["/bin/tru"]'),
         ),
     ],
     "other clients are at work": [
