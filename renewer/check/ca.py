@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from renewer import credentials, policy
 from renewer.authorities import DIRECTORIES
-from renewer.check.finding import Finding, Group, Topic
+from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.check.scene import Scene
 from renewer.clocks import WrongClock
 from renewer.errors import RenewerError
@@ -22,28 +23,32 @@ _WHY = "nothing can be ordered there"
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found of every CA that may be asked."""
+    """Yield what is found of every CA that may be asked; one that only steps in may bite at most."""
     settings = scene.config.acme
     others = [other.directory for other in settings.fallbacks]
-    servers = dict.fromkeys(
-        [settings.directory, *others, *([settings.rehearsal] if settings.rehearsal else [])]
-    )
-    for server in servers:
-        try:
-            told = scene.directory(server)
-        except WrongClock:
-            continue  # see under clock
-        except RenewerError as error:
-            yield _TOPIC.refused("reach", error, _WHY)
-            continue
-        faults = [*_terms(scene, told), *_binding(scene, told), *_profiles(scene, told)]
-        yield from faults
-        if not faults:
-            yield _TOPIC.ok("reach", f"{server} answers; its terms: {told.terms}")
+    for server in dict.fromkeys([settings.directory, *others, settings.rehearsal]):
+        for finding in _at(scene, server) if server else ():
+            grave = finding.status is Status.ERROR and server != settings.directory
+            yield replace(finding, status=Status.WARNING) if grave else finding
     if settings.directory == DIRECTORIES["letsencrypt-staging"]:
         what = "the CA is letsencrypt-staging, which is for trials"
         hint = 'set server = "letsencrypt" under [acme] once everything works'
         yield _TOPIC.warning("staging", what, "no browser trusts its certificates", hint)
+
+
+def _at(scene: Scene, server: str) -> Iterator[Finding]:
+    """Yield what is found of one CA."""
+    try:
+        told = scene.directory(server)
+    except WrongClock:
+        return  # see under clock
+    except RenewerError as error:
+        yield _TOPIC.refused("reach", error, _WHY)
+        return
+    faults = [*_terms(scene, told), *_binding(scene, told), *_profiles(scene, told)]
+    yield from faults
+    if not faults:
+        yield _TOPIC.ok("reach", f"{server} answers; its terms: {told.terms}")
 
 
 def _terms(scene: Scene, told: Directory) -> Iterator[Finding]:

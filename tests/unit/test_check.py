@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from fakes import DAY, NOW, FakeClock, material, spec
 
-from renewer.authorities import DIRECTORIES, Acme
+from renewer.authorities import DIRECTORIES, Acme, FallbackCa
 from renewer.check import ca, names, rivals, schedule, state
 from renewer.check.finding import Finding, Group, Status, Topic, exit_code
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
 from renewer.config import Certificate, Config
-from renewer.errors import Refused, Stopped
+from renewer.errors import Refused, Stopped, Transient
 from renewer.issuer.directory import Directory
 from renewer.limits import ORDERS, Event, History, Kind, Limit
 from renewer.model import Failure, Stage
@@ -182,6 +182,20 @@ def test_an_account_that_only_customers_get(tmp_path: Path) -> None:
     acme = Acme(eab_kid="kid", eab_hmac_key_file=tmp_path / "missing")
     (found,) = ca.look(known(scene(tmp_path, acme), customers_only=True))
     assert "missing cannot be read" in found.what
+
+
+def test_a_ca_that_only_steps_in_may_bite_at_most(tmp_path: Path) -> None:
+    second = "https://ca.example/directory"
+    looked = known(scene(tmp_path, Acme(fallbacks=(FallbackCa(second),))))
+    first = looked.directory
+
+    def answer(server: str) -> Directory:
+        if server == second:
+            raise Transient("no answer")
+        return first(server)
+
+    object.__setattr__(looked, "directory", answer)
+    assert told(ca.look(looked)) == [("ca.reach", "ok"), ("ca.reach", "warning")]
 
 
 def test_a_ca_for_trials(tmp_path: Path) -> None:
