@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from renewer import proc, wire
-from renewer.check.finding import Finding, Group, Topic
+from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.check.scene import Scene
 from renewer.errors import RenewerError
 from renewer.model import CertSpec
@@ -42,7 +42,9 @@ def look(scene: Scene) -> Iterator[Finding]:
     if down:
         yield _TOPIC.error("running", "nginx is not running", _UNSERVED, "start it: systemctl start nginx")
     for spec in scene.config.specs:
-        yield _served(scene, spec, down=down)
+        found = _served(scene, spec)
+        if not down or found.status is not Status.ERROR:  # that it is down was told already
+            yield found
     written = lines(str(settings.config))
     yield from _guards(scene, written)
     yield from _habits(written, has_sites=bool(scene.config.sites))
@@ -72,7 +74,7 @@ def _tested(control: Control) -> Iterator[Finding]:
         yield _TOPIC.error("test", what, why, "mend the line that it names, then: nginx -t")
 
 
-def _served(scene: Scene, spec: CertSpec, *, down: bool) -> Finding:
+def _served(scene: Scene, spec: CertSpec) -> Finding:
     try:
         material = scene.vault.material(spec.name)
     except RenewerError as error:
@@ -92,7 +94,7 @@ def _served(scene: Scene, spec: CertSpec, *, down: bool) -> Finding:
         shown = "the placeholder" if sight.placeholder else "another certificate"
         why = "there is no certificate yet"
         return _TOPIC.warning("served", f"{spec.name}: nginx shows {shown} for it", why, "run: renewer renew")
-    hint = "see above" if down else "see that nginx listens there: ss -tlnp; then run: renewer renew"
+    hint = "see that nginx listens there: ss -tlnp; then run: renewer renew"
     return _TOPIC.error("served", f"{spec.name}: {sight.detail}", _UNSERVED, hint)
 
 

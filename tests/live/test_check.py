@@ -645,7 +645,6 @@ TABLE: dict[str, list[Row]] = {
         ),
         Row("state.file", "error", ("cannot read", "failure/example.com.json"), folder_in_place_of_a_file),
         Row("nginx.running", "error", ("nginx is not running", "systemctl start nginx"), stopped),
-        Row("nginx.served", "error", ("nginx is not running",), nothing),
     ],
     "the terms are not accepted": [
         Row(
