@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "run",
     "status": "status",
     "nginx": "nginx",
+    "check": "check",
     "list-generations": "generations",
     "restore": "generations",
     "link": "link",

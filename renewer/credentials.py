@@ -24,6 +24,7 @@ _FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
 _LONGEST = 4096
 _ADVICE = "make an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
 _ALONE = "write the secret there on one line, and nothing else"
+_QUOTES = "\"'`"
 _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 
 
@@ -36,7 +37,15 @@ def token(config: Config, environ: Mapping[str, str]) -> str:
     place, value = _found(config, environ)
     if _GLOBAL_API_KEY.fullmatch(value):
         raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
+    if value[0] in _QUOTES or value[-1] in _QUOTES:
+        raise _fault(place, "the token stands in quotes, which do not belong to it", "take the quotes away")
     return value
+
+
+def origin(config: Config, environ: Mapping[str, str]) -> str:
+    """Return where the token comes from, in words; raises `ConfigError` like `token`."""
+    place, _ = _found(config, environ)
+    return str(config.cloudflare.token_file or place)
 
 
 def read_secret(path: Path, place: str) -> str:
@@ -141,6 +150,8 @@ def _word(data: bytes, place: str, whose: str = "") -> str:
         raise _fault(place, f"{whose}is longer than any secret of this kind")
     if b"\n" in secret:
         raise _fault(place, f"{whose}has more than one line; only the secret belongs there")
+    if re.match(rb"(?i)(authorization:\s*)?bearer\b", secret):
+        raise _fault(place, f"{whose}begins with the word Bearer; only the token itself belongs there")
     if not re.fullmatch(rb"[!-~]+", secret):
         raise _fault(place, f"{whose}has a blank or another character that no secret of this kind has")
     return secret.decode("ascii")

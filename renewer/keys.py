@@ -123,6 +123,12 @@ def leaf(chain_pem: str) -> "x509.Certificate":
         return _chain(chain_pem)[0]
 
 
+def names(chain_pem: str) -> tuple[str, ...]:
+    """Return the alternative names of the first certificate of a chain; raises `Refused` for what is none."""
+    with _readable():
+        return _names(_chain(chain_pem)[0])
+
+
 def check_pair(pair: Pair, domains: Sequence[str], now: datetime) -> None:
     """Raise `Refused` unless the CA sent what was asked for.
 

@@ -42,6 +42,13 @@ class Quiet:
         print(text, file=self._stream, flush=True)
 
 
+class Silent(Quiet):
+    """Nothing at all, for those who look at what went wrong themselves."""
+
+    def _write(self, text: str) -> None:
+        del text
+
+
 class Lines(Quiet):
     """A line for each step, for a log."""
 

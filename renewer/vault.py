@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -91,6 +91,26 @@ class Vault:
     def known_hooks(self) -> list[str]:
         """Return the keys of the hooks that something is kept of."""
         return [key.removeprefix(_hook("")) for key in self.store.keys(_hook(""))]
+
+    @contextmanager
+    def checkup(self) -> Iterator["Ledger"]:
+        """Hold the journal of what `check` puts into the DNS to see whether it can; raises `LockBusy`."""
+        with self.store.lease("check", LEASE) as fence:
+            yield Ledger(self, "records", fence, "check")
+
+    def unreadable(self, key: str) -> Iterator[str]:
+        """Yield why the value is not the document that it should be, if so; nothing is changed or told.
+
+        Raises what the store raises for a value that cannot be had at all.
+        """
+        form = _FORMS.get(key.partition("/")[0])
+        data = self.store.get(key)
+        if form is None or data is None:
+            return
+        try:
+            msgspec.json.decode(data, type=form)
+        except UNREADABLE as error:
+            yield str(error)
 
     def known_sites(self) -> list[str]:
         """Return the names of the sites that have keys."""
@@ -275,6 +295,23 @@ class HookLedger:
 
 def _hook(key: str) -> str:
     return f"hook/{key}"
+
+
+_FORMS: dict[str, Any] = {
+    "account": Account,
+    "certificate": Material,
+    "check": Progress,
+    "failure": Failure,
+    "hook": Memory,
+    "journal": Progress,
+    "limits": History,
+    "rehearsal": Progress,
+    "revocation": Revocation,
+    "site": Kept,
+    "suggestion": Suggestion,
+    "zones": dict[str, str],
+}
+"""What is kept under the keys that begin so."""
 
 
 def _site(name: str) -> str:

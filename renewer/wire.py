@@ -6,14 +6,12 @@ and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
 # ruff: noqa: PLC0415  (see above: the late imports are the point)
 
 import os
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import credentials, disk
+from renewer import audience, credentials, disk
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Reason, Window
@@ -23,22 +21,39 @@ from renewer.vault import Vault
 
 if TYPE_CHECKING:
     from renewer.cycle import Engine
-    from renewer.observer import Audience, Observer
-
-EXTRAS = {"prometheus_client": "metrics", "apprise": "notify"}
-"""The packages that are only there if somebody wants them, and the extra that brings each."""
+    from renewer.dns.cloudflare import CloudflareDns
+    from renewer.hooks.command import CommandHook
+    from renewer.nginx.deployer import NginxDeployer
 
 
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
     from renewer.cycle import Engine
-    from renewer.hooks.command import CommandHook
     from renewer.hooks.secure_link import SecureLink
-    from renewer.nginx.deployer import NginxDeployer
 
     check(config)
     memory = Vault(FileStore(config.state), report)
-    deployer = NginxDeployer(
+    deployer = nginx(config, clock, report)
+    issuer = _Late(lambda: _acme(config, memory, clock, report))
+    hooks = (SecureLink(config.site_specs, memory, deployer),)
+    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands(config))
+
+
+def commands(config: Config) -> "tuple[CommandHook, ...]":
+    """Return what is run once nginx serves what changed."""
+    from renewer.hooks.command import CommandHook
+
+    return tuple(
+        CommandHook(name, one.argv, one.timeout, config.state)
+        for name, one in zip(audience.hook_names(config), config.hooks.commands, strict=True)
+    )
+
+
+def nginx(config: Config, clock: Clock, report: Report) -> "NginxDeployer":
+    """Return what brings nginx to serve what is stored, and looks whether it does."""
+    from renewer.nginx.deployer import NginxDeployer
+
+    return NginxDeployer(
         state=config.state,
         binary=str(config.nginx.binary),
         config=str(config.nginx.config),
@@ -47,73 +62,16 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
         clock=clock,
         report=report,
     )
-    issuer = _Late(lambda: _acme(config, memory, clock, report))
-    hooks = (SecureLink(config.site_specs, memory, deployer),)
-    commands = tuple(
-        CommandHook(name, one.argv, one.timeout, config.state)
-        for name, one in zip(_hook_names(config), config.hooks.commands, strict=True)
-    )
-    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands)
 
 
-def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
-    """Return who tells those outside how cycles end, or `None` where nobody listens."""
-    audience = _audience(config, report)
-    if audience is None:
-        return None
-    try:
-        disk.refuse_unsafe(config.state)
-    except ConfigError:
-        return None  # `build` says so; nothing may be written there
-    from renewer.observer import Observer
+def dns(
+    config: Config, zones: Mapping[str, str], memory: Vault, clock: Clock, report: Report
+) -> "CloudflareDns":
+    """Return the DNS provider that knows these zones (identifiers by name); raises `ConfigError`."""
+    from renewer.dns.cloudflare import CloudflareDns, client
 
-    return Observer(
-        config.specs,
-        tuple(config.sites),
-        _hook_names(config),
-        Vault(FileStore(config.state), report),
-        audience,
-        clock,
-        report,
-        socket.gethostname(),
-    )
-
-
-def _hook_names(config: Config) -> tuple[str, ...]:
-    return tuple(f"hook.command[{place}]" for place in range(len(config.hooks.commands)))
-
-
-def _audience(config: Config, report: Report) -> "Audience | None":
-    gauges = recipients = pulse = None
-    if config.metrics.textfile and find_spec("prometheus_client"):
-        from renewer.outside.textfile import Textfile
-
-        gauges = Textfile(config.metrics.textfile)
-    if urls := _notify_urls(config):
-        from renewer.outside.recipients import Addresses
-
-        recipients = Addresses(urls, "notify.urls_file", report)
-    if address := _ping(config):
-        from renewer.outside.ping import Ping
-
-        pulse = Ping(address)
-    if not (gauges or recipients or pulse):
-        return None
-    from renewer.observer import Audience
-
-    return Audience(gauges, recipients, pulse, config.notify.expiring)
-
-
-def _notify_urls(config: Config) -> Path | None:
-    return credentials.source(config.notify.urls_file, "notify_urls", os.environ)
-
-
-def _ping(config: Config) -> Callable[[], str] | None:
-    """Return how to come by the address to ping; a file is read for each cycle."""
-    if address := config.notify.ping:
-        return lambda: address
-    path = credentials.source(config.notify.ping_file, "ping_url", os.environ)
-    return (lambda: credentials.ping_address(path, "notify.ping_file")) if path else None
+    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
+    return CloudflareDns(api, zones, memory, clock, report)
 
 
 def vault(config: Config, report: Report) -> Vault:
@@ -124,12 +82,12 @@ def vault(config: Config, report: Report) -> Vault:
 
 def check(config: Config) -> None:
     """Raise `ConfigError` for what this machine does not have, or a state folder that is not safe."""
-    if faults := tuple(_unfit(config)):
+    if faults := tuple(unfit(config)):
         raise ConfigError(faults, hint="nothing was touched")
     disk.refuse_unsafe(config.state)
 
 
-def _unfit(config: Config) -> Iterator[Fault]:
+def unfit(config: Config) -> Iterator[Fault]:
     """Yield what the configuration names but this machine, or this version, does not have."""
     if not os.access(config.nginx.binary, os.X_OK):
         yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
@@ -140,17 +98,7 @@ def _unfit(config: Config) -> Iterator[Fault]:
     for table, bundle in bundles.items():
         if bundle and not _holds_roots(bundle):
             yield Fault(f"{table}.ca_bundle", f"{bundle} holds no certificate (PEM)")
-    if config.metrics.textfile:
-        yield from _lacking("metrics.textfile", "prometheus_client")
-    if _notify_urls(config):
-        yield from _lacking("notify.urls_file", "apprise")
-
-
-def _lacking(place: str, package: str) -> Iterator[Fault]:
-    """Yield that a package is not installed, and how it is."""
-    if find_spec(package) is None:
-        ways = f"pipx inject renewer {package}, or: pip install 'renewer[{EXTRAS[package]}]'"
-        yield Fault(place, f"needs the package {package}, which is not installed ({ways})")
+    yield from audience.unfit(config)
 
 
 def _holds_roots(bundle: Path) -> bool:
@@ -164,13 +112,11 @@ def _holds_roots(bundle: Path) -> bool:
 
 
 def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
-    from renewer.dns.cloudflare import CloudflareDns, client
     from renewer.dns.resolver import Authorities
     from renewer.dns01 import Dns01
     from renewer.issuer.acme import AcmeIssuer
 
-    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
-    provider = CloudflareDns(api, config.cloudflare.zone_ids, memory, clock, report)
+    provider = dns(config, config.cloudflare.zone_ids, memory, clock, report)
     authorities = Authorities(config.propagation.resolver, clock)
     dns01 = Dns01(provider, authorities, config.propagation.timeout, report)
     return AcmeIssuer(config.acme, dns01, memory, clock, report)

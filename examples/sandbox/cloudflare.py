@@ -13,17 +13,29 @@ from sandbox.listener import Reply, Request, compact, failure
 from sandbox.rules import ApiError
 from sandbox.zones import Record, Zone, Zones
 
+ACCOUNT = "5f1b9c0d2e3a4b6c7d8e9f0a1b2c3d4e"
+"""The identifier of the account that all zones belong to."""
+
 _BEARER = re.compile(r"Bearer [A-Za-z0-9_-]{40,}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Token:
-    """An API token: the zones whose records it may edit, and whether it may see zones (Zone:Read)."""
+    """An API token: the zones that it is for, whether it may see them (Zone:Read) and edit their records.
+
+    A `status` other than active opens nothing any more. One that is `owned` belongs to the account, not to a
+    user; `expires_on` and `not_before` are told as they are.
+    """
 
     zones: tuple[str, ...]
     zone_read: bool = True
     id: str = "ed17574386854bf78a67040be0a770b0"
+    dns_edit: bool = True
+    status: str = "active"
+    owned: bool = False
+    expires_on: str | None = None
+    not_before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,16 @@ class Api:
         return endpoint(self, _Visit(request, token), *identifiers)
 
     def verify(self, visit: "_Visit") -> Answer:
-        """Say whether the token is good."""
-        if visit.token is None:
+        """Say whether a user's token is good."""
+        if visit.token is None or visit.token.owned:
             raise ApiError(401, 1000, "Invalid API Token")
-        valid = {"code": 10000, "message": "This API Token is valid and active", "type": None}
-        return Answer({"id": visit.token.id, "status": "active"}, messages=[valid])
+        return _verdict(visit.token)
+
+    def verify_owned(self, visit: "_Visit", account_id: str) -> Answer:
+        """Say whether a token of the account is good."""
+        if visit.token is None or not visit.token.owned or account_id != ACCOUNT:
+            raise ApiError(401, 1000, "Invalid API Token")
+        return _verdict(visit.token)
 
     def list_zones(self, visit: "_Visit") -> Answer:
         """List the zones that the token may see; without Zone:Read there are none."""
@@ -136,8 +153,9 @@ class Api:
             return Answer(_record_json(step(zone, draft, entry)))
 
     def _editable(self, visit: "_Visit", zone_id: str) -> Zone:
-        zone = self._zones.by_id(zone_id)
-        if zone is None or visit.token is None or zone.name not in visit.token.zones:
+        zone, token = self._zones.by_id(zone_id), visit.token
+        allowed = token is not None and token.dns_edit and token.status == "active"
+        if zone is None or token is None or not allowed or zone.name not in token.zones:
             raise ApiError(403, 10000, "Authentication error")
         return zone
 
@@ -146,11 +164,11 @@ class Api:
         return {
             "id": zone.id,
             "name": zone.name,
-            "status": "active",
-            "paused": False,
+            "status": zone.status,
+            "paused": zone.paused,
             "type": "full",
             "development_mode": 0,
-            "name_servers": list(self._name_servers),
+            "name_servers": list(zone.name_servers or self._name_servers),
             "original_name_servers": None,
             "original_registrar": None,
             "original_dnshost": None,
@@ -164,7 +182,7 @@ class Api:
                 "phishing_detected": False,
             },
             "owner": {"id": None, "type": "user", "email": None},
-            "account": {"id": "5f1b9c0d2e3a4b6c7d8e9f0a1b2c3d4e", "name": "sandbox"},
+            "account": {"id": ACCOUNT, "name": "sandbox"},
             "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
             "plan": {
                 "id": "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
@@ -184,7 +202,7 @@ class _Visit:
 
     def reader(self) -> Token:
         """Return the token, or refuse an unknown one with the words of the zone endpoints."""
-        if self.token is None:
+        if self.token is None or self.token.status != "active":
             raise ApiError(403, 9109, "Invalid access token")
         return self.token
 
@@ -224,6 +242,7 @@ _BATCH: dict[str, _Step] = {"deletes": _remove, "patches": _patch, "puts": _put,
 
 _ROUTES: tuple[tuple[str, str, _Endpoint], ...] = (
     ("GET", "/user/tokens/verify", Api.verify),
+    ("GET", "/accounts/:id/tokens/verify", Api.verify_owned),
     ("GET", "/zones", Api.list_zones),
     ("GET", "/zones/:id", Api.get_zone),
     ("GET", "/zones/:id/dns_records", Api.list_records),
@@ -234,6 +253,15 @@ _ROUTES: tuple[tuple[str, str, _Endpoint], ...] = (
     ("PUT", "/zones/:id/dns_records/:id", Api.update),
     ("DELETE", "/zones/:id/dns_records/:id", Api.delete),
 )
+
+
+def _verdict(token: Token) -> Answer:
+    times = {"expires_on": token.expires_on, "not_before": token.not_before}
+    told = {"id": token.id, "status": token.status} | {key: time for key, time in times.items() if time}
+    if token.status != "active":
+        return Answer(told)
+    valid = {"code": 10000, "message": "This API Token is valid and active", "type": None}
+    return Answer(told, messages=[valid])
 
 
 def _route(request: Request) -> tuple[_Endpoint, list[str]]:

@@ -46,8 +46,8 @@ class Nameserver:
     """One authoritative server for all the given zones; `delay` is how many seconds it lags behind.
 
     What can go wrong with it is set at any time: `silent` never answers, `servfail` answers nothing else,
-    `tcp_only` answers over UDP that the answer is truncated, and `hide` withholds that many of the values of
-    a TXT name, the newest first.
+    `tcp_only` answers over UDP that the answer is truncated, `udp_only` says nothing over TCP, and `hide`
+    withholds that many of the values of a TXT name, the newest first.
     """
 
     recursive = False
@@ -60,6 +60,7 @@ class Nameserver:
         self.silent = False
         self.servfail = False
         self.tcp_only = False
+        self.udp_only = False
         self.hide = 0
         self.questions: list[Question] = []
         self._zones = zones
@@ -76,7 +77,7 @@ class Nameserver:
         asked = query.question[0]
         kind = dns.rdatatype.to_text(asked.rdtype)
         self.questions.append(Question(_text(asked.name), kind, transport))
-        if self.silent:
+        if self.silent or (self.udp_only and transport == "tcp"):
             return None
         response = self._response(query, transport)
         room = 65535 if transport == "tcp" else max(query.payload, PLAIN_UDP_SIZE)

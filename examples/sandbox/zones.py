@@ -67,11 +67,18 @@ class State:
 
 
 class Zone:
-    """One zone and its history, safe to use from several threads; what it starts with was always there."""
+    """One zone and its history, safe to use from several threads; what it starts with was always there.
+
+    What Cloudflare tells of it is set at any time: `status`, `paused`, and the `name_servers` that it wants
+    the domain delegated to, where those are not the ones that serve it.
+    """
 
     def __init__(self, name: str, records: Iterable[Record] = ()) -> None:
         self.name = name
         self.id = secrets.token_hex(16)
+        self.status = "active"
+        self.paused = False
+        self.name_servers: tuple[str, ...] = ()
         self.created_on = datetime.now(UTC)
         self._lock = threading.Lock()
         self._history = [State(-math.inf, 1, {record.id: record for record in records})]

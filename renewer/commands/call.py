@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from renewer import config, report, show, wire
+from renewer import audience, config, report, show, wire
 from renewer.errors import ConfigError, Refused, RenewerError, Unexpected
 from renewer.model import Outcome
 from renewer.ports import Report
@@ -33,17 +33,30 @@ class Call:
 
     def engine(self, told: Report) -> "Engine":
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
-        return wire.build(self.load(), _clock(), told)
+        return wire.build(self.load(), self.clock(), told)
+
+    def clock(self) -> SystemClock:
+        """Return the machine's clock; SIGTERM and SIGINT end its waits."""
+        clock = SystemClock()
+        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+        def end() -> None:
+            signals.wait()
+            clock.stop()
+            os._exit(128 + signals.wait())  # who asks twice does not want to wait
+
+        threading.Thread(target=end, daemon=True).start()
+        return clock
 
     def cycle(self, told: Report, work: Callable[["Engine"], Outcome]) -> Outcome:
         """Do a cycle's work; whoever listens outside is told how it ended, also if it could not begin.
 
         They are not told that it was asked to end, nor that a person asked for what is not there.
         """
-        settings, clock = self.load(), _clock()
+        settings, clock = self.load(), self.clock()
         observer = None
         try:
-            observer = wire.observer(settings, clock, told)
+            observer = audience.observer(settings, clock, told)
             engine = wire.build(settings, clock, told)
         except RenewerError as error:
             if observer:
@@ -73,20 +86,6 @@ def broken(error: Exception) -> RenewerError:
     if isinstance(error, RenewerError):
         return error
     return Unexpected(f"{type(error).__name__}: {error}", hint="this is a bug of renewer: please report it")
-
-
-def _clock() -> SystemClock:
-    """Return a clock whose waits end with SIGTERM or SIGINT."""
-    clock = SystemClock()
-    signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-    def end() -> None:
-        signals.wait()
-        clock.stop()
-        os._exit(128 + signals.wait())  # who asks twice does not want to wait
-
-    threading.Thread(target=end, daemon=True).start()
-    return clock
 
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:

@@ -2,7 +2,7 @@
 
 import click
 
-from renewer import wire
+from renewer import audience
 from renewer.commands.call import Call
 from renewer.errors import Unexpected
 from renewer.model import Outcome
@@ -14,7 +14,7 @@ from renewer.system import SystemClock
 def lost(call: Call) -> int:
     """Tell those outside that a cycle ended without a word."""
     with call.report() as told:
-        if observer := wire.observer(call.load(), SystemClock(), told):
+        if observer := audience.observer(call.load(), SystemClock(), told):
             killed = "a cycle was killed before it could end"
             hint = "look into the log of that time: memory may have run out, or it hung"
             observer.saw(Outcome(()), Unexpected(killed, hint=hint))

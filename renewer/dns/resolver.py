@@ -6,7 +6,7 @@ cache would go on showing what was there before.
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -71,6 +71,14 @@ class NameServer:
         return ip_address(self.address).version
 
 
+@dataclass(frozen=True)
+class Delegation:
+    """A zone, and the names of the servers that the DNS names for it, in lower case."""
+
+    zone: str
+    hosts: tuple[str, ...]
+
+
 class Authorities:
     """The look at the DNS; `resolver` is "address", "address:port", or `None` for the system's."""
 
@@ -126,22 +134,30 @@ class Authorities:
 
     def _servers(self, name: str) -> Iterator[NameServer]:
         """Yield every address of every name server of the zone that `name` lies in."""
-        for host in self._delegation(name):
-            addresses = [*self._all(host, "A"), *self._all(host, "AAAA")]
-            if not addresses:
+        for host in self.delegation(name).hosts:
+            servers = self.addresses(host)
+            if not servers:
                 raise Transient(
                     f"the name server {host} of {name} has no address",
                     hint="check the delegation of the zone, and [propagation] resolver",
                 )
-            for address in addresses:
-                yield NameServer(host, address, self._ports(address))
+            yield from servers
 
-    def _delegation(self, name: str) -> Sequence[str]:
-        """Return the names of the zone's name servers, from the closest zone cut above `name`."""
+    def addresses(self, host: str) -> Sequence[NameServer]:
+        """Return every address of a name server, none where it has none."""
+        found = [*self._all(host, "A"), *self._all(host, "AAAA")]
+        return [NameServer(host, address, self._ports(address)) for address in found]
+
+    def delegation(self, name: str) -> "Delegation":
+        """Return the zone that `name` lies in, with the names of its name servers.
+
+        It is the closest zone cut above `name`.
+        """
         labels = name.split(".")
         for start in range(len(labels)):
-            if hosts := self._all(".".join(labels[start:]), "NS"):
-                return hosts
+            zone = ".".join(labels[start:])
+            if hosts := self._all(zone, "NS"):
+                return Delegation(zone, tuple(host.lower() for host in hosts))
         raise Refused(
             f"no name server is found for {name}",
             hint="check that the domain is registered and delegated, and [propagation] resolver",
@@ -152,6 +168,10 @@ class Authorities:
         if ip_address(address).is_loopback and self._port != PORT:
             return (self._port, PORT)
         return (PORT,)
+
+    def caa(self, name: str) -> Sequence[str]:
+        """Return the CAA records of exactly this name, or of what it is an alias of, in presentation form."""
+        return self._all(name, "CAA")
 
     def _first(self, name: str, kind: str) -> str | None:
         return next(iter(self._all(name, kind)), None)
@@ -225,6 +245,25 @@ class _Watch:
         return f"lacks {lacking} of {sum(map(len, wanted.values()))} values" if lacking else ""
 
 
+def serial(server: NameServer, zone: str, *, tcp: bool) -> int:
+    """Return the serial number of the zone (RFC 1035, section 3.3.13) as the server has it.
+
+    Raises `OSError` that says what is wrong with its answer, or that there is none.
+    """
+    question = dns.message.make_query(zone, dns.rdatatype.SOA, use_edns=0, payload=1232)
+    question.flags &= ~dns.flags.RD
+    try:
+        answer = _ask(question, server, dns.query.tcp if tcp else _udp)
+    except dns.exception.DNSException as error:
+        raise OSError(str(error) or type(error).__name__) from error
+    if answer.rcode() != dns.rcode.NOERROR:
+        raise OSError(f"the answer is {dns.rcode.to_text(answer.rcode())}")
+    serials = [soa.serial for rrset in answer.answer if rrset.rdtype == dns.rdatatype.SOA for soa in rrset]
+    if not serials or not answer.flags & dns.flags.AA:
+        raise OSError(f"it does not answer for {zone}")
+    return int(serials[0])
+
+
 def _values(server: NameServer, name: str) -> set[str]:
     """Return the TXT values that a name server shows; raises `OSError` or `DNSException` for no answer."""
     question = dns.message.make_query(name, dns.rdatatype.TXT, use_edns=0, payload=1232)
@@ -240,15 +279,22 @@ def _values(server: NameServer, name: str) -> set[str]:
     }
 
 
-def _ask(question: dns.message.Message, server: NameServer) -> dns.message.Message:
-    """Ask over UDP, and over TCP where that is cut short; the next port where nobody listens."""
+def _udp(question: dns.message.Message, address: str, *, timeout: float, port: int) -> dns.message.Message:
+    """Ask over UDP, and over TCP where the answer is cut short."""
+    return dns.query.udp_with_fallback(question, address, timeout=timeout, port=port)[0]
+
+
+def _ask(
+    question: dns.message.Message, server: NameServer, send: Callable[..., dns.message.Message] = _udp
+) -> dns.message.Message:
+    """Ask; the next port where nobody listens."""
     *others, last = server.ports
     for port in others:
         try:
-            return dns.query.udp_with_fallback(question, server.address, timeout=NEAR, port=port)[0]
+            return send(question, server.address, timeout=NEAR, port=port)
         except (ConnectionRefusedError, dns.exception.Timeout):
             continue
-    return dns.query.udp_with_fallback(question, server.address, timeout=QUESTION, port=last)[0]
+    return send(question, server.address, timeout=QUESTION, port=last)
 
 
 def _system_resolver() -> dns.resolver.Resolver:

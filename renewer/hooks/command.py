@@ -51,7 +51,7 @@ class CommandHook:
 
     def run(self, news: Deployed) -> None:
         """Run the program; raises `HookFailed` if it cannot be run, fails or takes too long."""
-        program = self._program()
+        program = self.program()
         try:
             argv = (program, *self.argv[1:])
             ended = proc.run(argv, self.timeout.total_seconds(), self._environment(news))
@@ -72,7 +72,7 @@ class CommandHook:
             "RENEWER_STATE": str(self.state),
         }
 
-    def _program(self) -> str:
+    def program(self) -> str:
         """Return the program's path; raises `HookFailed` for one that somebody else could have written."""
         path = shutil.which(self.what, path=proc.PATH)
         if path is None:

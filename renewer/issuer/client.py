@@ -7,8 +7,7 @@ Each method is one request of the protocol. What is said back comes as plain val
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from josepy.jwa import ES256
 from josepy.jwk import JWK
 
 from renewer import __version__, keys
+from renewer.clocks import behind, refuse_wrong_clock
 from renewer.errors import Refused, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import Clock
@@ -58,10 +58,6 @@ class Challenge:
     url: str | None
 
 
-CLOCKS_DIFFER = timedelta(days=1)
-"""By how much this machine's clock and the CA's may differ."""
-
-
 class _NewOrder(messages.NewOrder):
     """A new order that may say which certificate it replaces (RFC 9773, section 5)."""
 
@@ -76,11 +72,15 @@ class _Network(client.ClientNetwork):
         if ca_bundle:
             self.verify_ssl = str(ca_bundle)  # type: ignore[assignment] # requests takes a bundle's path too
         self._clock = clock
+        self.behind: timedelta | None = None
+        """By how much this machine's clock was behind the CA's when it last answered."""
 
     def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("timeout", TIMEOUT)
         response = super()._send_request(method, url, *args, **kwargs)
-        refuse_wrong_clock(response.headers.get("Date", ""), self._clock.now())
+        date, now = response.headers.get("Date", ""), self._clock.now()
+        refuse_wrong_clock(date, now)
+        self.behind = behind(date, now)
         if not response.ok:
             raise Problem(response.status_code, _json(response), asked_to_wait(response, self._clock))
         return response
@@ -119,6 +119,21 @@ class Connection:
     def customers_only(self) -> bool:
         """Whether an account takes an external account binding."""
         return self._client.external_account_required()
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles that the CA offers, if it tells any."""
+        return tuple(self._directory.meta.profiles or ())
+
+    @property
+    def caa_identities(self) -> tuple[str, ...]:
+        """What the CA is called in CAA records (RFC 8659), if it tells."""
+        return tuple(self._directory.meta.caa_identities or ())
+
+    @property
+    def behind(self) -> timedelta | None:
+        """By how much this machine's clock is behind the CA's; `None` where it tells no time."""
+        return self._net.behind
 
     def sign_with(self, key: str) -> None:
         """Sign from now on with this private key (PEM)."""
@@ -266,24 +281,6 @@ class Connection:
         """Send a request, or fetch with none (POST-as-GET, section 6.3)."""
         with _understood():
             return self._net.post(url, body, new_nonce_url=self._directory["newNonce"])
-
-
-def refuse_wrong_clock(date: str, now: datetime) -> None:
-    """Raise `Refused` if this machine's clock and the CA's (header Date, RFC 9110, section 6.6.1) disagree.
-
-    With a wrong clock every certificate looks expired, or fresh for ever.
-    """
-    try:
-        told = parsedate_to_datetime(date)
-    except (OverflowError, ValueError):
-        return
-    told = told if told.tzinfo else told.replace(tzinfo=UTC)
-    if abs(told - now) > CLOCKS_DIFFER:
-        raise Refused(
-            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
-            f" the CA {told:%Y-%m-%d %H:%M} UTC",
-            hint="set the clock (timedatectl set-ntp true); nothing is ordered until it is right",
-        )
 
 
 def asked_to_wait(response: requests.Response, clock: Clock) -> timedelta | None:

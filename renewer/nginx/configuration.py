@@ -64,6 +64,23 @@ class Configuration:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class Line:
+    """A directive wherever it stands, with its arguments and its place, as FILE:LINE."""
+
+    directive: str
+    arguments: tuple[str, ...]
+    place: str
+
+
+def lines(config: str) -> tuple[Line, ...]:
+    """Return every directive of the configuration, as far as it can be read."""
+    import crossplane  # noqa: PLC0415  (slow to import)
+
+    payload = crossplane.parse(config, check_ctx=False, check_args=False)
+    return tuple(line for file in payload["config"] for line in _lines(file["parsed"], file["file"]))
+
+
 def read(config: str) -> Configuration:
     """Return what the configuration says; never an error, what cannot be read is told in `problem`."""
     import crossplane  # noqa: PLC0415  (slow to import)
@@ -152,6 +169,12 @@ class _Files:
             for index in statement.get("includes", ()):
                 if index not in trail:  # nginx refuses files that include each other, crossplane does not
                     yield from self._flat(self._parsed[index]["parsed"], (*trail, index))
+
+
+def _lines(statements: Iterable[Statement], file: str) -> Iterator[Line]:
+    for statement in statements:
+        yield Line(statement["directive"], tuple(statement["args"]), f"{file}:{statement['line']}")
+        yield from _lines(statement.get("block", ()), file)
 
 
 def _named(statements: Sequence[Statement], directive: str) -> Iterator[Statement]:

@@ -191,7 +191,9 @@ TOKENS = {
     "it is empty": Token("", 0o600, ["is empty"]),
     "it holds only a newline": Token("\n", 0o600, ["is empty"]),
     "it has two lines": Token(f"{UNKNOWN_TOKEN}\n{UNKNOWN_TOKEN}\n", 0o600, ["more than one line"]),
-    "it has a blank in it": Token(f"Bearer {UNKNOWN_TOKEN}\n", 0o600, ["blank"]),
+    "it has a blank in it": Token(f"{UNKNOWN_TOKEN} x\n", 0o600, ["blank"]),
+    "it is a header": Token(f"Bearer {UNKNOWN_TOKEN}\n", 0o600, ["begins with the word Bearer"]),
+    "it is quoted": Token(f'"{UNKNOWN_TOKEN}"\n', 0o600, ["stands in quotes"]),
     "it is a Global API Key": Token("0123456789abcdef0123456789abcdef01234\n", 0o600, ["Global API Key"]),
     "it is not there": Token(None, 0o600, ["cannot be read", "No such file"]),
 }

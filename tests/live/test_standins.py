@@ -4,6 +4,7 @@ import stat
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from sandbox import Fault, Sandbox, Token
 from sandbox.listener import Request
 
 OTHER = "another-token-that-sees-only-one-of-zones"
+OWNED = "a-token-that-belongs-to-no-user-but-account"
+EXPIRED = "a-token-whose-time-is-over-since-some-days"
 BLIND = "a-token-that-edits-records-without-seeing"
 
 
@@ -74,6 +77,26 @@ class TestToken:
         verified = sdk().user.tokens.verify()
         assert verified is not None
         assert verified.status == "active"
+
+    def test_a_token_of_the_account_is_known_there_only(self, box: Sandbox, sdk: Sdk) -> None:
+        box.tokens[OWNED] = Token(("example.com",), owned=True, expires_on="2099-01-01T00:00:00Z")
+        with pytest.raises(cloudflare.AuthenticationError) as caught:
+            sdk(OWNED).user.tokens.verify()
+        assert code(caught.value) == 1000
+        account = sdk(OWNED).zones.list(per_page=50).result[0].account.id
+        assert account is not None
+        verified = sdk(OWNED).accounts.tokens.verify(account_id=account)
+        assert verified is not None
+        assert (verified.status, verified.expires_on) == ("active", datetime(2099, 1, 1, tzinfo=UTC))
+
+    def test_a_token_that_has_expired_opens_nothing(self, box: Sandbox, sdk: Sdk) -> None:
+        box.tokens[EXPIRED] = Token(("example.com",), status="expired")
+        verified = sdk(EXPIRED).user.tokens.verify()
+        assert verified is not None
+        assert verified.status == "expired"
+        with pytest.raises(cloudflare.PermissionDeniedError) as caught:
+            sdk(EXPIRED).zones.list()
+        assert code(caught.value) == 9109
 
     def test_an_unknown_token_is_invalid(self, sdk: Sdk) -> None:
         with pytest.raises(cloudflare.AuthenticationError) as caught:

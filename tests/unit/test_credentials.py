@@ -81,7 +81,7 @@ def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> 
         (f"{TOKEN}\n{TOKEN}\n", "more than one line"),
         (f"{TOKEN}\n\n", "more than one line"),
         (f"# the token\n{TOKEN}\n", "more than one line"),
-        (f"Bearer {TOKEN}", "has a blank"),
+        (f"Bearer {TOKEN}", "begins with the word Bearer"),
         (f" {TOKEN}", "has a blank"),
         (f"{TOKEN}\t", "has a blank"),
         (f"“{TOKEN}”", "another character"),

@@ -17,6 +17,7 @@ CODES = {
     "LostLease": 75,
     "DeployFailed": 1,
     "NotServed": 1,
+    "HookFailed": 1,
     "Unexpected": 70,
     "RenewerError": 1,
 }

@@ -1,0 +1,1 @@
+"""`renewer check`: everything that could go wrong, looked for before it does."""

@@ -1,0 +1,118 @@
+"""Every look there is, and the findings on the configuration itself."""
+
+import stat
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from renewer import wire
+from renewer.check import (
+    authority,
+    ca,
+    names,
+    permission,
+    rivals,
+    schedule,
+    state,
+    token,
+    webserver,
+    zones,
+)
+from renewer.check.finding import UNREADABLE, Finding, Group, Status, Topic
+from renewer.check.rounds import Look, around
+from renewer.check.scene import Scene
+from renewer.config import STANDARD_INPUT
+from renewer.errors import ConfigError, HookFailed
+from renewer.ports import Report
+
+_TOPIC = Topic(Group.CONFIGURATION)
+
+ROOTS = "name the file that holds the root certificate of that CA, in PEM"
+
+SLOW = 60.0
+"""Seconds for the looks that make several calls to Cloudflare, one after the other."""
+
+
+def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
+    """Return all that is found; raises `Stopped` when the program is asked to end."""
+    plain: dict[Group, Callable[[Scene], Iterator[Finding]]] = {
+        Group.CONFIGURATION: configuration,
+        Group.TOKEN: token.look,
+        Group.CA: ca.look,
+        Group.CLOCK: ca.clock,
+        Group.STATE: state.look,
+        Group.NGINX: webserver.look,
+        Group.RENEWAL: schedule.look,
+        Group.OTHERS: rivals.look,
+    }
+    looks = [Look(group, partial(one, scene)) for group, one in plain.items()]
+    if scene.config.certificates:
+        looks += [
+            Look(Group.ZONES, partial(zones.look, scene), SLOW, tidies=True),
+            Look(Group.DNS, partial(authority.delegated, scene), SLOW),
+            Look(Group.DNS, partial(authority.look, scene)),
+            Look(Group.DNS, partial(permission.look, scene)),
+        ]
+    return around(looks, scene.clock, report)
+
+
+def unreadable(error: ConfigError) -> tuple[Finding, ...]:
+    """Return the findings for a configuration that is not in force: each of its faults."""
+    why = "nothing runs before this is right: neither renew nor the daemon"
+    faults = (str(fault) for fault in error.faults)
+    return tuple(
+        Finding(Group.CONFIGURATION, UNREADABLE, Status.ERROR, fault, why, error.hint) for fault in faults
+    )
+
+
+def configuration(scene: Scene) -> Iterator[Finding]:
+    """Yield what is found of the configuration beyond what reading it finds."""
+    config = scene.config
+    faults = [
+        *names.too_many(config.specs),
+        *names.needless(config.specs),
+        *_owned(scene.file),
+        *_hooks(scene),
+    ]
+    faults += [
+        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", ROOTS)
+        for fault in wire.unfit(config)
+        if not fault.place.startswith("nginx.")
+    ]
+    yield from faults
+    if not faults:
+        holds = len({domain for spec in config.specs for domain in spec.domains})
+        parts = [
+            _count(len(config.specs), "certificate"),
+            _count(holds, "name"),
+            _count(len(config.sites), "site"),
+        ]
+        yield _TOPIC.ok("read", f"{scene.file}: {', '.join(part for part in parts if part)}")
+
+
+def _hooks(scene: Scene) -> Iterator[Finding]:
+    """Yield which deploy hooks could not be run."""
+    for hook in wire.commands(scene.config):
+        try:
+            hook.program()
+        except HookFailed as error:
+            why = "the program that it is for goes on with the old certificate"
+            yield _TOPIC.error("hook", f"{hook.name}: {error}", why, error.hint)
+
+
+def _owned(file: str) -> Iterator[Finding]:
+    """Yield that others could have the program run what they like."""
+    if file == STANDARD_INPUT:
+        return
+    mode = Path(file).stat().st_mode
+    if mode & stat.S_IWOTH:
+        yield _TOPIC.warning(
+            "writable",
+            f"{file} can be written by everybody (mode {mode & 0o7777:04o})",
+            "it names programs that renewer runs and where the token is sent",
+            f"run: chmod 644 {file}",
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}" if number else ""

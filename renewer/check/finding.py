@@ -1,0 +1,88 @@
+"""What a look at one thing found: a frozen value, and what several of them mean."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from renewer.errors import ConfigError, RenewerError
+
+
+class Status(StrEnum):
+    """How bad it is: nothing, something that may bite, something that will fail."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Group(StrEnum):
+    """What is looked at, in the order in which a person is told."""
+
+    CONFIGURATION = "configuration"
+    TOKEN = "token"  # noqa: S105 - a heading
+    ZONES = "zones"
+    DNS = "dns"
+    CA = "ca"
+    CLOCK = "clock"
+    STATE = "state"
+    NGINX = "nginx"
+    RENEWAL = "renewal"
+    OTHERS = "others"
+
+    @property
+    def heading(self) -> str:
+        """What a person reads."""
+        titles = {"dns": "DNS", "ca": "CA", "state": "state folder", "others": "other clients"}
+        return titles.get(self, str(self))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `check` names it for programs, such as `nginx.include`.
+
+    `what` was found, `why` it matters, `hint` what to do; the last two are empty where all is well.
+    """
+
+    group: Group
+    check: str
+    status: Status
+    what: str
+    why: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Makes the findings of one group."""
+
+    group: Group
+
+    def ok(self, check: str, what: str) -> Finding:
+        """Return that all is well."""
+        return Finding(self.group, f"{self.group}.{check}", Status.OK, what)
+
+    def warning(self, check: str, what: str, why: str, hint: str) -> Finding:
+        """Return what may bite."""
+        return Finding(self.group, f"{self.group}.{check}", Status.WARNING, what, why, hint)
+
+    def error(self, check: str, what: str, why: str, hint: str) -> Finding:
+        """Return what will fail."""
+        return Finding(self.group, f"{self.group}.{check}", Status.ERROR, what, why, hint)
+
+    def refused(self, check: str, error: RenewerError, why: str) -> Finding:
+        """Return what the program itself would fail with."""
+        return self.error(check, str(error).replace("\n", "; "), why, error.hint)
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 1 if something will fail, 78 if that is because the configuration cannot be read, else 0."""
+    codes = {
+        ConfigError.exit_code if one.check == UNREADABLE else 1
+        for one in findings
+        if one.status is Status.ERROR
+    }
+    return max(codes, default=0)
+
+
+UNREADABLE = f"{Group.CONFIGURATION}.file"
+"""The check that finds a configuration which is not in force at all."""

@@ -1,0 +1,167 @@
+"""nginx: whether it is there and right, and whether it would serve and guard what it is given."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from renewer import proc, wire
+from renewer.check.finding import Finding, Group, Status, Topic
+from renewer.check.scene import Scene
+from renewer.errors import RenewerError
+from renewer.model import CertSpec
+from renewer.nginx.configuration import Line, lines, read
+from renewer.nginx.control import LIMIT, Control
+from renewer.nginx.layout import Layout
+from renewer.nginx.processes import master
+from renewer.report import Silent
+from renewer.sites import Mode
+
+GATES = {Mode.SESSION: ("enter.conf", "gate.conf"), Mode.URL: ("gate-url.conf",)}
+"""What nginx has to include somewhere for a site."""
+
+_TOPIC = Topic(Group.NGINX)
+_UNSERVED = "what is renewed is not served as long as it is so"
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Yield what is found of nginx."""
+    settings = scene.config.nginx
+    faults = [fault for fault in wire.unfit(scene.config) if fault.place.startswith("nginx.")]
+    for fault in faults:
+        hint = f"correct {fault.place} in the configuration"
+        yield _TOPIC.error("there", fault.message, "renewer stops before it does anything", hint)
+    if faults:
+        return
+    control = Control(str(settings.binary), str(settings.config), "signal", scene.clock)
+    yield _version(control)
+    yield from _tested(control)
+    configuration = read(str(settings.config))
+    down = master(control.resolved(configuration.pid, "--pid-path")).down
+    if down:
+        yield _TOPIC.error("running", "nginx is not running", _UNSERVED, "start it: systemctl start nginx")
+    for spec in scene.config.specs:
+        found = _served(scene, spec)
+        if not down or found.status is not Status.ERROR:  # that it is down was told already
+            yield found
+    written = lines(str(settings.config))
+    yield from _guards(scene, written)
+    yield from _habits(written, has_sites=bool(scene.config.sites))
+    if settings.reload == "none":
+        hint = 'set reload = "auto" in [nginx], unless something else reloads nginx'
+        yield _TOPIC.warning("reload", 'reload = "none": renewer does not reload nginx', _UNSERVED, hint)
+
+
+def _version(control: Control) -> Finding:
+    said = proc.run((control.binary, "-v"), LIMIT).output
+    found = re.search(r"nginx/([\w.]+)", said)
+    return _TOPIC.ok("there", f"{control.binary} is nginx {found[1]}" if found else f"{control.binary} runs")
+
+
+def _tested(control: Control) -> Iterator[Finding]:
+    refused = control.test()
+    if not refused:
+        yield _TOPIC.ok("test", "it accepts its configuration (nginx -t)")
+    elif "Permission denied" in refused and os.geteuid() != 0:
+        what = f"this user may not read all that nginx reads, so it cannot be tested: {refused}"
+        yield _TOPIC.warning(
+            "test", what, "nobody knows whether nginx would take a reload", "run this as root"
+        )
+    else:
+        what = f"it refuses its configuration: {refused}"
+        why = "it takes no reload as it is, and does not come back from a restart"
+        yield _TOPIC.error("test", what, why, "mend the line that it names, then: nginx -t")
+
+
+def _served(scene: Scene, spec: CertSpec) -> Finding:
+    try:
+        material = scene.vault.material(spec.name)
+    except RenewerError as error:
+        return _TOPIC.refused("served", error, "whether nginx serves what is stored is not seen")
+    sight = wire.nginx(scene.config, scene.clock, Silent()).look(spec, material)
+    if sight.served is None and "includes" in sight.detail:
+        why = "the certificate is renewed, but no client of nginx ever sees it"
+        hint = f"put this into its server block: include {Layout(scene.config.state).snippet(spec.name)};"
+        return _TOPIC.warning("include", f"{spec.name}: {sight.detail}", why, hint)
+    if sight.served is None:
+        hint = "see [nginx] probe, and which sockets the server listens on"
+        why = "whether nginx really serves a new certificate is not seen"
+        return _TOPIC.warning("probe", f"{spec.name}: {sight.detail}", why, hint)
+    if sight.served:
+        return _TOPIC.ok("served", f"{spec.name}: nginx serves what is stored")
+    if material is None and _answers(sight.detail):
+        shown = "the placeholder" if sight.placeholder else "another certificate"
+        why = "there is no certificate yet"
+        return _TOPIC.warning("served", f"{spec.name}: nginx shows {shown} for it", why, "run: renewer renew")
+    hint = "see that nginx listens there: ss -tlnp; then run: renewer renew"
+    return _TOPIC.error("served", f"{spec.name}: {sight.detail}", _UNSERVED, hint)
+
+
+def _answers(detail: str) -> bool:
+    return "shows another certificate" in detail or "shows the placeholder" in detail
+
+
+def _guards(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
+    """Yield what nginx lacks to guard the sites."""
+    if not scene.config.sites:
+        return
+    why = "the site is open to everybody, or to nobody"
+    hint = "put the lines into nginx's configuration that this prints: renewer nginx"
+    open_ = wire.nginx(scene.config, scene.clock, Silent()).unguarded(tuple(scene.config.sites))
+    for site, lack in open_.items():
+        yield _TOPIC.error("guard", f"{site}: {lack}", why, hint)
+    layout, folder = Layout(scene.config.state), scene.config.nginx.config.parent
+    opened = {os.path.realpath(folder / line.arguments[0]) for line in written if _is(line, "include")}
+    for site, table in scene.config.sites.items():
+        lacking = [
+            layout.secure_link(name)
+            for name in GATES[table.mode]
+            if os.path.realpath(layout.secure_link(name)) not in opened
+        ]
+        if lacking and site not in open_:
+            what = f"{site}: nginx includes {' and '.join(map(str, lacking))} nowhere"
+            yield _TOPIC.error("guard", what, why, hint)
+        elif site not in open_:
+            yield _TOPIC.ok("guard", f"{site}: nginx includes what guards it")
+
+
+def _is(line: Line, directive: str) -> bool:
+    return line.directive == directive and bool(line.arguments)
+
+
+def _habits(written: tuple[Line, ...], *, has_sites: bool) -> Iterator[Finding]:
+    """Yield directives that do no good with these certificates."""
+    for line in written:
+        if _is(line, "ssl_stapling") and line.arguments[0] == "on":
+            yield _TOPIC.warning(
+                "stapling",
+                f"{line.place} says ssl_stapling on",
+                "Let's Encrypt ended OCSP on 2025-08-06: nginx has nothing to staple, and logs that",
+                "take ssl_stapling and ssl_stapling_verify out",
+            )
+        if _is(line, "ssl_certificate") and "$" in line.arguments[0]:
+            yield _TOPIC.warning(
+                "variable",
+                f"{line.place} has a variable in ssl_certificate",
+                "nginx then reads the key with every handshake, by a name that the client chooses",
+                "include the file of one certificate in each server instead",
+            )
+    if has_sites and not any(line.directive == "worker_shutdown_timeout" for line in written):
+        yield _TOPIC.warning(
+            "shutdown",
+            "worker_shutdown_timeout is not set",
+            "a websocket that is open outlives every reload, and with it whoever was shut out",
+            "put worker_shutdown_timeout 1h; into nginx.conf, outside of http",
+        )
+
+
+def foreign(scene: Scene) -> Mapping[str, str]:
+    """Return the certificates that nginx's configuration names, with where it does."""
+    found: dict[str, str] = {}
+    with suppress(RenewerError, OSError):
+        folder = Path(scene.config.nginx.config).parent
+        for line in lines(str(scene.config.nginx.config)):
+            if _is(line, "ssl_certificate"):
+                found[os.path.realpath(folder / line.arguments[0])] = line.place
+    return found

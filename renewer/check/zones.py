@@ -1,0 +1,210 @@
+"""The zones: there for every name, in order, and open to the token, which a record of our own proves."""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from renewer import wire
+from renewer.check.finding import Finding, Group, Topic
+from renewer.check.scene import Place, Scene
+from renewer.dns.refusals import REMEDY
+from renewer.dns01 import Dns01
+from renewer.errors import LockBusy, RenewerError, Stopped
+from renewer.journal import Handle, TxtRecord
+from renewer.ports import DnsProvider, Journal
+from renewer.report import Silent
+
+LABEL = "_renewer-check"
+"""What our record is called in a zone: no CA ever looks at it."""
+
+PATIENCE = timedelta(seconds=12)
+"""How long the name servers have to show the record; Cloudflare's need two or three seconds."""
+
+LISTED = 5
+"""How many names a sentence holds."""
+
+_TOPIC = Topic(Group.ZONES)
+_WHY = "the TXT records that prove control of a name go into its zone: without it nothing is issued"
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Yield what is found of the zones."""
+    if not _openable(scene):
+        yield _TOPIC.warning(
+            "look",
+            "they cannot be looked at before Cloudflare takes the token",
+            "nobody knows yet whether every name has a zone",
+            "see what is said of the token, then run this again",
+        )
+        return
+    places: dict[str, Place] = {}
+    missing: list[str] = []
+    for challenge in _challenges(scene):
+        place = scene.place(challenge)
+        if place is None:
+            missing.append(challenge.removeprefix("_acme-challenge."))
+        else:
+            places[place.zone] = place
+    yield from _missing(scene, missing)
+    good = {}
+    for zone, place in places.items():
+        findings = list(_order(scene, place))
+        yield from findings
+        if not findings:
+            good[zone] = place.id
+    yield from _prove(scene, good)
+    yield from _needless(scene, places)
+
+
+def _openable(scene: Scene) -> bool:
+    """Tell whether the token lets anybody look; why it does not is told of the token."""
+    try:
+        scene.zones()
+        return scene.verdict().good(scene.clock.now())
+    except RenewerError:
+        return False
+
+
+def _challenges(scene: Scene) -> Iterator[str]:
+    """Yield where the records of each domain go; what the DNS does not tell is told under dns."""
+    for name in scene.bases:
+        try:
+            yield scene.challenge(name)
+        except RenewerError:
+            yield f"_acme-challenge.{name}"
+
+
+def _missing(scene: Scene, names: Sequence[str]) -> Iterator[Finding]:
+    if not names:
+        return
+    seen = [zone.name for zone in scene.zones()]
+    whose = _listed(names)
+    if seen:
+        hint = "check the spelling of the domain, and which zones the token is for in Cloudflare's dashboard"
+        sees = f"it sees only {_listed(seen)}"
+        yield _TOPIC.error("missing", f"the token sees no zone for {whose}; {sees}", _WHY, hint)
+    else:
+        what = f"the token sees no zone at all, so none for {whose}: it lacks Zone:Read, or covers no zone"
+        hint = f"add Zone:Zone:Read to the token, or set zone_ids under [cloudflare]; or {REMEDY}"
+        yield _TOPIC.error("missing", what, _WHY, hint)
+
+
+def _order(scene: Scene, place: Place) -> Iterator[Finding]:
+    """Yield what is wrong with a zone that is there."""
+    configured = scene.config.cloudflare.zone_ids.get(place.zone)
+    if configured:
+        told = scene.token().zone(configured)
+        if told is None and not scene.token().edits(configured):
+            what = (
+                f"Cloudflare lets the token at no zone with the identifier that zone_ids has for {place.zone}"
+            )
+            hint = "copy the Zone ID from the zone's page in the dashboard, and see that the token covers it"
+            yield _TOPIC.error("id", what, _WHY, hint)
+            return
+        if told and told.name != place.zone:
+            what = f"the identifier that zone_ids has for {place.zone} is that of {told.name}"
+            hint = "copy the Zone ID from the zone's page in Cloudflare's dashboard"
+            yield _TOPIC.error("id", what, "the records would go into the wrong zone", hint)
+            return
+        place = Place(place.zone, configured, told)
+    zone = place.told
+    if zone and zone.status != "active":
+        servers = " and ".join(zone.name_servers) or "those that Cloudflare names"
+        yield _TOPIC.error(
+            "status",
+            f"{zone.name} is {zone.status} at Cloudflare, not active",
+            "Cloudflare answers for it only once its domain is delegated there",
+            f"set the domain's name servers to {servers} at your registrar",
+        )
+    if zone and zone.paused:
+        yield _TOPIC.warning(
+            "paused",
+            f"{zone.name} is paused at Cloudflare",
+            "its DNS goes on, so certificates are not concerned, but nothing is proxied or protected there",
+            "resume it in Cloudflare's dashboard, unless that is meant",
+        )
+
+
+def _needless(scene: Scene, places: Mapping[str, Place]) -> Iterator[Finding]:
+    """Yield that a token opens more than it has to."""
+    more = [zone.name for zone in scene.zones() if zone.name not in places]
+    if more and places:
+        yield _TOPIC.warning(
+            "wide",
+            f"the token also sees {_listed(more)}, for which no certificate is configured",
+            "whoever gets hold of the token may be able to change the DNS of these zones too",
+            "make a token for the zones that are needed: Zone Resources, Include, Specific zone",
+        )
+
+
+def _prove(scene: Scene, zones: Mapping[str, str]) -> Iterator[Finding]:
+    """Create a TXT record of our own in each zone, see whether it is shown, and remove it."""
+    if not zones:
+        return
+    provider = wire.dns(scene.config, zones, scene.vault, scene.clock, Silent())
+    proof = Dns01(provider, scene.authorities(), PATIENCE, Silent())
+    try:
+        with scene.journal() as journal:
+            proof.sweep("check", journal)  # what a check that died has left
+            right: list[TxtRecord] = []
+            try:
+                yield from _created(provider, journal, zones, right)
+                yield from _shown(proof, right)
+            finally:
+                proof.sweep("check", journal)
+            if journal.load().in_dns:
+                hint = "the next check removes it; or do it by hand, in Cloudflare's dashboard"
+                what = f"the record {LABEL}, created for a trial, cannot be removed"
+                yield _TOPIC.error("remove", what, "a renewal could not clean up behind itself either", hint)
+    except LockBusy as busy:
+        why = "whether the token may edit the zones is not tried twice at once"
+        yield _TOPIC.warning("edit", str(busy), why, busy.hint)
+
+
+def _created(
+    provider: DnsProvider, journal: Journal, zones: Mapping[str, str], right: list[TxtRecord]
+) -> Iterator[Finding]:
+    """Create a record in each zone, and add those that turn up where they should to `right`."""
+    records = {zone: TxtRecord(f"{LABEL}.{zone}", secrets.token_urlsafe(18)) for zone in zones}
+    handles: list[Handle] = []
+    before = journal.load()  # with what could not be removed just now
+    journal.save(before.with_announced((*before.announced, *records.values())))
+    for zone, record in records.items():
+        try:
+            created = list(provider.present([record]))
+            handles += created
+            strange = not provider.find([record])
+        except Stopped:
+            raise
+        except RenewerError as error:
+            yield _TOPIC.refused(
+                "edit", error, f"no record can be created in {zone}, so nothing is issued for it"
+            )
+            continue
+        if strange:
+            what = f"a record for {zone} turns up elsewhere: the identifier is that of another zone"
+            hint = "copy the Zone ID of the zone into zone_ids, from its page in Cloudflare's dashboard"
+            yield _TOPIC.error("id", what, "the CA would never see the records", hint)
+        else:
+            right.append(record)
+            yield _TOPIC.ok("edit", f"{zone}: the token may create and remove records")
+    journal.save(before.with_handles((*before.handles, *handles)).with_announced(before.announced))
+
+
+def _shown(proof: Dns01, records: Sequence[TxtRecord]) -> Iterator[Finding]:
+    if not records:
+        return
+    try:
+        proof.propagation.wait(records, proof.timeout)
+    except Stopped:
+        raise
+    except RenewerError as error:
+        why = "before each order renewer waits until every name server shows the records, or gives up"
+        yield _TOPIC.warning("shown", str(error), why, "see what is said of the name servers, under dns")
+    else:
+        yield _TOPIC.ok("shown", "every name server shows a new record within seconds")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown, more = sorted(names)[:LISTED], len(names) - LISTED
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

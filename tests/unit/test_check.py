@@ -1,0 +1,315 @@
+"""The looks of `check` that need no server: side by side, certificates, this machine's files."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes import DAY, NOW, FakeClock, material, spec
+
+from renewer.authorities import DIRECTORIES, Acme, FallbackCa
+from renewer.check import ca, names, rivals, schedule, state
+from renewer.check.finding import Finding, Group, Status, Topic, exit_code
+from renewer.check.rounds import Look, around
+from renewer.check.scene import Scene
+from renewer.config import Certificate, Config
+from renewer.errors import Refused, Stopped, Transient
+from renewer.issuer.directory import Directory
+from renewer.limits import ORDERS, Event, History, Kind, Limit
+from renewer.model import Failure, Stage
+from renewer.report import Silent
+from renewer.system import SystemClock
+
+NAME = "example.com"
+LETS_ENCRYPT = DIRECTORIES["letsencrypt"]
+
+
+def told(findings: Iterator[Finding]) -> list[tuple[str, str]]:
+    return [(one.check, one.status) for one in findings]
+
+
+class Heard(Silent):
+    """A report that keeps the bugs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bugs: list[Exception] = []
+
+    def bug(self, subject: str, error: Exception) -> None:
+        del subject
+        self.bugs.append(error)
+
+
+# -- side by side -------------------------------------------------------------------------------------------
+
+
+def fine() -> Iterator[Finding]:
+    yield Topic(Group.NGINX).ok("test", "fine")
+
+
+def broken() -> Iterator[Finding]:
+    yield Topic(Group.CA).ok("reach", "found before it broke")
+    raise KeyError("a bug")
+
+
+def refused() -> Iterator[Finding]:
+    raise Refused("no", hint="do this")
+    yield
+
+
+def test_a_look_that_breaks_hides_no_other() -> None:
+    report = Heard()
+    looks = [Look(Group.NGINX, fine), Look(Group.CA, broken), Look(Group.DNS, refused)]
+    found = around(looks, SystemClock(), report)
+    assert told(iter(found)) == [
+        ("dns.look", "error"),
+        ("ca.reach", "ok"),
+        ("ca.bug", "error"),
+        ("nginx.test", "ok"),
+    ]
+    assert "KeyError('a bug')" in found[2].what
+    assert [type(bug) for bug in report.bugs] == [KeyError]
+    assert (found[0].what, found[0].hint) == ("no", "do this")
+
+
+def test_a_look_that_hangs_holds_up_no_other() -> None:
+    forever = threading.Event()
+
+    def hanging() -> Iterator[Finding]:
+        yield Topic(Group.CA).ok("reach", "found before it hung")
+        forever.wait()
+
+    found = around([Look(Group.CA, hanging, limit=0.05), Look(Group.NGINX, fine)], SystemClock(), Heard())
+    forever.set()
+    assert told(iter(found)) == [("ca.reach", "ok"), ("ca.time", "error"), ("nginx.test", "ok")]
+
+
+def test_who_cleans_up_is_waited_for_when_asked_to_end() -> None:
+    clock, cleaned = SystemClock(), threading.Event()
+
+    def cleaning() -> Iterator[Finding]:
+        yield Topic(Group.ZONES).ok("edit", "created")
+        clock.stop()
+        threading.Event().wait(0.1)
+        cleaned.set()
+
+    with pytest.raises(Stopped):
+        around([Look(Group.ZONES, cleaning, tidies=True)], clock, Heard())
+    assert cleaned.is_set()
+
+
+def test_the_exit_code_is_that_of_the_worst() -> None:
+    topic = Topic(Group.CA)
+    warning, error = topic.warning("x", "", "", ""), topic.error("x", "", "", "")
+    unread = Topic(Group.CONFIGURATION).error("file", "", "", "")
+    assert exit_code([]) == exit_code([topic.ok("x", ""), warning]) == 0
+    assert exit_code([warning, error]) == 1
+    assert exit_code([unread]) == 78
+
+
+# -- the certificates ---------------------------------------------------------------------------------------
+
+
+def test_more_names_than_the_profile_takes() -> None:
+    many = [f"n{number}.example.com" for number in range(26)]
+    short = replace(spec(NAME, *many), server=LETS_ENCRYPT, profile="shortlived")
+    (found,) = names.too_many([short])
+    assert "26 names, but profile shortlived takes only 25" in found.what
+    assert list(names.too_many([replace(short, profile=None), replace(short, server="https://x/")])) == []
+    assert list(names.too_many([replace(short, domains=tuple(many[:25]))])) == []
+
+
+def test_a_certificate_that_another_one_makes_needless() -> None:
+    wild, www = spec("w", "example.com", "*.example.com"), spec("www", "www.example.com")
+    deep = spec("deep", "a.b.example.com")
+    assert ["www" in one.what for one in names.needless([wild, www, deep])] == [True]
+    assert list(names.needless([wild, deep])) == []
+    assert list(names.needless([www, spec("some", "www.example.com", "x.example")])) != []
+
+
+def test_a_limit_of_the_ca_that_is_reached() -> None:
+    one = spec(NAME)
+    history = History((Event(NOW, Kind.ORDER, (NAME,)),))
+    limits = [Limit(ORDERS, 1, timedelta(hours=3))]
+    (found,) = names.held(one, history, limits, None, NOW)
+    assert (found.status, "before 2026-11-23 15:00 UTC: 1 of 1 orders" in found.what) == (Status.ERROR, True)
+    assert list(names.held(one, history, limits, material(one), NOW)) == []  # a renewal does not count
+    assert list(names.held(one, history, limits, None, NOW + DAY)) == []
+
+
+def test_a_certificate_that_has_ended_and_a_try_that_failed() -> None:
+    failure = Failure(Stage.ISSUE, 3, NOW, NOW + DAY, "the CA is on fire", "put it out")
+    kept = material(spec(NAME), life=2 * DAY)
+    assert list(names.ending(spec(NAME), kept, None, NOW)) == []
+    assert told(names.ending(spec(NAME), kept, failure, NOW + 2 * DAY)) == [
+        ("renewal.ended", "error"),
+        ("renewal.failure", "warning"),
+    ]
+
+
+# -- the CA -------------------------------------------------------------------------------------------------
+
+
+def scene(folder: Path, acme: Acme | None = None, profile: str | None = None) -> Scene:
+    certificate = Certificate((NAME, f"*.{NAME}"), profile=profile)
+    config = Config(state=folder / "state", acme=acme or Acme(), certificates={NAME: certificate})
+    return Scene(config, "renewer.toml", FakeClock(), folder)
+
+
+def known(scene: Scene, **more: object) -> Scene:
+    """Return the scene with a CA that tells this of itself."""
+    usual = {"profiles": (), "caa_identities": (), "customers_only": False, "behind": timedelta(0)}
+    answer = Directory(server=LETS_ENCRYPT, terms="https://terms", **(usual | more))  # type: ignore[arg-type]
+    object.__setattr__(scene, "directory", lambda _: answer)
+    return scene
+
+
+def test_a_profile_that_the_ca_does_not_offer(tmp_path: Path) -> None:
+    offered = {"profiles": ("classic", "shortlived")}
+    assert told(ca.look(known(scene(tmp_path, profile="shortlived"), **offered))) == [("ca.reach", "ok")]
+    (found,) = ca.look(known(scene(tmp_path, profile="shortlivd"), **offered))
+    assert (found.check, found.status) == ("ca.profile", "error")
+    assert "set profile to one of classic, shortlived" in found.hint
+
+
+def test_an_account_that_only_customers_get(tmp_path: Path) -> None:
+    (found,) = ca.look(known(scene(tmp_path), customers_only=True))
+    assert (found.check, found.status) == ("ca.binding", "error")
+    assert "eab_kid" in found.hint
+    acme = Acme(eab_kid="kid", eab_hmac_key_file=tmp_path / "missing")
+    (found,) = ca.look(known(scene(tmp_path, acme), customers_only=True))
+    assert "missing cannot be read" in found.what
+
+
+def test_a_ca_that_only_steps_in_may_bite_at_most(tmp_path: Path) -> None:
+    second = "https://ca.example/directory"
+    looked = known(scene(tmp_path, Acme(fallbacks=(FallbackCa(second),))))
+    first = looked.directory
+
+    def answer(server: str) -> Directory:
+        if server == second:
+            raise Transient("no answer")
+        return first(server)
+
+    object.__setattr__(looked, "directory", answer)
+    assert told(ca.look(looked)) == [("ca.reach", "ok"), ("ca.reach", "warning")]
+
+
+def test_a_ca_for_trials(tmp_path: Path) -> None:
+    found = ca.look(known(scene(tmp_path, Acme(server="letsencrypt-staging"))))
+    assert told(found) == [("ca.reach", "ok"), ("ca.staging", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("behind", "status", "words"),
+    [
+        (timedelta(minutes=4), "ok", "agrees with"),
+        (timedelta(minutes=6), "warning", "6 minutes behind the CA's"),
+        (timedelta(minutes=-90), "warning", "90 minutes ahead of the CA's"),
+        (None, "ok", "nobody to compare"),
+    ],
+)
+def test_a_clock_that_is_a_little_off(
+    tmp_path: Path, behind: timedelta | None, status: str, words: str
+) -> None:
+    (found,) = ca.clock(known(scene(tmp_path), behind=behind))
+    assert (found.status, words in found.what) == (status, True)
+
+
+# -- this machine -------------------------------------------------------------------------------------------
+
+
+def put(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "way"),
+    [
+        (
+            "etc/cron.d/renewer",
+            "17 * * * * root /usr/bin/renewer renew\n",
+            "cron (/etc/cron.d/renewer)",
+        ),
+        (
+            "var/spool/cron/crontabs/root",
+            "@daily renewer -c /etc/renewer/x.toml -v renew example.com\n",
+            "cron (/var/spool/cron/crontabs/root)",
+        ),
+        ("etc/cron.daily/renewer", "#!/bin/sh\nexec renewer renew\n", "cron (/etc/cron.daily/renewer)"),
+        (
+            "etc/systemd/system/timers.target.wants/renewer-renew.timer",
+            "",
+            "renewer-renew.timer",
+        ),
+    ],
+)
+def test_what_sets_renewals_off(tmp_path: Path, path: str, text: str, way: str) -> None:
+    put(tmp_path / path, text)
+    found = next(schedule.look(scene(tmp_path)))
+    assert (found.status, found.what) == ("ok", f"renewals are set off by {way}")
+
+
+def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
+    put(tmp_path / "etc/systemd/system/multi-user.target.wants/renewer.service")
+    found = next(schedule.look(scene(tmp_path)))
+    assert (found.check, found.status) == ("renewal.trigger", "warning")
+    assert "no daemon runs" in found.what
+    assert found.hint == "see why: systemctl status renewer"
+
+
+@pytest.mark.parametrize("line", ["# 0 0 * * * root renewer renew", "0 0 * * * root renewer status", ""])
+def test_what_sets_nothing_off(tmp_path: Path, line: str) -> None:
+    put(tmp_path / "etc/crontab", line)
+    assert told(schedule.look(scene(tmp_path)))[0] == ("renewal.trigger", "warning")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "client"),
+    [
+        ("etc/letsencrypt/renewal/example.com.conf", "cert = /nowhere/cert.pem\n", "certbot"),
+        (
+            "root/.acme.sh/x_ecc/x.conf",
+            "Le_Domain='x.example'\nLe_Alt='*.example.com,y'\n",
+            "acme.sh",
+        ),
+        ("home/me/.lego/certificates/x.json", json.dumps({"domain": "www.example.com"}), "lego"),
+        ("data/letsencrypt/renewal/example.com.conf", "", "Nginx Proxy Manager"),
+    ],
+)
+def test_another_client_with_the_same_names(tmp_path: Path, path: str, text: str, client: str) -> None:
+    put(tmp_path / path, text)
+    (found,) = rivals.look(scene(tmp_path))
+    assert found.what.startswith(f"{client} has a certificate for ")
+    assert f"(/{path})" in found.what
+    assert "nothing was found that renews it" in found.why
+    units = {"certbot": "certbot.timer", "lego": "lego.timer"}
+    if client in units:
+        put(tmp_path / "etc/systemd/system/timers.target.wants" / units[client])
+        (found,) = rivals.look(scene(tmp_path))
+        assert units[client] in found.why
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("etc/letsencrypt/renewal/other.example.conf", ""),
+        ("root/.acme.sh/x/x.conf", "Le_Domain='notexample.com'\nLe_Alt='no'\n"),
+        ("root/.lego/certificates/x.json", "no json"),
+        ("root/.lego/certificates/x.json", "[]"),
+        ("etc/dehydrated/certs/example.com/cert.pem", "no certificate"),
+    ],
+)
+def test_another_client_with_other_names_is_no_rival(tmp_path: Path, path: str, text: str) -> None:
+    put(tmp_path / path, text)
+    assert told(rivals.look(scene(tmp_path))) == [("others.rival", "ok")]
+
+
+def test_a_state_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert told(state.look(scene(tmp_path))) == [("state.folder", "ok"), ("state.room", "ok")]
+    assert list(tmp_path.iterdir()) == []
