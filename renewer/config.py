@@ -263,7 +263,9 @@ def read(path: Path | str) -> str:
         data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
     except OSError as error:
         message = f"the configuration cannot be read: {error.strerror}"
-        raise ConfigError([Fault(str(path), message)], hint="name the right file with -c FILE") from None
+        denied = isinstance(error, PermissionError)
+        hint = "run it as root: sudo renewer …" if denied else "name the right file with -c FILE"
+        raise ConfigError([Fault(str(path), message)], hint=hint) from None
     except ValueError:  # a zero byte in the path
         raise ConfigError("the name of the configuration file has a zero byte in it") from None
     try:

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from renewer.config import Config
@@ -30,13 +30,28 @@ _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 def token(config: Config, environ: Mapping[str, str]) -> str:
     """Return the Cloudflare token.
 
-    It comes from `token_file`, else from systemd's credentials, else from the environment. Raises
+    It comes from `token_file`, else from systemd's credentials, else from the environment. A `token_file`
+    that this user may not read gives way to systemd's credential: so a service without rights gets it. Raises
     `ConfigError` if there is none, or none that could be right.
     """
     place, value = _found(config, environ)
     if _GLOBAL_API_KEY.fullmatch(value):
         raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
     return value
+
+
+def hold(config: Config, environ: Mapping[str, str]) -> Callable[[], str]:
+    """Read the token now, and return what gives it, or raises why there is none, when it is needed."""
+    try:
+        held = token(config, environ)
+    except ConfigError as error:
+        lacking = error
+
+        def none() -> str:
+            raise lacking
+
+        return none
+    return lambda: held
 
 
 def read_secret(path: Path, place: str) -> str:
@@ -93,14 +108,13 @@ def eab_hmac_key(path: Path) -> str:
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the token and where it came from."""
-    if config.cloudflare.token_file:
+    written, handed = config.cloudflare.token_file, _handed_over(environ)
+    if written and not (handed and _denied(written)):
         place = "cloudflare.token_file"
-        return place, read_secret(config.cloudflare.token_file, place)
-    if folder := environ.get("CREDENTIALS_DIRECTORY"):
-        path = Path(folder, CREDENTIAL)
-        if os.access(path, os.F_OK):
-            place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
-            return place, read_secret(path, place)
+        return place, read_secret(written, place)
+    if handed:
+        place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
+        return place, read_secret(handed, place)
     if VARIABLE in environ:
         place = f"${VARIABLE}"
         return place, _word(environ[VARIABLE].encode(errors="surrogateescape"), place)
@@ -114,6 +128,24 @@ def _text(path: Path, place: str) -> bytes:
     except OSError as error:
         hint = "put the secret there, readable by this user alone, or name the right file"
         raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
+
+
+def _handed_over(environ: Mapping[str, str]) -> Path | None:
+    """Return systemd's credential, if it gave one."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder, CREDENTIAL) if folder else None
+    return path if path and os.access(path, os.F_OK) else None
+
+
+def _denied(path: Path) -> bool:
+    """Tell whether it is this user's rights that keep the file from being read."""
+    try:
+        with open(path, "rb", opener=_at_once):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _read(path: Path, place: str) -> bytes:

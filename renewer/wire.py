@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import credentials, disk
+from renewer import credentials, disk, identity
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Reason, Window
@@ -30,12 +30,16 @@ EXTRAS = {"prometheus_client": "metrics", "apprise": "notify"}
 
 
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
-    """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
+    """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched.
+
+    Root becomes the owner of the state folder first.
+    """
     from renewer.cycle import Engine
     from renewer.hooks.command import CommandHook
     from renewer.hooks.secure_link import SecureLink
     from renewer.nginx.deployer import NginxDeployer
 
+    token = _settle(config)
     check(config)
     memory = Vault(FileStore(config.state), report)
     deployer = NginxDeployer(
@@ -47,7 +51,7 @@ def build(config: Config, clock: Clock, report: Report) -> "Engine":
         clock=clock,
         report=report,
     )
-    issuer = _Late(lambda: _acme(config, memory, clock, report))
+    issuer = _Late(lambda: _acme(config, token, memory, clock, report))
     hooks = (SecureLink(config.site_specs, memory, deployer),)
     commands = tuple(
         CommandHook(name, one.argv, one.timeout, config.state)
@@ -117,7 +121,11 @@ def _ping(config: Config) -> Callable[[], str] | None:
 
 
 def vault(config: Config, report: Report) -> Vault:
-    """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe."""
+    """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe.
+
+    Root becomes the owner of the state folder first.
+    """
+    _settle(config)
     disk.refuse_unsafe(config.state)
     return Vault(FileStore(config.state), report)
 
@@ -127,6 +135,16 @@ def check(config: Config) -> None:
     if faults := tuple(_unfit(config)):
         raise ConfigError(faults, hint="nothing was touched")
     disk.refuse_unsafe(config.state)
+
+
+def _settle(config: Config) -> Callable[[], str]:
+    """Let root become the owner of the state folder; return what gives the token, as root may read it."""
+    owner = identity.owner_to_become(config.state)
+    if owner is None:
+        return lambda: credentials.token(config, os.environ)
+    token = credentials.hold(config, os.environ)
+    identity.become(owner)
+    return token
 
 
 def _unfit(config: Config) -> Iterator[Fault]:
@@ -163,13 +181,13 @@ def _holds_roots(bundle: Path) -> bool:
     return True
 
 
-def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
+def _acme(config: Config, token: Callable[[], str], memory: Vault, clock: Clock, report: Report) -> Issuer:
     from renewer.dns.cloudflare import CloudflareDns, client
     from renewer.dns.resolver import Authorities
     from renewer.dns01 import Dns01
     from renewer.issuer.acme import AcmeIssuer
 
-    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
+    api = client(token(), config.cloudflare.base_url)
     provider = CloudflareDns(api, config.cloudflare.zone_ids, memory, clock, report)
     authorities = Authorities(config.propagation.resolver, clock)
     dns01 = Dns01(provider, authorities, config.propagation.timeout, report)

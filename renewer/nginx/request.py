@@ -4,6 +4,7 @@ The request is 16 hex digits. The answer repeats them in its first line, then co
 from the fourth line on, what nginx said.
 """
 
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ class Helper:
 
     request: Path = Path("/run/renewer/reload.request")
     result: Path = Path("/run/renewer-reload/result")
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is a folder for requests that this user may write to."""
+        return os.access(self.request.parent, os.W_OK | os.X_OK)
 
     def reload(self, clock: Clock) -> Answer:
         """Ask for a test and a reload, and wait for the answer to this very request."""

@@ -15,7 +15,7 @@ FLOORS = {
     0: "__init__ deployed errors journal model sites",
     1: "authorities backoff config credentials domains keyring keys limits links notation notices outcome"
     " policy ports problems readings tokens toml",
-    2: "disk proc vault",
+    2: "disk identity proc vault",
     3: "cycle deploy dns01 followup observer ordering",
     4: "dns/* hooks/* issuer/* nginx/* outside/* report store/* system",
     5: "wire",
