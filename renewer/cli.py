@@ -21,6 +21,7 @@ COMMANDS = {
     "nginx": "nginx",
     "list-generations": "generations",
     "restore": "generations",
+    "install-service": "install_service",
     "link": "link",
     "rotate": "rotate",
     "revoke": "revoke",

@@ -202,6 +202,11 @@ def refuse_unsafe(path: Path) -> None:
             raise ConfigError(
                 f"the state folder {place} can be written by others", hint=f"run: chmod go-w {place}"
             )
+    refuse_unsafe_above(place)
+
+
+def refuse_unsafe_above(place: Path) -> None:
+    """Raise `ConfigError` if somebody else could exchange the state folder from above."""
     for above in dict.fromkeys((*place.parents, *place.resolve().parents)):
         if above.exists() and _open_to_others(above):
             raise ConfigError(
