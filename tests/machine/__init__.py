@@ -123,13 +123,14 @@ class Machine:
         (self.share / "console.log").write_text("")
         paths = {part.upper(): str(self._folder / part) for part in ("share", "upper", "work", "root")}
         settings = {"LOWER": ":".join(map(str, self._layers)), "NAME": self._name} | paths
-        self._init = subprocess.Popen(
-            [*self._in_network, "unshare", "--mount", str(_BOOT)],
-            env=os.environ | settings,
-            stdin=subprocess.DEVNULL,
-            stderr=(self._folder / "boot.log").open("wb"),
-            start_new_session=True,
-        )
+        with (self._folder / "boot.log").open("wb") as log:
+            self._init = subprocess.Popen(
+                [*self._in_network, "unshare", "--mount", str(_BOOT)],
+                env=os.environ | settings,
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         self._wait(self._is_up, "it did not boot")
         state = self.run("systemctl is-system-running --wait", check=False)
         failed = self.run("systemctl --failed --no-legend --plain", check=False)
