@@ -5,6 +5,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,16 +91,22 @@ def _user() -> Iterator[Step]:
 
 
 def _files_away(setting: Setting) -> Iterator[Step]:
-    there = [file for file in placed(setting.adaptation) if file.state is not State.MISSING]
-    for file in there:
-        if file.state is State.EDITED:
-            yield Step(f"{file.path} was edited, so it stays: remove it yourself")
-        else:
-            yield Step(f"remove {file.path}", partial(disk.remove, file.path))
-    if HELPER.parent.is_dir() and not any(HELPER.parent.iterdir()):
-        yield Step(f"remove {HELPER.parent}", HELPER.parent.rmdir)
-    if there:
+    found = [(file.path, file.state) for file in placed(setting.adaptation)]
+    ours = [path for path, state in found if state in (State.SAME, State.OLDER)]
+    for path, state in found:
+        if state is State.EDITED:
+            yield Step(f"{path} was edited, so it stays: remove it yourself")
+    for path in ours:
+        yield Step(f"remove {path}", partial(_take_out, path))
+    if ours:
         yield RELOAD
+
+
+def _take_out(path: Path) -> None:
+    disk.remove(path)
+    if path == HELPER:
+        with suppress(OSError):  # something else is in it
+            path.parent.rmdir()
 
 
 def _notes(setting: Setting) -> Iterator[Step]:

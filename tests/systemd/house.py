@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,9 +33,19 @@ class House:
         self.box = self.machine.share / "box"
         self._lag = lag
         self._head = ""
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.machine.__enter__()
+        with ExitStack() as stack:
+            stack.enter_context(self.machine)
+            self._move_in()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _move_in(self) -> None:
         zones = [option for zone in self.zones for option in ("--zone", zone)]
         delays = f"--delays={self._lag},{self._lag}"
         sandbox = (sys.executable, str(ROOT / "examples" / "sandbox"), str(self.box))
@@ -45,10 +56,6 @@ class House:
         self._head = re.sub(r"(?m)^(state|token_file) = .*", self._place, self._head)
         token = (self.box / "cloudflare.token").read_text()
         self.machine.write(TOKEN, token, 0o600)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.machine.__exit__()
 
     @property
     def token(self) -> str:

@@ -1,4 +1,4 @@
-"""The service in a machine's life: taken over from root, at work without rights, killed, hung, booted again, removed.
+"""The service in a machine's life: taken over from root, without rights, killed, hung, booted again, removed.
 
 The tests of this file are one story, told in its order.
 """
@@ -122,23 +122,22 @@ def test_the_daemon_can_do_what_it_must_and_nothing_else(house: House) -> None:
     can = dict(line.split() for line in told.splitlines())
     allowed = {"own", "requests", "configuration", "credential", "nginxs"}
     assert {name for name, answer in can.items() if answer == "yes"} == allowed
-    assert len(can) == PROBE.count("\ntry ") - 0
+    assert len(can) == PROBE.count("\ntry ")
 
 
 def test_a_worker_that_is_killed_is_followed_by_one_that_finishes_its_order(house: House) -> None:
     house.configure(FIRST, SECOND)
-    house.machine.run("systemctl reload nginx || true; systemctl reload renewer")
+    house.renewer("nginx")
+    house.machine.run("systemctl reload nginx renewer")
     journal = f"{STATE}/store/journal/{SECOND}.json"
     house.machine.until(f"grep -q '\"handles\": *\\[ *[^] ]' {journal}")
-    order = json.loads(house.machine.path(journal).read_text())["order"]["url"]
     before = house.pid()
     house.machine.run(f"pkill -KILL -P {before}")
-    house.machine.run("nginx -t && systemctl reload nginx")
+    assert house.machine.run("ls /run/renewer-reload", check=False).out == "", "nothing was reloaded yet"
     house.until_served(SECOND)
     assert house.pid() == before
-    assert order in house.machine.run("journalctl -u renewer -o cat; true").out or order
-    asked = house.machine.run("cat /share/box/pebble/pebble.log").out
-    assert asked.count('Added order "') == 2
+    ordered = (house.box / "pebble" / "pebble.log").read_text().count('Added order "')
+    assert ordered == 2, "one for each certificate: what the killed worker had ordered was not ordered again"
     assert house.machine.run("head -n 2 /run/renewer-reload/result").out.splitlines()[1] == "ok"
 
 
@@ -206,10 +205,8 @@ def test_an_edited_unit_is_left_alone(house: House) -> None:
     edited = unit.read_text().replace("00/6:17", "00/8:17")
     unit.write_text(edited)
     done = house.renewer("install-service --timer")
-    assert (done.out, done.err) == (
-        "all is in place\n",
-        "note: /etc/systemd/system/renewer-renew.timer was edited, so it stays; move it away to get renewer's again\n",
-    )
+    assert done.out == "all is in place\n"
+    assert done.err.startswith("note: /etc/systemd/system/renewer-renew.timer was edited, so it stays;")
     assert unit.read_text() == edited
 
 
@@ -222,9 +219,8 @@ def test_it_can_be_undone(house: House) -> None:
         "find /etc/systemd /usr/local /etc/tmpfiles.d /etc/sysusers.d -name '*re*oa*d*'"
     ).out
     assert left == ""
-    assert house.machine.run(
-        "systemctl is-active renewer renewer-reload.path renewer-renew.timer", check=False
-    ).out
+    units = "renewer renewer-reload.path renewer-renew.timer"
+    assert house.machine.run(f"systemctl is-active {units}", check=False).out.split() == ["inactive"] * 3
     assert house.machine.run(f"stat -c %U {STATE}").out == "root\n"
     house.renewer("renew")
     assert house.served(FIRST) == before
