@@ -141,3 +141,16 @@ def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
             credentials.token(config, environ)
         assert error.value.hint.startswith("make an API token")
         assert GLOBAL not in str(error.value)
+
+
+def test_what_is_held_stays_what_it_was_when_it_was_read(tmp_path: Path) -> None:
+    path = secret(tmp_path / "token")
+    held = credentials.hold(Config(cloudflare=Cloudflare(token_file=path)), {})
+    path.unlink()
+    assert held() == TOKEN
+
+
+def test_that_there_is_no_token_to_hold_matters_only_when_one_is_needed() -> None:
+    held = credentials.hold(Config(), {})
+    with pytest.raises(ConfigError, match="there is no token"):
+        held()
