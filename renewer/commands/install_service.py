@@ -3,11 +3,21 @@
 import click
 
 from renewer.commands.call import Call
+from renewer.commands.help import examples
 from renewer.service.setting import refuse_unfit, require_systemd, setting
 from renewer.service.steps import install, remove
 
 
-@click.command("install-service", short_help="Put the service in place.")
+@click.command(
+    "install-service",
+    short_help="Put the service in place.",
+    epilog=examples(
+        "renewer install-service --dry-run    # what it would do",
+        "renewer install-service              # the daemon, as a user without rights",
+        "renewer install-service --timer      # renew four times a day instead",
+        "renewer install-service --remove     # as it was before",
+    ),
+)
 @click.option(
     "--timer", is_flag=True, help="A timer that runs renew four times a day, instead of the daemon."
 )

@@ -56,7 +56,7 @@ class Setting:
     def limits(self) -> Iterator[str]:
         """Yield what the configuration asks for and a service without rights cannot do."""
         if self.config.hooks.commands:
-            yield f"hooks run as the user {USER}, who may not reload other programs"
+            yield f"hooks run as the user {USER}: examples/other-programs has the rule for a reload"
         for name, site in self.config.sites.items():
             if site.signer_owner not in (None, USER, f"{USER}:{USER}"):
                 yield f"site.{name}.signer_owner: the user {USER} may not give files away: leave it out"
