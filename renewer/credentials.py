@@ -108,7 +108,7 @@ def eab_hmac_key(path: Path) -> str:
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the token and where it came from."""
-    written, handed = config.cloudflare.token_file, _handed_over(environ)
+    written, handed = config.cloudflare.token_file, source(None, CREDENTIAL, environ)
     if written and not (handed and _denied(written)):
         place = "cloudflare.token_file"
         return place, read_secret(written, place)
@@ -128,13 +128,6 @@ def _text(path: Path, place: str) -> bytes:
     except OSError as error:
         hint = "put the secret there, readable by this user alone, or name the right file"
         raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
-
-
-def _handed_over(environ: Mapping[str, str]) -> Path | None:
-    """Return systemd's credential, if it gave one."""
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(folder, CREDENTIAL) if folder else None
-    return path if path and os.access(path, os.F_OK) else None
 
 
 def _denied(path: Path) -> bool:

@@ -50,13 +50,17 @@ class Setting:
     def readable(self) -> tuple[Path, ...]:
         """The files that the service itself has to read, and others need not."""
         authorities = (self.config.acme, *self.config.acme.fallbacks)
-        keys = (one.eab_hmac_key_file for one in authorities)
-        return (self.file, *(key for key in keys if key))
+        notify = self.config.notify
+        secrets = (*(one.eab_hmac_key_file for one in authorities), notify.urls_file, notify.ping_file)
+        return (self.file, *(secret for secret in secrets if secret))
 
     def limits(self) -> Iterator[str]:
         """Yield what the configuration asks for and a service without rights cannot do."""
         if self.config.hooks.commands:
             yield f"hooks run as the user {USER}: examples/other-programs has the rule for a reload"
+        if self.config.metrics.textfile:
+            place = self.config.metrics.textfile.parent
+            yield f"metrics.textfile: the user {USER} has to be let into {place}: see README.md, Watch it"
         for name, site in self.config.sites.items():
             if site.signer_owner not in (None, USER, f"{USER}:{USER}"):
                 yield f"site.{name}.signer_owner: the user {USER} may not give files away: leave it out"

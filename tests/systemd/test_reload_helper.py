@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from machine import Machine, image
 
-pytestmark = pytest.mark.xdist_group("reload-helper")
-
 ROOT = Path(__file__).parents[2]
 REQUEST = "/run/renewer/reload.request"
 RESULT = "/run/renewer-reload/result"

@@ -10,8 +10,6 @@ import pytest
 from house import FILE, STATE, TOKEN, House
 from machine import wait
 
-pytestmark = pytest.mark.xdist_group("service")
-
 FIRST, SECOND, THIRD = "example.com", "example.org", "example.net"
 DROP_IN = "/etc/systemd/system/renewer.service.d/test.conf"
 
