@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import credentials, disk
+from renewer import credentials, disk, identity
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.ports import Clock, Report
@@ -24,6 +24,7 @@ EXTRAS = {"prometheus_client": "metrics", "apprise": "notify"}
 
 def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
     """Return who tells those outside how cycles end, or `None` where nobody listens."""
+    identity.settle(config)
     audience = _audience(config, report)
     if audience is None:
         return None

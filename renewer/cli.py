@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "check",
     "list-generations": "generations",
     "restore": "generations",
+    "install-service": "install_service",
     "link": "link",
     "rotate": "rotate",
     "revoke": "revoke",

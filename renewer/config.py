@@ -240,6 +240,17 @@ class Config(Table, frozen=True):
             for name, site in self.sites.items()
         )
 
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files that hold secrets from outside."""
+        named = (
+            self.cloudflare.token_file,
+            self.notify.urls_file,
+            self.notify.ping_file,
+            *(one.eab_hmac_key_file for one in (self.acme, *self.acme.fallbacks)),
+        )
+        return tuple(path for path in named if path)
+
     def _followed(self, site: Site) -> tuple[str, ...]:
         """Return the certificates whose renewal rotates a site's key: those for its host, else all."""
         host = urlsplit(site.host).hostname or ""
@@ -263,7 +274,9 @@ def read(path: Path | str) -> str:
         data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
     except OSError as error:
         message = f"the configuration cannot be read: {error.strerror}"
-        raise ConfigError([Fault(str(path), message)], hint="name the right file with -c FILE") from None
+        denied = isinstance(error, PermissionError)
+        hint = "run it as root: sudo renewer …" if denied else "name the right file with -c FILE"
+        raise ConfigError([Fault(str(path), message)], hint=hint) from None
     except ValueError:  # a zero byte in the path
         raise ConfigError("the name of the configuration file has a zero byte in it") from None
     try:

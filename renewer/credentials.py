@@ -8,7 +8,8 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from renewer.config import Config
@@ -22,6 +23,7 @@ VARIABLE = "CLOUDFLARE_API_TOKEN"
 
 _FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
 _LONGEST = 4096
+_REMEMBERED: dict[Path, bytes] = {}
 _ADVICE = "make an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
 _ALONE = "write the secret there on one line, and nothing else"
 _QUOTES = "\"'`"
@@ -31,7 +33,8 @@ _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 def token(config: Config, environ: Mapping[str, str]) -> str:
     """Return the Cloudflare token.
 
-    It comes from `token_file`, else from systemd's credentials, else from the environment. Raises
+    It comes from `token_file`, else from systemd's credentials, else from the environment. A `token_file`
+    that this user may not read gives way to systemd's credential: so a service without rights gets it. Raises
     `ConfigError` if there is none, or none that could be right.
     """
     place, value = _found(config, environ)
@@ -46,6 +49,13 @@ def origin(config: Config, environ: Mapping[str, str]) -> str:
     """Return where the token comes from, in words; raises `ConfigError` like `token`."""
     place, _ = _found(config, environ)
     return str(config.cloudflare.token_file or place)
+
+
+def remember(paths: Iterable[Path]) -> None:
+    """Keep what these files hold in memory, for when this process may not read them any more."""
+    for path in paths:
+        with suppress(OSError, ConfigError):  # whoever needs it is told what is wrong with it
+            _REMEMBERED[path] = _read(path, "")
 
 
 def read_secret(path: Path, place: str) -> str:
@@ -102,14 +112,13 @@ def eab_hmac_key(path: Path) -> str:
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the token and where it came from."""
-    if config.cloudflare.token_file:
+    written, handed = config.cloudflare.token_file, source(None, CREDENTIAL, environ)
+    if written and not (handed and _denied(written)):
         place = "cloudflare.token_file"
-        return place, read_secret(config.cloudflare.token_file, place)
-    if folder := environ.get("CREDENTIALS_DIRECTORY"):
-        path = Path(folder, CREDENTIAL)
-        if os.access(path, os.F_OK):
-            place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
-            return place, read_secret(path, place)
+        return place, read_secret(written, place)
+    if handed:
+        place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
+        return place, read_secret(handed, place)
     if VARIABLE in environ:
         place = f"${VARIABLE}"
         return place, _word(environ[VARIABLE].encode(errors="surrogateescape"), place)
@@ -121,8 +130,23 @@ def _text(path: Path, place: str) -> bytes:
     try:
         return _read(path, place)
     except OSError as error:
+        if isinstance(error, PermissionError) and path in _REMEMBERED:
+            return _REMEMBERED[path]
         hint = "put the secret there, readable by this user alone, or name the right file"
         raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
+
+
+def _denied(path: Path) -> bool:
+    """Tell whether it is this user's rights that keep the file from being read."""
+    if path in _REMEMBERED:
+        return False
+    try:
+        with open(path, "rb", opener=_at_once):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _read(path: Path, place: str) -> bytes:

@@ -24,7 +24,7 @@ from renewer.errors import ConfigError, RenewerError
 from renewer.ports import Report
 from renewer.report import Lines, told
 from renewer.store.files import FileStore
-from renewer.system import Signals, notify
+from renewer.system import Signals, notify, watched
 
 HEARTBEAT = 60
 """Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
@@ -95,7 +95,7 @@ class Daemon:
 
     def run(self) -> None:
         """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-        self._scheduler.add_job(self._beat, "interval", seconds=HEARTBEAT)
+        self._scheduler.add_job(self._beat, "interval", seconds=watched(HEARTBEAT))
         self._scheduler.start()
         self._plan(_now())
         notify("READY=1", "WATCHDOG=1")

@@ -202,6 +202,11 @@ def refuse_unsafe(path: Path) -> None:
             raise ConfigError(
                 f"the state folder {place} can be written by others", hint=f"run: chmod go-w {place}"
             )
+    refuse_unsafe_above(place)
+
+
+def refuse_unsafe_above(place: Path) -> None:
+    """Raise `ConfigError` if somebody else could exchange the state folder from above."""
     for above in dict.fromkeys((*place.parents, *place.resolve().parents)):
         if above.exists() and _open_to_others(above):
             raise ConfigError(
@@ -260,7 +265,8 @@ def _create(name: str, data: bytes, mode: int, parent: int) -> None:
 
 
 def _hand_over(name: str, owner: tuple[int, int], mode: int, parent: int) -> None:
-    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+    if owner != (os.geteuid(), os.getegid()):  # a service without rights may not even ask
+        os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
     os.chmod(name, mode, dir_fd=parent)
 
 

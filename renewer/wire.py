@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import audience, credentials, disk
+from renewer import audience, credentials, disk, identity
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Reason, Window
@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 
 
 def build(config: Config, clock: Clock, report: Report) -> "Engine":
-    """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched."""
+    """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched.
+
+    Root becomes the owner of the state folder first.
+    """
     from renewer.cycle import Engine
     from renewer.hooks.secure_link import SecureLink
 
+    identity.settle(config)
     check(config)
     memory = Vault(FileStore(config.state), report)
     deployer = nginx(config, clock, report)
@@ -75,7 +79,11 @@ def dns(
 
 
 def vault(config: Config, report: Report) -> Vault:
-    """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe."""
+    """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe.
+
+    Root becomes the owner of the state folder first.
+    """
+    identity.settle(config)
     disk.refuse_unsafe(config.state)
     return Vault(FileStore(config.state), report)
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from renewer import disk
+from renewer import disk, identity
 from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
 from renewer.errors import ConfigError, RenewerError
@@ -28,7 +28,12 @@ def look(scene: Scene) -> Iterator[Finding]:
     folder = scene.config.state
     try:
         Layout(folder)
-        disk.refuse_unsafe(folder)
+        owner = identity.owner_to_become(folder)
+        if owner:
+            disk.refuse_unsafe_above(folder)
+            yield _TOPIC.ok("owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it")
+        else:
+            disk.refuse_unsafe(folder)
     except ConfigError as error:
         yield _TOPIC.refused(
             "folder", error, "renewer works only in a folder that is its own: nginx is given what lies there"
@@ -49,7 +54,7 @@ def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
         hint = f"run this as the user that runs renewer, or give it the folder: ls -ld {existing}"
         yield _TOPIC.error("writable", f"this user may not write to {existing}", _LOST, hint)
     elif folder.exists():
-        yield _TOPIC.ok("folder", f"{folder} is there, writable by this user alone")
+        yield _TOPIC.ok("folder", f"{folder} is there, writable by its owner alone")
     else:
         yield _TOPIC.ok("folder", f"{folder} is not there yet; the first run makes it")
 

@@ -16,10 +16,10 @@ from renewer.nginx import guide
 @click.pass_obj
 def nginx(call: Call) -> int:
     """Write the files that nginx includes, where they are missing, and print the lines for nginx."""
+    settings = call.load()
     with call.report() as told:
         engine = call.engine(told)
         for path in engine.prepare():
             told.done("nginx", f"wrote {path}")
-    settings = call.load()
     click.echo(guide.text(settings.specs, settings.site_specs, settings.state))
     return 0

@@ -1,6 +1,8 @@
 """The token: where it comes from, and what cannot be one."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from renewer import credentials
 from renewer.config import Cloudflare, Config
 from renewer.errors import ConfigError
 
+ROOT = Path(__file__).parents[2]
 TOKEN = "v4lid-T0ken_0123456789abcdefghijklmnopqr"
 GLOBAL = "0123456789abcdef0123456789abcdef01234"
 
@@ -141,3 +144,22 @@ def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
             credentials.token(config, environ)
         assert error.value.hint.startswith("make an API token")
         assert GLOBAL not in str(error.value)
+
+
+def test_what_root_may_read_is_remembered_when_it_becomes_somebody_else(tmp_path: Path) -> None:
+    path = secret(tmp_path / "token")
+    script = f"""
+import os
+from pathlib import Path
+from renewer import credentials
+path = Path({str(path)!r})
+credentials.remember([path, Path("/nowhere/at/all")])
+path.chmod(0)
+if os.geteuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+print(credentials.read_secret(path, "cloudflare.token_file") == {TOKEN!r})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"

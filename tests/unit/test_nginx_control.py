@@ -102,6 +102,19 @@ def test_an_absent_helper_is_told(tmp_path: Path) -> None:
     assert helper.reload(Acting(lambda: None)) == Answer("")
 
 
+def test_where_nobody_took_an_older_request_it_is_waited_less(tmp_path: Path) -> None:
+    helper = Helper(tmp_path / "request", tmp_path / "result")
+    waited = []
+    for age in (None, 1, 31):
+        if age is not None:
+            then = datetime.now(UTC).timestamp() - age
+            os.utime(helper.request, (then, then))
+        clock = Acting(lambda: None)
+        assert helper.reload(clock) == Answer("")
+        waited.append(round(clock.monotonic()))
+    assert waited == [30, 30, 3]
+
+
 def test_a_master_is_known_by_its_pid_file(tmp_path: Path) -> None:
     file = tmp_path / "nginx.pid"
     assert not master(None).down

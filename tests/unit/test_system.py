@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from renewer.errors import Stopped
-from renewer.system import Signals, SystemClock
+from renewer.system import Signals, SystemClock, watched
 
 ASKED = (signal.SIGUSR1, signal.SIGUSR2)
 
@@ -49,3 +49,13 @@ def test_a_stop_ends_a_wait() -> None:
     clock.stop()
     with pytest.raises(Stopped):
         clock.sleep(30)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [("", 60), ("3000000", 1.5), ("150000000", 60), ("0", 60), ("soon", 60)]
+)
+def test_the_watchdog_is_fed_twice_as_often_as_it_asks_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str, seconds: float
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", asked)
+    assert watched(60) == seconds

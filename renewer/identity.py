@@ -1,0 +1,64 @@
+"""Whose rights this process works with.
+
+Root never works in another user's folder: it would follow the links that the user puts there, and leave
+files that the user's own service cannot write. So it becomes that user, for good, before it touches anything.
+"""
+
+import os
+import pwd
+import stat
+import sys
+from pathlib import Path
+
+from renewer import credentials
+from renewer.config import Config
+from renewer.errors import ConfigError
+
+
+def settle(config: Config) -> None:
+    """Let root become the owner of the state folder, if that is somebody else; see `become`.
+
+    The secrets that root may read are kept in memory before.
+    """
+    owner = owner_to_become(config.state)
+    if owner is not None:
+        credentials.remember(config.secret_files)
+        become(owner)
+
+
+def owner_to_become(state: Path) -> pwd.struct_passwd | None:
+    """Return the user whom the state folder belongs to, if this is root and that is somebody else."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        status = state.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid == 0:
+        return None
+    try:
+        return pwd.getpwuid(status.st_uid)
+    except KeyError:
+        raise ConfigError(
+            f"the state folder {state} belongs to the user #{status.st_uid}, whom this machine does not know",
+            hint=f"give it to root: chown -R root: {state}; or to the service: renewer install-service",
+        ) from None
+
+
+def become(user: pwd.struct_passwd) -> None:
+    """Take on the user's rights and groups; there is no way back.
+
+    The kernel then lets no process of that user look into this one, which may hold what root has read
+    (prctl(2), PR_SET_DUMPABLE). Raises `ConfigError` if the user may not read the program, parts of which are
+    loaded later.
+    """
+    os.initgroups(user.pw_name, user.pw_gid)
+    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    os.environ["HOME"] = user.pw_dir
+    for path in (Path(__file__).parent, Path(os.__file__).parent, Path(sys.executable)):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise ConfigError(
+                f"the state folder belongs to {user.pw_name}, who may not read the program in {path}",
+                hint="install it where everybody can read it: PIPX_HOME=/opt/pipx pipx install renewer",
+            )

@@ -1,0 +1,34 @@
+"""What systemd is asked for, in the words of its programs."""
+
+from pathlib import Path
+
+from renewer import proc
+from renewer.errors import Refused
+
+LIMIT = 150.0
+"""Seconds that a program of systemd may take; a start waits until the daemon says that it is ready."""
+
+_BOOTED = Path("/run/systemd/system")
+
+
+def booted() -> bool:
+    """Tell whether systemd runs this machine (sd_booted(3))."""
+    return _BOOTED.is_dir()
+
+
+def is_(what: str, unit: str) -> bool:
+    """Tell whether the unit is `active` or `enabled`."""
+    return proc.run(("systemctl", "--quiet", f"is-{what}", unit), LIMIT).code == 0
+
+
+def told(*argv: str) -> None:
+    """Run a program of systemd's; raises `Refused` with its last words if it fails."""
+    ended = proc.run(argv, LIMIT)
+    if ended.code:
+        lines = [line for line in ended.output.splitlines() if line.strip()]
+        said = lines[0] if lines else f"it ended with {ended.code}"
+        units = [word for word in argv if word.endswith((".service", ".timer", ".path"))]
+        raise Refused(
+            f"{' '.join(argv)}: {said}",
+            hint=f"see: journalctl -u {units[0]} -n 20" if units else "see: journalctl -n 20",
+        )

@@ -1,0 +1,65 @@
+"""The program in a machine as pipx would put it there: a virtual environment, a link in /usr/local."""
+
+import platform
+import subprocess
+import sys
+import tempfile
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from machine import Machine, image
+from machine.image import Layers
+
+ROOT = Path(__file__).parents[2]
+HOME = "/opt/renewer"
+
+_CONSTRAINTS = ROOT / "tests" / "constraints.txt"
+_GLIBCS = (17, 28, 34)
+_ENVIRONMENT = f"""
+python3 -m venv {HOME}
+{HOME}/bin/pip install --quiet --disable-pip-version-check --no-index --find-links /tmp/given /tmp/given/*.whl
+mkdir -p /usr/local/bin
+ln -s {HOME}/bin/renewer /usr/local/bin/renewer
+"""
+
+
+def layers(below: Layers) -> Layers:
+    """Return the layers with a virtual environment that has what the program needs, but not the program."""
+    wanted = "\n".join([*_dependencies(), _CONSTRAINTS.read_text()])
+    version = image.python(below)
+    return image.layer(below, "program", _ENVIRONMENT, wanted, lambda folder: download(folder, version))
+
+
+def download(folder: Path, python: str) -> None:
+    """Put wheels of all that the program needs there, for a Python such as 3.11."""
+    places = [f"--platform=manylinux_2_{minor}_{platform.machine()}" for minor in _GLIBCS]
+    where = (f"--python-version={python}", *places, "--platform=any", f"--dest={folder}")
+    _pip("download", "--only-binary=:all:", *where, f"--constraint={_CONSTRAINTS}", *_dependencies())
+
+
+@cache
+def wheel() -> Path:
+    """Return the wheel of this checkout, built once in a run of the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="renewer-wheel-"))
+    _pip("wheel", "--no-deps", f"--wheel-dir={folder}", str(ROOT))
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def install(machine: Machine) -> None:
+    """Put this checkout's program into the machine's virtual environment."""
+    built = wheel()
+    (machine.share / built.name).write_bytes(built.read_bytes())
+    machine.run(f"{HOME}/bin/pip install --quiet --no-index --no-deps --no-compile /share/{built.name}")
+
+
+def _dependencies() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return list(project["dependencies"])
+
+
+def _pip(*arguments: str) -> None:
+    argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,202 @@
+"""The units as systemd reads and rates them, what is adapted in them, and whose a folder becomes."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from renewer import identity
+from renewer.errors import ConfigError, Refused
+from renewer.service import ownership, shipped
+from renewer.service.shipped import Adaptation, Placed, State
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "systemd"
+NOBODY = 65534
+HERE = Adaptation(
+    program=Path("/opt/pipx/bin/renewer"),
+    config=Path("/srv/renewer.toml"),
+    state=Path("/srv/renewer"),
+    token_file=Path("/srv/token"),
+    nginx=Path("/opt/nginx/sbin/nginx"),
+    nginx_config=Path("/opt/nginx/nginx.conf"),
+)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away, which takes root")
+
+
+def units(folder: Path) -> list[Path]:
+    """Lay the units out with programs that are there, as systemd wants them."""
+    for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.path"), *UNITS.glob("*.timer")]:
+        text = unit.read_text().replace("/usr/bin/renewer ", "/bin/true ")
+        (folder / unit.name).write_text(text.replace("/usr/libexec/renewer/reload ", "/bin/true "))
+    return sorted(folder.iterdir())
+
+
+class TestUnits:
+    def test_systemd_finds_no_fault(self, tmp_path: Path) -> None:
+        argv = ["systemd-analyze", "verify", "--man=no", *units(tmp_path)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert [line for line in done.stderr.splitlines() if "renewer" in line] == []
+
+    @pytest.mark.parametrize(
+        ("unit", "most"),
+        [("renewer.service", 1.2), ("renewer-renew.service", 1.2), ("renewer-reload.service", 2.6)],
+    )
+    def test_how_much_it_is_exposed(self, unit: str, most: float) -> None:
+        argv = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNITS / unit)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        (score,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+        assert float(score) <= most
+
+    def test_the_one_shot_may_do_just_what_the_daemon_may(self) -> None:
+        def rights(name: str) -> list[str]:
+            lines = (UNITS / name).read_text().partition("\nUser=")[2].partition("[Install]")[0].splitlines()
+            return [line for line in lines if line and not line.startswith("#")]
+
+        assert rights("renewer.service") == rights("renewer-renew.service")
+        assert len(rights("renewer.service")) > 40
+
+    def test_the_helper_runs_with_pythons_standard_library_alone(self) -> None:
+        helper = UNITS / "reload"
+        assert os.access(helper, os.X_OK)
+        imported = re.findall(r"^(?:import|from) (\w+)", helper.read_text(), re.MULTILINE)
+        assert set(imported) <= {"os", "re", "stat", "subprocess", "sys", "time", "datetime", "pathlib"}
+
+
+class TestShipped:
+    def texts(self, adaptation: Adaptation) -> dict[str, str]:
+        return {file.path.name: file.text for file in shipped.placed(adaptation)}
+
+    def test_the_machines_own_paths_are_named(self) -> None:
+        texts = self.texts(HERE)
+        for name, line in {
+            "renewer.service": "ExecStart=/opt/pipx/bin/renewer -c /srv/renewer.toml run",
+            "renewer-renew.service": "ExecStart=/opt/pipx/bin/renewer -v -c /srv/renewer.toml renew",
+            "renewer-reload.service": f"ExecStart={shipped.HELPER} {HERE.nginx} {HERE.nginx_config}",
+        }.items():
+            assert line in texts[name].splitlines()
+        for name in ("renewer.service", "renewer-renew.service"):
+            lines = texts[name].splitlines()
+            assert "LoadCredential=cloudflare_token:/srv/token" in lines
+            assert "ReadWritePaths=/srv/renewer" in lines
+            assert not any(line.startswith("StateDirectory") for line in lines)
+
+    @pytest.mark.parametrize(
+        "name", ["with blank", "with%percent", "with$dollar", "with\nline", 'with"quote']
+    )
+    def test_a_path_that_a_unit_cannot_hold_is_refused(self, name: str) -> None:
+        odd = Adaptation(**vars(HERE) | {"config": Path("/srv") / name})
+        with pytest.raises(ConfigError, match="has a character that cannot stand in a unit"):
+            self.texts(odd)
+
+    @pytest.mark.parametrize("text", ["[Unit]\n", "#!/bin/sh\ntrue\n", ""])
+    def test_what_was_edited_is_known(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "new" / "file"
+        file, newer = Placed(path, text), Placed(path, f"{text}# more\n")
+        assert file.state is State.MISSING
+        (tmp_path / "new").mkdir()
+        path.write_text(file._marked)
+        assert (file.state, newer.state) == (State.SAME, State.OLDER)
+        assert path.read_text().startswith("#!/bin/sh\n# Put here") == text.startswith("#!")
+        path.write_text(file._marked + "\n")
+        assert (file.state, newer.state) == (State.EDITED, State.EDITED)
+        path.write_text("somebody's own\n")
+        assert file.state is State.EDITED
+
+    def test_a_link_in_its_place_is_not_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "file").symlink_to("/etc/passwd")
+        with pytest.raises(Refused, match="a link stands there"):
+            _ = Placed(tmp_path / "file", "").state
+
+
+@as_root
+class TestOwnership:
+    @pytest.fixture
+    def state(self, tmp_path: Path) -> Path:
+        state = tmp_path / "state"
+        (state / "certificates" / "a" / "g000001").mkdir(parents=True)
+        (state / "certificates" / "a" / "g000001" / "key").write_text("key")
+        (state / "certificates" / "a" / "current").symlink_to("g000001")
+        return state
+
+    def test_all_of_it_goes_to_the_user_and_back(self, state: Path) -> None:
+        assert ownership.foreign(state, NOBODY)
+        ownership.give(state, NOBODY, NOBODY)
+        assert not ownership.foreign(state, NOBODY)
+        assert {path.lstat().st_uid for path in state.rglob("*")} == {NOBODY}
+        ownership.give(state, 0, 0)
+        assert not ownership.foreign(state, 0)
+
+    def test_what_a_link_leads_to_keeps_its_owner(self, state: Path, tmp_path: Path) -> None:
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside" / "file").write_text("")
+        (state / "link").symlink_to(tmp_path / "outside")
+        ownership.give(state, NOBODY, NOBODY)
+        assert (tmp_path / "outside").stat().st_uid == (tmp_path / "outside" / "file").stat().st_uid == 0
+        with pytest.raises(Refused, match="is a link, which renewer did not make"):
+            ownership.give(state, 0, 0)
+
+    def test_a_file_with_a_second_name_is_not_given_away(self, state: Path, tmp_path: Path) -> None:
+        (tmp_path / "shadow").write_text("")
+        os.link(tmp_path / "shadow", state / "innocent")
+        with pytest.raises(Refused, match="has a second name elsewhere"):
+            ownership.give(state, NOBODY, NOBODY)
+        assert (tmp_path / "shadow").stat().st_uid == 0
+        (state / "innocent").unlink()
+        ownership.give(state, NOBODY, NOBODY)
+        assert not ownership.foreign(state, NOBODY)
+
+    def test_a_pipe_is_neither_opened_nor_given_away(self, state: Path) -> None:
+        os.mkfifo(state / "pipe")
+        with pytest.raises(Refused, match="is neither a file nor a folder"):
+            ownership.give(state, NOBODY, NOBODY)
+
+
+class TestIdentity:
+    def test_who_owns_the_state_folder_stays_who_he_is(self, tmp_path: Path) -> None:
+        assert identity.owner_to_become(tmp_path) is None
+        assert identity.owner_to_become(tmp_path / "none") is None
+
+    @as_root
+    def test_root_becomes_the_owner_for_good(self, tmp_path: Path) -> None:
+        state = tmp_path / "state"
+        state.mkdir()
+        os.chown(state, NOBODY, NOBODY)
+        owner = identity.owner_to_become(state)
+        assert owner is not None
+        (tmp_path / "link").symlink_to(state)
+        assert identity.owner_to_become(tmp_path / "link") is None, "a link is refused later"
+        child = os.fork()
+        if child == 0:
+            with suppress(ConfigError):  # this checkout may be where nobody else can read it
+                identity.become(owner)
+            ours = {*os.getresuid(), *os.getresgid(), *os.getgroups()}
+            os._exit(0 if ours == {NOBODY} and not _can_become_root() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    @as_root
+    def test_an_owner_whom_nobody_knows(self, tmp_path: Path) -> None:
+        os.chown(tmp_path, 54321, 54321)
+        with pytest.raises(ConfigError, match="belongs to the user #54321, whom this machine does not know"):
+            identity.owner_to_become(tmp_path)
+
+
+def _can_become_root() -> bool:
+    try:
+        os.setresuid(0, 0, 0)
+    except PermissionError:
+        return False
+    return True
+
+
+def test_the_shipped_files_are_all_placed_or_examples() -> None:
+    shipped_names = {path.name for path in UNITS.iterdir()}
+    assert shipped_names - set(shipped._PLACES) == {"renewer.cron"}
+    assert stat.S_IMODE((UNITS / "reload").stat().st_mode) & 0o111
+    assert shutil.which("systemd-analyze"), "these tests ask systemd itself"
