@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -15,6 +16,8 @@ from renewer.system import never_dump_core
 DEFAULT = "/etc/renewer/renewer.toml"
 
 COMMANDS = {
+    "init": "init",
+    "import": "takeover",
     "renew": "renew",
     "run": "run",
     "status": "status",
@@ -50,7 +53,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         room = import_module(f"renewer.commands.{COMMANDS[cmd_name]}")
-        found: click.Command = getattr(room, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        found: click.Command = getattr(room, f"{name}_" if iskeyword(name) else name)
         return found
 
 
@@ -81,6 +85,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(ConfigError.exit_code)
+    except click.Abort:
+        click.echo("renewer: stopped", err=True)
+        sys.exit(1)
     except RenewerError as error:
         click.echo(report.told("renewer", str(error), error.hint), err=True)
         sys.exit(error.exit_code)

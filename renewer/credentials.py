@@ -38,11 +38,12 @@ def token(config: Config, environ: Mapping[str, str]) -> str:
     `ConfigError` if there is none, or none that could be right.
     """
     place, value = _found(config, environ)
-    if _GLOBAL_API_KEY.fullmatch(value):
-        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
-    if value[0] in _QUOTES or value[-1] in _QUOTES:
-        raise _fault(place, "the token stands in quotes, which do not belong to it", "take the quotes away")
-    return value
+    return _no_other_key(value, place)
+
+
+def fit(value: str, place: str) -> str:
+    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be right."""
+    return _no_other_key(_word(value.encode(errors="surrogateescape"), place), place)
 
 
 def origin(config: Config, environ: Mapping[str, str]) -> str:
@@ -108,6 +109,14 @@ def eab_hmac_key(path: Path) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
         raise _fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
     return key
+
+
+def _no_other_key(value: str, place: str) -> str:
+    if _GLOBAL_API_KEY.fullmatch(value):
+        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
+    if value[0] in _QUOTES or value[-1] in _QUOTES:
+        raise _fault(place, "the token stands in quotes, which do not belong to it", "take the quotes away")
+    return value
 
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:

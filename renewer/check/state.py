@@ -31,7 +31,9 @@ def look(scene: Scene) -> Iterator[Finding]:
         owner = identity.owner_to_become(folder)
         if owner:
             disk.refuse_unsafe_above(folder)
-            yield _TOPIC.ok("owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it")
+            yield _TOPIC.ok(
+                "owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it"
+            )
         else:
             disk.refuse_unsafe(folder)
     except ConfigError as error:

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "renewer"
 
 FLOORS = {
-    0: "__init__ deployed errors journal model sites",
-    1: "authorities backoff check/__init__ check/caa check/finding check/names clocks config credentials"
-    " domains keyring keys limits links notation notices outcome policy ports problems readings tokens toml",
+    0: "__init__ deployed errors estate journal model sites",
+    1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
+    " credentials domains draft inherited keyring keys limits links notation notices outcome policy ports"
+    " problems readings tokens toml",
     2: "disk identity proc vault",
-    3: "cycle deploy dns01 followup observer ordering",
-    4: "dns/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
+    3: "cycle deploy dns01 followup observer ordering takeover",
+    4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/permission check/rivals check/rounds"
     " check/scene check/schedule check/state check/token check/webserver check/zones wire",
     6: "__main__ cli commands/* daemon manual overview show",
@@ -34,7 +35,7 @@ ROOMS = {
     "click": {"cli", "commands/*", "manual", "overview", "show"},
     "cloudflare": {"dns/cloudflare"},
     "crossplane": {"nginx/configuration"},
-    "cryptography": {"keys"},
+    "cryptography": {"inherited", "keys"},
     "dns": {"dns/resolver"},
     "httpx": {"dns/cloudflare"},
     "josepy": {"issuer/client"},
