@@ -204,6 +204,16 @@ def refuse_unsafe(path: Path) -> None:
     such as /tmp is fine: there nobody can rename what is ours. Where it is not there yet, those above count.
     """
     place = Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
+    try:
+        _refuse_unsafe(place)
+    except PermissionError:
+        raise ConfigError(
+            f"the state folder {place} cannot be looked at by {_user(os.geteuid())}: permission denied",
+            hint=f"let that user enter every folder above it: namei -l {place}",
+        ) from None
+
+
+def _refuse_unsafe(place: Path) -> None:
     if place.is_symlink():
         raise ConfigError(
             f"the state folder {place} is a link", hint=f"set state to the folder itself: {place.resolve()}"
