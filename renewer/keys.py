@@ -49,9 +49,9 @@ def generate(kind: KeyKind) -> str:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if kind in _RSA_BITS:
-        return _private_pem(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS[kind]))
+        return private_pem(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS[kind]))
     curve = ec.SECP384R1() if kind is KeyKind.EC384 else ec.SECP256R1()
-    return _private_pem(ec.generate_private_key(curve))
+    return private_pem(ec.generate_private_key(curve))
 
 
 def account_key() -> str:
@@ -70,7 +70,7 @@ def csr(key_pem: str, domains: Sequence[str]) -> str:
 
     request = x509.CertificateSigningRequestBuilder(x509.Name([]))
     signed = request.add_extension(_alternative_names(domains), critical=False).sign(
-        _private_key(key_pem), hashes.SHA256()
+        private_key(key_pem), hashes.SHA256()
     )
     return signed.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
@@ -137,6 +137,13 @@ def check_pair(pair: Pair, domains: Sequence[str], now: datetime) -> None:
         _check_chain(chain)
 
 
+def chained(chain_pem: str) -> bool:
+    """Tell whether a chain (PEM) reaches above its leaf, and each certificate is signed by the next."""
+    with _readable():
+        chain = _chain(chain_pem)
+        return len(chain) > 1 and all(_issued(subject, issuer) for subject, issuer in pairwise(chain))
+
+
 def self_signed(domains: Sequence[str], now: datetime) -> tuple[str, str]:
     """Return the key and the certificate (PEM) that stand in until there is a real one."""
     from cryptography import x509
@@ -144,7 +151,7 @@ def self_signed(domains: Sequence[str], now: datetime) -> tuple[str, str]:
     from cryptography.x509.oid import NameOID
 
     key_pem = generate(KeyKind.EC256)
-    key = _private_key(key_pem)
+    key = private_key(key_pem)
     oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
     name = x509.Name([x509.NameAttribute(oid, PLACEHOLDER) for oid in oids])
     certificate = (
@@ -171,7 +178,8 @@ def fingerprint(cert_pem: str) -> Fingerprint:
         raise Refused("what should be a certificate is not one") from error
 
 
-def _private_pem(key: "PrivateKey") -> str:
+def private_pem(key: "PrivateKey") -> str:
+    """Return a private key as it is kept: PKCS#8, no password."""
     from cryptography.hazmat.primitives import serialization
 
     return key.private_bytes(
@@ -181,7 +189,8 @@ def _private_pem(key: "PrivateKey") -> str:
     ).decode("ascii")
 
 
-def _private_key(key_pem: str) -> "PrivateKey":
+def private_key(key_pem: str) -> "PrivateKey":
+    """Read a private key (PEM); raises `Refused` for what is none, or neither RSA nor EC."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -242,14 +251,15 @@ def _base64url(data: bytes) -> str:
 
 
 def _check_key(pair: Pair, leaf: "x509.Certificate") -> None:
-    key = _private_key(pair.key).public_key()
+    key = private_key(pair.key).public_key()
     if leaf.public_key() != key:
         raise Refused("the CA sent a certificate for another key", hint=_NOTHING_KEPT)
-    if (kind := _kind(key)) != pair.kind:
+    if (kind := kind_of(key)) != pair.kind:
         raise Refused(f"the certificate's key is {kind}, but {pair.kind} was asked for", hint=_NOTHING_KEPT)
 
 
-def _kind(key: "PublicKey") -> str:
+def kind_of(key: "PublicKey") -> str:
+    """Return what kind of key this is, as `KeyKind` names it; it need not be one of those."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     return f"rsa{key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"ec{key.key_size}"

@@ -17,8 +17,8 @@ from acme import challenges, client, errors, messages
 from josepy import errors as josepy_errors
 from josepy.interfaces import JSONDeSerializable
 from josepy.json_util import field
-from josepy.jwa import ES256
-from josepy.jwk import JWK
+from josepy.jwa import ES256, ES384, ES512, RS256
+from josepy.jwk import JWK, JWKRSA
 
 from renewer import __version__, keys
 from renewer.errors import Refused, Transient
@@ -121,8 +121,11 @@ class Connection:
         return self._client.external_account_required()
 
     def sign_with(self, key: str) -> None:
-        """Sign from now on with this private key (PEM)."""
+        """Sign from now on with this private key (PEM): ours is P-256, one taken over may be another."""
         self._net.key = JWK.load(key.encode())
+        signed = {256: ES256, 384: ES384, 521: ES512}
+        rsa = isinstance(self._net.key, JWKRSA)
+        self._net.alg = RS256 if rsa else signed[self._net.key.key.key_size]
 
     def register(self, email: str | None, binding: tuple[str, str] | None) -> str:
         """Make an account, or find it by its key (sections 7.3, 7.3.1); return its URL.
