@@ -15,6 +15,7 @@ from renewer.system import never_dump_core
 DEFAULT = "/etc/renewer/renewer.toml"
 
 COMMANDS = {
+    "init": "init",
     "renew": "renew",
     "run": "run",
     "status": "status",

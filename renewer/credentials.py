@@ -35,9 +35,12 @@ def token(config: Config, environ: Mapping[str, str]) -> str:
     `ConfigError` if there is none, or none that could be right.
     """
     place, value = _found(config, environ)
-    if _GLOBAL_API_KEY.fullmatch(value):
-        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
-    return value
+    return _no_global_key(value, place)
+
+
+def fit(value: str, place: str) -> str:
+    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be right."""
+    return _no_global_key(_word(value.encode(errors="surrogateescape"), place), place)
 
 
 def hold(config: Config, environ: Mapping[str, str]) -> Callable[[], str]:
@@ -104,6 +107,12 @@ def eab_hmac_key(path: Path) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
         raise _fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
     return key
+
+
+def _no_global_key(value: str, place: str) -> str:
+    if _GLOBAL_API_KEY.fullmatch(value):
+        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
+    return value
 
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:

@@ -98,6 +98,18 @@ def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | N
         os.fsync(parent)
 
 
+def create(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put a new file there; raises `Refused` where anything stands already, which stays as it is."""
+    with _border("write", path), _opened(path.parent) as parent:
+        aside = _aside(f"{FILE}{path.name}-")
+        try:
+            _create(aside, data, mode, parent)
+            os.link(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+        finally:
+            _drop(aside, parent)
+        os.fsync(parent)
+
+
 def folder(path: Path, mode: int = 0o700) -> None:
     """Make the folder and those above it that are missing; one that is there stays as it is."""
     with _border("make the folder", path):

@@ -1,4 +1,4 @@
-"""What another ACME client leaves behind: its accounts, its certificates with their keys, its Cloudflare token."""
+"""What another ACME client leaves behind: accounts, certificates with their keys, a Cloudflare token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from renewer.errors import RenewerError
 
 @dataclass(frozen=True)
 class Login:
-    """An account at the CA with this directory: its private key (PEM), its URL and mail address where known."""
+    """An account at the CA with this directory: its private key (PEM); URL and mail address where known."""
 
     server: str
     key: str = field(repr=False)

@@ -1,7 +1,7 @@
 """Keys and chains that another client made: whether they go together, and in the form in which we keep them.
 
-Unlike `keys`, nothing here was asked for by us, so whatever is strange is told as what it is. `cryptography` is
-imported inside the functions, as there.
+Unlike in `keys`, nothing here was asked for by us, so whatever is strange is told as what it is.
+`cryptography` is imported inside the functions, as there.
 """
 # ruff: noqa: PLC0415  (see above: the late imports are the point)
 
@@ -105,9 +105,7 @@ def _without_password(key_pem: str) -> str:
 def _refuse_weak(key: "EllipticCurvePrivateKey | RSAPrivateKey") -> None:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    if isinstance(key, rsa.RSAPrivateKey):
-        fit = key.key_size >= LEAST_RSA_BITS
-    else:
-        fit = key.curve.name in _CURVES
-    if not fit:
+    weak = isinstance(key, rsa.RSAPrivateKey) and key.key_size < LEAST_RSA_BITS
+    odd = not isinstance(key, rsa.RSAPrivateKey) and key.curve.name not in _CURVES
+    if weak or odd:
         raise Refused(f"the account's key ({keys.kind_of(key.public_key())}) is one that no CA takes")

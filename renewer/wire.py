@@ -194,6 +194,15 @@ def _acme(config: Config, token: Callable[[], str], memory: Vault, clock: Clock,
     return AcmeIssuer(config.acme, dns01, memory, clock, report)
 
 
+def zones(secret: str, config: Config, clock: Clock, report: Report) -> tuple[str, ...]:
+    """Return the zones that this token sees; raises `Refused` for one that is not valid."""
+    from renewer.dns import token
+    from renewer.dns.cloudflare import CloudflareDns, client
+
+    api = client(secret, config.cloudflare.base_url)
+    return token.zones(CloudflareDns(api, {}, Vault(FileStore(config.state), report), clock, report))
+
+
 class _Late:
     """An issuer that is built when it is first needed."""
 

@@ -76,6 +76,14 @@ class CloudflareDns:
         self._lookup = threading.Lock()
         self._found: dict[str, str] | None = None
 
+    def ask(self, path: str, **query: str | int) -> Mapping[str, object]:
+        """Return the whole answer to a GET of the API; raises the error that a refusal means."""
+        with explained():
+            answer = self._call(lambda: self._api.get(path, cast_to=object, options={"params": dict(query)}))
+        if not isinstance(answer, dict):
+            raise _nonsense(TypeError("it is no object"))
+        return answer
+
     def check(self, names: Sequence[str]) -> None:
         """Raise unless there is a zone for records of every name; remembers the zones."""
         for name in names:

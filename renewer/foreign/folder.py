@@ -1,4 +1,4 @@
-"""The folder of another client, read with care: whoever made it, nothing in it may hold us up or lead astray."""
+"""The folder of another client, read with care: nothing in it may hold us up or lead us astray."""
 
 import os
 import stat

@@ -1,0 +1,85 @@
+"""What `init` and `import` share: the way to a first configuration, on which nothing is ever overwritten."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TypedDict
+
+import click
+
+from renewer import config, disk
+from renewer.draft import DEFAULT
+from renewer.errors import ConfigError, Refused
+from renewer.nginx import installed
+
+USUAL = "/etc/renewer/renewer.toml"
+
+
+class Found(TypedDict):
+    """What a draft says of nginx."""
+
+    nginx: Path
+    nginx_config: Path
+
+
+def on_terminal() -> bool:
+    """Tell whether there is somebody to ask."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def free(name: str) -> Path:
+    """Return where a new configuration may go; raises `Refused` where one is, or none can be."""
+    if name == config.STANDARD_INPUT:
+        raise ConfigError("a configuration cannot be written to standard input: name a file with -c FILE")
+    file = Path(name).absolute()
+    if os.path.lexists(file):
+        raise Refused(
+            f"{file} is there already, and is left as it is", hint="edit it, or name another with -c FILE"
+        )
+    above = next(folder for folder in file.parents if folder.exists())
+    if not os.access(above, os.W_OK):
+        raise Refused(
+            f"{file} cannot be written by this user", hint="run it as root, or name another with -c FILE"
+        )
+    return file
+
+
+def token_file(file: Path) -> Path:
+    """Return where the Cloudflare token goes beside a configuration."""
+    return file.with_name("cloudflare.token")
+
+
+def nginx(named: str | None) -> Found:
+    """Find nginx and tell of it; `named` is its main configuration where somebody knows better."""
+    program = installed.find()
+    if program is None:
+        click.echo("nginx: it is not on this machine; to install it: apt-get install nginx-light")
+    usual = program.config if program else DEFAULT.nginx.config
+    found = Found(
+        nginx=program.binary if program else DEFAULT.nginx.binary,
+        nginx_config=Path(named).absolute() if named else usual,
+    )
+    if program:
+        click.echo(f"nginx: {found['nginx']} with {found['nginx_config']}")
+    return found
+
+
+def write(file: Path, text: str, mode: int) -> None:
+    """Write a new file and tell it; raises `Refused` where there is one by now."""
+    disk.folder(file.parent, 0o755)
+    disk.create(file, text.encode(), mode)
+    click.echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
+
+
+def next_steps(file: str) -> str:
+    """Return the three commands that come next."""
+    words = ["sudo"] if os.environ.get("SUDO_USER") else []
+    words += ["renewer"] if file == USUAL else ["renewer", "-c", file]
+    call = shlex.join(words)
+    steps = {
+        "nginx": "prints the lines for nginx, and puts a placeholder in place until there is a certificate",
+        "renew": "obtains what is due, and sees to it that nginx serves it",
+        "status": "what is stored, served and due",
+    }
+    return "\n".join(f"  {call} {command:<8}# {what}" for command, what in steps.items())

@@ -1,0 +1,186 @@
+"""`renewer init`: a first configuration, asked for on a terminal or made of options."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from renewer import answers, credentials, notation, wire
+from renewer.commands import first
+from renewer.commands.call import Call
+from renewer.config import Config
+from renewer.draft import DEFAULT, Draft, Planned
+from renewer.errors import ConfigError, Refused, RenewerError
+from renewer.system import SystemClock
+
+Answer = TypeVar("Answer")
+
+TOKEN_PAGE = "https://dash.cloudflare.com/profile/api-tokens"  # noqa: S105 - where one is made
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is known so far; `token` was typed in, and goes into `token_file`."""
+
+    domains: tuple[str, ...]
+    email: str | None
+    server: str
+    token_file: Path
+    token: str = ""
+
+
+@click.command(short_help="Write a first configuration.")
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME", help="A name in the certificate; again for more."
+)
+@click.option("--email", metavar="ADDRESS", help="Where the CA may write to.")
+@click.option(
+    "--token-file", metavar="FILE", help="The file with the Cloudflare token, there already or to be."
+)
+@click.option("--staging", is_flag=True, help="Order at Let's Encrypt's CA for tests.")
+@click.option("--server", metavar="URL", help="Order at another CA, by the URL of its directory.")
+@click.option(
+    "--base-url", metavar="URL", default=DEFAULT.cloudflare.base_url, help="Where Cloudflare's API is."
+)
+@click.option(
+    "--state", metavar="FOLDER", default=str(DEFAULT.state), help="Where certificates and keys are kept."
+)
+@click.option(
+    "--nginx-config", metavar="FILE", help="nginx's main configuration, where it is not the usual one."
+)
+@click.pass_obj
+def init(  # noqa: PLR0913, PLR0917 - one for each option
+    call: Call,
+    domains: Sequence[str],
+    email: str | None,
+    token_file: str | None,
+    server: str | None,
+    base_url: str,
+    state: str,
+    nginx_config: str | None,
+    *,
+    staging: bool,
+) -> int:
+    """Write a first configuration to the FILE of -c, asking for what the options leave open.
+
+    Nothing that is there already is changed.
+    """
+    file = first.free(call.file)
+    token = Path(token_file).absolute() if token_file else first.token_file(file)
+    authority = server or ("letsencrypt-staging" if staging else DEFAULT.acme.server)
+    wishes = Wishes(answers.domains(domains), email, authority, token)
+    if first.on_terminal():
+        wishes = _asked(wishes, file, certain=bool(staging or server))
+    elif not wishes.domains:
+        raise ConfigError(
+            "there is no terminal to ask on, so --domain is needed", hint="see: renewer init --help"
+        )
+    draft = Draft(
+        certificates=[Planned(wishes.domains[0].removeprefix("*."), wishes.domains)],
+        token_file=wishes.token_file,
+        server=wishes.server,
+        email=wishes.email or None,
+        state=Path(state),
+        base_url=base_url,
+        **first.nginx(nginx_config),
+    )
+    settings = draft.parsed(f"what {file} would hold")
+    _try_token(call, wishes, settings)
+    if wishes.token:
+        first.write(wishes.token_file, f"{wishes.token}\n", 0o600)
+    first.write(file, draft.text, 0o644)
+    click.echo(f"\nNext:\n{first.next_steps(call.file)}")
+    return 0
+
+
+def _asked(wishes: Wishes, file: Path, *, certain: bool) -> Wishes:
+    """Return the wishes with what was missing in them; raises `Refused` for who leaves in the middle."""
+    click.echo(f"This writes {file}. Until the last answer nothing is written; Ctrl-C ends it.\n", err=True)
+    try:
+        domains = wishes.domains or _domains()
+        email = wishes.email if wishes.email is not None else _email()
+        token = "" if wishes.token_file.exists() else _token(wishes.token_file)
+        server = wishes.server if certain else _server()
+    except click.Abort:
+        click.echo(err=True)
+        raise Refused("stopped; nothing was written") from None
+    click.echo(err=True)
+    return Wishes(domains, email, server, wishes.token_file, token)
+
+
+def _domains() -> tuple[str, ...]:
+    found = _ask(
+        "Domains for the certificate, with blanks between them", lambda told: answers.domains([told]), ""
+    )
+    (only, *more), both = found, (*found, f"*.{found[0]}")
+    bare = not more and not only.startswith("*.") and only.count(".") == 1
+    if bare and click.confirm(f"Also *.{only}, for all names one level below?", default=True, err=True):
+        return both
+    return found
+
+
+def _email() -> str:
+    return _ask(
+        "Mail address for the CA (Enter leaves it out)", lambda told: told and notation.email(told), ""
+    )
+
+
+def _token(place: Path) -> str:
+    click.echo(
+        f"\nThe Cloudflare API token, as made at {TOKEN_PAGE} with"
+        "\nZone: DNS: Edit and Zone: Zone: Read. It is not shown, and goes into"
+        f"\n{place}, which only its owner can read.",
+        err=True,
+    )
+
+    def fit(told: str) -> str:
+        return credentials.fit(told.strip(), "") if told.strip() else ""
+
+    return _ask("Token (Enter leaves it for later)", fit, "", hide=True)
+
+
+def _server() -> str:
+    staging = click.confirm(
+        "\nTry it at Let's Encrypt's CA for tests first, which no browser trusts?", default=False, err=True
+    )
+    return "letsencrypt-staging" if staging else DEFAULT.acme.server
+
+
+def _ask(question: str, read: Callable[[str], Answer], default: str | None, *, hide: bool = False) -> Answer:
+    """Ask until the answer can be read."""
+
+    def answer(told: str) -> Answer:
+        try:
+            return read(told)
+        except ConfigError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            raise click.BadParameter(f"{error}{hint}") from None
+
+    found: Answer = click.prompt(
+        question, default=default, show_default=False, hide_input=hide, value_proc=answer, err=True
+    )
+    return found
+
+
+def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
+    """Tell what the token is good for; raises `ConfigError` for one that cannot be right."""
+    place = wishes.token_file
+    if not wishes.token and not place.exists():
+        click.echo(f"token: put it into {place}, and: chmod 600 {place}")
+        return
+    token = wishes.token or credentials.token(settings, {})
+    with call.report() as told:
+        told.doing("token", "asking Cloudflare what it may do")
+        try:
+            zones = wire.zones(token, settings, SystemClock(), told)
+        except RenewerError as error:
+            told.problem("token", str(error), error.hint)
+            return
+    click.echo(
+        f"token: good; it sees {', '.join(zones) or 'no zone: it lacks Zone: Zone: Read, or has no zones'}"
+    )
+    for name in dict.fromkeys(domain.removeprefix("*.") for domain in wishes.domains):
+        if zones and not any(name == zone or name.endswith(f".{zone}") for zone in zones):
+            click.echo(f"token: none of these is the zone of {name}", err=True)
