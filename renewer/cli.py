@@ -16,6 +16,7 @@ DEFAULT = "/etc/renewer/renewer.toml"
 
 COMMANDS = {
     "init": "init",
+    "import": "takeover",
     "renew": "renew",
     "run": "run",
     "status": "status",
@@ -81,6 +82,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(ConfigError.exit_code)
+    except click.Abort:
+        click.echo("renewer: stopped", err=True)
+        sys.exit(1)
     except RenewerError as error:
         click.echo(report.told("renewer", str(error), error.hint), err=True)
         sys.exit(error.exit_code)

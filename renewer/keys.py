@@ -107,10 +107,10 @@ def known_pair(key_pem: str, chain_pem: str) -> Pair:
     Raises `Refused` for what cannot be read, a key of another certificate, and a kind that is not ours.
     """
     with _readable():
-        key = _private_key(key_pem).public_key()
+        key = private_key(key_pem).public_key()
         if _chain(chain_pem)[0].public_key() != key:
             raise Refused("the key does not belong to the certificate", hint="look for the key that does")
-        kind = _kind(key)
+        kind = kind_of(key)
     if kind not in set(KeyKind):
         hint = f"it has to be one of {', '.join(KeyKind)}"
         raise Refused(f"the key is {kind}, which is no kind that is kept", hint=hint)

@@ -78,8 +78,8 @@ def next_steps(file: str) -> str:
     words += ["renewer"] if file == USUAL else ["renewer", "-c", file]
     call = shlex.join(words)
     steps = {
-        "nginx": "prints the lines for nginx, and puts a placeholder in place until there is a certificate",
-        "renew": "obtains what is due, and sees to it that nginx serves it",
+        "nginx": "the lines for nginx; it starts with a placeholder",
+        "renew": "the certificate, until nginx is seen to serve it",
         "status": "what is stored, served and due",
     }
     return "\n".join(f"  {call} {command:<8}# {what}" for command, what in steps.items())

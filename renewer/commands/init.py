@@ -87,6 +87,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
         **first.nginx(nginx_config),
     )
     settings = draft.parsed(f"what {file} would hold")
+    click.echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")
     _try_token(call, wishes, settings)
     if wishes.token:
         first.write(wishes.token_file, f"{wishes.token}\n", 0o600)
@@ -111,9 +112,12 @@ def _asked(wishes: Wishes, file: Path, *, certain: bool) -> Wishes:
 
 
 def _domains() -> tuple[str, ...]:
-    found = _ask(
-        "Domains for the certificate, with blanks between them", lambda told: answers.domains([told]), ""
-    )
+    def some(told: str) -> tuple[str, ...]:
+        if not (names := answers.domains([told])):
+            raise ConfigError("at least one is needed", hint="Ctrl-C ends it")
+        return names
+
+    found = _ask("Domains for the certificate, with blanks between them", some, "")
     (only, *more), both = found, (*found, f"*.{found[0]}")
     bare = not more and not only.startswith("*.") and only.count(".") == 1
     if bare and click.confirm(f"Also *.{only}, for all names one level below?", default=True, err=True):

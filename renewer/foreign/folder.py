@@ -28,11 +28,12 @@ class Folder:
         """Return what lies in a folder below, sorted; nothing where there is no such folder."""
         path = self._inside(*parts)
         try:
-            return sorted(os.listdir(path))[:MOST]  # noqa: PTH208 - names are all that is wanted
+            found = sorted(os.listdir(path))[:MOST]  # noqa: PTH208 - names are all that is wanted
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise _unreadable(path, error) from None
+        return [name for name in found if name.isprintable()]  # no client makes others
 
     def has(self, *parts: str) -> bool:
         """Tell whether there is a file or folder below."""

@@ -1,0 +1,258 @@
+"""`renewer import`: take over what another ACME client has, so that nothing fresh is ordered anew."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from renewer import credentials, disk, wire
+from renewer import takeover as heritage
+from renewer.authorities import DIRECTORIES
+from renewer.commands import first
+from renewer.commands.call import Call
+from renewer.config import Config
+from renewer.draft import DEFAULT, Draft, table
+from renewer.errors import ConfigError, Refused
+from renewer.estate import Estate, Secret
+from renewer.foreign import folder
+from renewer.report import told
+from renewer.system import SystemClock
+from renewer.takeover import Fate, Heir, Plan, Planner
+
+CLIENTS = {"certbot": "certbot", "acme.sh": "acme_sh", "lego": "lego"}
+"""The clients, and the file in `foreign/` that knows each."""
+
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where it all goes: a configuration that is there already, or the text of a new one."""
+
+    file: Path
+    settings: Config
+    draft: Draft | None = None
+
+    @property
+    def token_file(self) -> Path | None:
+        """The file that the token comes from."""
+        return self.settings.cloudflare.token_file
+
+
+@click.command("import", short_help="Take over what certbot, acme.sh or lego has.")
+@click.argument("client", type=click.Choice(list(CLIENTS)))
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--server", metavar="URL", help="The directory of the CA, where the folder does not tell it.")
+@click.option(
+    "--token/--no-token", default=None, help="Take the Cloudflare token over too; asked on a terminal."
+)
+@click.option(
+    "--state", metavar="FOLDER", help="Where certificates and keys are kept, in a new configuration."
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.pass_obj
+def takeover(  # noqa: PLR0913 - one for each option
+    call: Call,
+    client: str,
+    path: Path,
+    server: str | None,
+    state: str | None,
+    *,
+    token: bool | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Take over accounts, certificates and keys from the folder PATH of another client.
+
+    Nothing there is changed. Without a configuration one is written; to one that is there nothing is added,
+    and the tables that it lacks are printed.
+    """
+    module = import_module(f"renewer.foreign.{CLIENTS[client]}")
+    estate = _read(module, path, DIRECTORIES.get(server or "", server or ""))
+    there = os.path.lexists(call.file)
+    settings = call.load() if there else None
+    plan = Planner(estate, settings, SystemClock().now()).plan()
+    target = (
+        Target(Path(call.file), settings) if settings else _target(call, plan, state or str(DEFAULT.state))
+    )
+    plan = _carried_out(call, plan, target.settings, dry_run=dry_run)
+    if not as_json:
+        _tell(plan, ahead=dry_run)
+    if token is None and (dry_run or as_json or not first.on_terminal()):
+        token = False
+    say: Say = (lambda _: None) if as_json else click.echo
+    taken = _token(estate.token, target.token_file, say, wanted=token and not dry_run)
+    written = _configure(target, plan, say, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(_record(plan, target, written=written, token=taken)))
+    elif not dry_run:
+        _remind(call, module, client)
+    return 1 if plan.failed else 0
+
+
+def _read(module: ModuleType, path: Path, server: str) -> Estate:
+    """Read the folder; raises `ConfigError` for one that is not the client's."""
+    place = folder.opened(path)
+    if not place.has(module.MARK):
+        client = module.__name__.rpartition(".")[2].replace("_", ".")
+        raise ConfigError(
+            f"{path} has no {module.MARK}, so it is no folder of {client}", hint="name the right one"
+        )
+    estate: Estate = module.read(place, server)
+    if not estate.lineages and not estate.troubles:
+        raise Refused(f"{path} has no certificates", hint="a new configuration is written by: renewer init")
+    return estate
+
+
+def _target(call: Call, plan: Plan, state: str) -> Target:
+    """Return a new configuration for what is taken; raises `Refused` where there would be nothing in it."""
+    file = first.free(call.file)
+    named = [heir for heir in plan.heirs if heir.domains and heir.fate is not Fate.KEPT]
+    draft = Draft(
+        certificates=[heir.planned for heir in named],
+        token_file=first.token_file(file),
+        server=plan.servers[0],
+        others=plan.servers[1:],
+        email=plan.email,
+        state=Path(state),
+        **first.nginx(None),
+    )
+    if not any(heir.fate is Fate.IMPORTED for heir in plan.heirs):
+        for heir in plan.heirs:
+            click.echo(told(heir.lineage, heir.why, heir.hint), err=True)
+        raise Refused("there is nothing that can be taken over; nothing was written")
+    return Target(file, draft.parsed(f"what {file} would hold"), draft)
+
+
+def _carried_out(call: Call, plan: Plan, settings: Config, *, dry_run: bool) -> Plan:
+    with call.report() as report, _as_owner(settings.state):
+        vault = wire.vault(settings, report)
+        settled = heritage.settle(plan, vault)
+        return settled if dry_run else heritage.keep(settled, vault)
+
+
+@contextmanager
+def _as_owner(state: Path) -> Iterator[None]:
+    """Be the user to whom the state folder belongs: what root wrote there, that user could not read."""
+    owner = state.stat() if state.is_dir() else None
+    if owner is None or os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+
+
+def _tell(plan: Plan, *, ahead: bool) -> None:
+    """Print what became of everything; what was not taken goes to standard error."""
+    word = "to be imported" if ahead else "imported"
+    for access in plan.accesses:
+        if access.fate is Fate.FAILED:
+            click.echo(told(f"account at {access.server}", access.why, access.hint), err=True)
+        else:
+            click.echo(f"account at {access.server}: {access.why or word}")
+    for heir in plan.heirs:
+        if heir.fate is Fate.FAILED:
+            click.echo(told(heir.lineage, f"not imported: {heir.why}", heir.hint), err=True)
+        else:
+            click.echo(f"{heir.lineage}: {_line(heir, word)}")
+
+
+def _line(heir: Heir, word: str) -> str:
+    if heir.fate is Fate.KEPT or heir.material is None:
+        return f"left alone: {heir.why}"
+    ends = f"{heir.material.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{word} as {heir.name}, {', '.join(heir.domains)}, ends {ends}"
+
+
+def _token(secret: Secret | None, place: Path | None, say: Say, *, wanted: bool | None) -> str:
+    """Take the token over where that is wanted; return what became of it."""
+    if secret is None or place is None:
+        return "none"
+    if place.exists():
+        say(f"token: {place} is there already, and is left as it is")
+        return "kept"
+    refused, value = secret.refused, secret.value
+    try:
+        value = refused or credentials.fit(value, secret.place)
+    except ConfigError as error:
+        refused = error.faults[0].message
+    if refused:
+        hint = f"put an API token into {place}; see: renewer init --help"
+        click.echo(told("token", f"the one in {secret.place} is not taken: {refused}", hint), err=True)
+        return "refused"
+    question = f"Copy the Cloudflare token of {secret.place} to {place}?"
+    if not (click.confirm(question, default=True, err=True) if wanted is None else wanted):
+        say(f"token: there is one in {secret.place}; --token copies it to {place}")
+        return "offered"
+    disk.folder(place.parent, 0o755)
+    disk.create(place, f"{value}\n".encode())
+    say(f"wrote {place}, which only its owner can read")
+    return "imported"
+
+
+def _configure(target: Target, plan: Plan, say: Say, *, dry_run: bool) -> bool:
+    """Write the new configuration, or print what the one that is there lacks; tell if it was written."""
+    if target.draft and not dry_run:
+        disk.folder(target.file.parent, 0o755)
+        disk.create(target.file, target.draft.text.encode(), 0o644)
+        say(f"wrote {target.file}")
+        return True
+    if target.draft is None and (lacking := _lacking(plan)):
+        say(f"\n{target.file} is left as it is. To have these renewed, put into it:\n\n{lacking}")
+    return False
+
+
+def _lacking(plan: Plan) -> str:
+    heirs = [
+        heir for heir in plan.heirs if heir.fate is not Fate.FAILED and heir.material and not heir.listed
+    ]
+    return "\n\n".join(table(heir.planned) for heir in heirs)
+
+
+def _remind(call: Call, module: ModuleType, client: str) -> None:
+    click.echo(
+        f"\nNext:\n{first.next_steps(call.file)}\n"
+        f"\nThen switch {client} off, so that the two do not order the same certificates:\n"
+        + "\n".join(f"  {line}" for line in module.OFF)
+        + f"\nRevoke nothing with {client}, and delete no account there: they are in use here now.\n"
+        "renewer proves names through the DNS: their zones have to be at Cloudflare, or _acme-challenge"
+        " delegated there."
+    )
+
+
+def _record(plan: Plan, target: Target, *, written: bool, token: str) -> dict[str, object]:
+    return {
+        "accounts": [
+            {"server": one.server, "action": one.fate, "error": one.why or None} for one in plan.accesses
+        ],
+        "certificates": [
+            {
+                "name": heir.name,
+                "lineage": heir.lineage,
+                "action": heir.fate,
+                "domains": list(heir.domains),
+                "server": heir.server or None,
+                "not_after": f"{heir.material.not_after:%Y-%m-%dT%H:%M:%SZ}" if heir.material else None,
+                "error": heir.why or None,
+            }
+            for heir in plan.heirs
+        ],
+        "token": token,
+        "configuration": {"file": str(target.file), "written": written},
+        "tables": "" if target.draft else _lacking(plan),
+        "exit": 1 if plan.failed else 0,
+    }
