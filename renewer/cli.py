@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -51,7 +52,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         room = import_module(f"renewer.commands.{COMMANDS[cmd_name]}")
-        found: click.Command = getattr(room, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        found: click.Command = getattr(room, f"{name}_" if iskeyword(name) else name)
         return found
 
 

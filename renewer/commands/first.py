@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
@@ -50,18 +51,18 @@ def token_file(file: Path) -> Path:
     return file.with_name("cloudflare.token")
 
 
-def nginx(named: str | None) -> Found:
+def nginx(named: str | None, say: Callable[[str], None]) -> Found:
     """Find nginx and tell of it; `named` is its main configuration where somebody knows better."""
     program = installed.find()
     if program is None:
-        click.echo("nginx: it is not on this machine; to install it: apt-get install nginx-light")
+        say("nginx: it is not on this machine; to install it: apt-get install nginx-light")
     usual = program.config if program else DEFAULT.nginx.config
     found = Found(
         nginx=program.binary if program else DEFAULT.nginx.binary,
         nginx_config=Path(named).absolute() if named else usual,
     )
     if program:
-        click.echo(f"nginx: {found['nginx']} with {found['nginx_config']}")
+        say(f"nginx: {found['nginx']} with {found['nginx_config']}")
     return found
 
 

@@ -84,7 +84,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
         email=wishes.email or None,
         state=Path(state),
         base_url=base_url,
-        **first.nginx(nginx_config),
+        **first.nginx(nginx_config, click.echo),
     )
     settings = draft.parsed(f"what {file} would hold")
     click.echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")

@@ -59,7 +59,7 @@ class Target:
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_obj
-def takeover(  # noqa: PLR0913 - one for each option
+def import_(  # noqa: PLR0913 - one for each option
     call: Call,
     client: str,
     path: Path,
@@ -93,7 +93,7 @@ def takeover(  # noqa: PLR0913 - one for each option
     written = _configure(target, plan, say, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(_record(plan, target, written=written, token=taken)))
-    elif not dry_run:
+    elif not dry_run and any(heir.fate is not Fate.FAILED for heir in plan.heirs):
         _remind(call, module, client)
     return 1 if plan.failed else 0
 
@@ -123,7 +123,7 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
         others=plan.servers[1:],
         email=plan.email,
         state=Path(state),
-        **first.nginx(None),
+        **first.nginx(None, lambda _: None),
     )
     if not any(heir.fate is Fate.IMPORTED for heir in plan.heirs):
         for heir in plan.heirs:
@@ -175,7 +175,7 @@ def _line(heir: Heir, word: str) -> str:
     if heir.fate is Fate.KEPT or heir.material is None:
         return f"left alone: {heir.why}"
     ends = f"{heir.material.not_after:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{word} as {heir.name}, {', '.join(heir.domains)}, ends {ends}"
+    return f"{word} as {heir.name} ({', '.join(heir.domains)}), ends {ends}"
 
 
 def _token(secret: Secret | None, place: Path | None, say: Say, *, wanted: bool | None) -> str:
