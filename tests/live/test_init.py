@@ -16,7 +16,7 @@ from typing import Self
 import pytest
 from world import PATIENCE
 
-from renewer.config import Config, load
+from renewer.config import load
 from sandbox import Sandbox
 
 GLOBAL_KEY = "0123456789abcdef0123456789abcdef01234"
@@ -42,7 +42,7 @@ class Terminal:
             preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # noqa: PLW1509 - its own terminal
         )
         os.close(slave)
-        self.shown = ""
+        self.shown, self._seen = "", 0
 
     def __enter__(self) -> Self:
         return self
@@ -54,12 +54,12 @@ class Terminal:
         os.close(self._master)
 
     def sees(self, words: str) -> Self:
-        """Wait until these words come, after those that came before."""
+        """Wait until these words come, after those that were waited for before."""
         end = time.monotonic() + PATIENCE
-        heard = ""
-        while words not in heard:
+        while (found := self.shown.find(words, self._seen)) < 0:
             assert time.monotonic() < end, self.shown
-            heard += self._read()
+            assert self._read(), self.shown
+        self._seen = found + len(words)
         return self
 
     def types(self, text: str) -> Self:
@@ -72,7 +72,8 @@ class Terminal:
         return self._process.wait(PATIENCE)
 
     def _read(self) -> str:
-        select.select([self._master], [], [], PATIENCE)
+        if not select.select([self._master], [], [], PATIENCE)[0]:
+            return ""
         try:
             said = os.read(self._master, 4096).decode(errors="replace")
         except OSError:  # the other side is closed
@@ -86,19 +87,18 @@ def call(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
 
 
-def parts(file: Path) -> Config:
-    return load(file)
-
-
 def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "etc" / "renewer.toml"
     with Terminal("-c", str(file), "init", "--base-url", box.api_url) as terminal:
-        terminal.sees("Domains").types("\n").sees("at least one is needed").types("10.0.0.1\n")
-        terminal.sees("is an IP address").types("https://Example.com/\n")
+        terminal.sees("Domains").types("\n").sees("at least one is needed")
+        terminal.sees("Domains").types("10.0.0.1\n").sees("is an IP address")
+        terminal.sees("Domains").types("https://Example.com/\n")
         terminal.sees("Also *.example.com").types("\n")
-        terminal.sees("Mail address").types("mailto:a@b.de\n").sees("without mailto:").types("a@b.de\n")
-        terminal.sees("Token").types("two words\n").sees("has a blank").types(f"{GLOBAL_KEY}\n")
-        terminal.sees("is a Global API Key").types(f"{box.token}\n")
+        terminal.sees("Mail address").types("mailto:a@b.de\n").sees("without mailto:")
+        terminal.sees("Mail address").types("a@b.de\n")
+        terminal.sees("Token (").types("two words\n").sees("has a blank")
+        terminal.sees("Token (").types(f"{GLOBAL_KEY}\n").sees("is a Global API Key")
+        terminal.sees("Token (").types(f"{box.token}\n")
         terminal.sees("CA for tests").types("y\n").sees("Next:")
         assert terminal.ends() == 0
         shown = terminal.shown

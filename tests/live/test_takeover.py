@@ -75,7 +75,7 @@ def take(world: World, *arguments: object) -> Done:
 
 
 def nothing_is_ordered(world: World, chain: Path) -> None:
-    """Check that the first run deploys what was taken over, and the next finds it fresh; no account is made."""
+    """Check that a first run deploys what was taken over, and the next finds it fresh, no account made."""
     leaf = chain.read_text().partition("-----END")[0]
     before = (world.ca.orders, accounts(world))
     first = world.renew()
