@@ -10,6 +10,7 @@ import click
 from renewer import answers, credentials, notation, wire
 from renewer.commands import first
 from renewer.commands.call import Call
+from renewer.commands.help import examples
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, Planned
 from renewer.errors import ConfigError, Refused, RenewerError
@@ -31,7 +32,13 @@ class Wishes:
     token: str = ""
 
 
-@click.command(short_help="Write a first configuration.")
+@click.command(
+    short_help="Write a first configuration.",
+    epilog=examples(
+        "renewer init    # asks for all of it",
+        "renewer init --domain example.com --domain '*.example.com' --staging",
+    ),
+)
 @click.option(
     "--domain", "domains", multiple=True, metavar="NAME", help="A name in the certificate; again for more."
 )

@@ -16,6 +16,7 @@ from renewer import takeover as heritage
 from renewer.authorities import DIRECTORIES
 from renewer.commands import first
 from renewer.commands.call import Call
+from renewer.commands.help import examples
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, table
 from renewer.errors import ConfigError, Refused
@@ -46,8 +47,16 @@ class Target:
         return self.settings.cloudflare.token_file
 
 
-@click.command("import", short_help="Take over what certbot, acme.sh or lego has.")
-@click.argument("client", type=click.Choice(list(CLIENTS)))
+@click.command(
+    "import",
+    short_help="Take over what certbot, acme.sh or lego has.",
+    epilog=examples(
+        "renewer import certbot /etc/letsencrypt --dry-run    # what would be done",
+        "renewer import acme.sh ~/.acme.sh --token            # and the token",
+        "renewer import lego .lego",
+    ),
+)
+@click.argument("client", type=click.Choice(list(CLIENTS)), metavar="CLIENT")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--server", metavar="URL", help="The directory of the CA, where the folder does not tell it.")
 @click.option(
@@ -70,7 +79,7 @@ def import_(  # noqa: PLR0913 - one for each option
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Take over accounts, certificates and keys from the folder PATH of another client.
+    """Take over accounts, certificates and keys from the folder PATH of certbot, acme.sh or lego.
 
     Nothing there is changed. Without a configuration one is written; to one that is there nothing is added,
     and the tables that it lacks are printed.

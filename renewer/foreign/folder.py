@@ -1,13 +1,12 @@
 """The folder of another client, read with care: nothing in it may hold us up or lead us astray."""
 
+import json
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import msgspec
 
 from renewer.errors import Refused
 
@@ -46,8 +45,8 @@ class Folder:
     def table(self, *parts: str) -> Mapping[str, object]:
         """Return the JSON object in a file below."""
         try:
-            found = msgspec.json.decode(self.text(*parts))
-        except (msgspec.DecodeError, RecursionError):
+            found = json.loads(self.text(*parts))
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise Refused(f"{self.root.joinpath(*parts)} holds no JSON object")

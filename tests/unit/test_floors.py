@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "renewer"
 
 FLOORS = {
-    0: "__init__ deployed errors journal model sites",
-    1: "authorities backoff config credentials domains keyring keys limits links notation notices outcome"
-    " policy ports problems readings tokens toml",
+    0: "__init__ deployed errors estate journal model sites",
+    1: "answers authorities backoff config credentials domains draft inherited keyring keys limits links"
+    " notation notices outcome policy ports problems readings tokens toml",
     2: "disk identity proc vault",
-    3: "cycle deploy dns01 followup observer ordering",
-    4: "dns/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
+    3: "cycle deploy dns01 followup observer ordering takeover",
+    4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "wire",
     6: "__main__ cli commands/* daemon manual overview show",
 }
@@ -33,7 +33,7 @@ ROOMS = {
     "click": {"cli", "commands/*", "manual", "overview", "show"},
     "cloudflare": {"dns/cloudflare"},
     "crossplane": {"nginx/configuration"},
-    "cryptography": {"keys"},
+    "cryptography": {"inherited", "keys"},
     "dns": {"dns/resolver"},
     "httpx": {"dns/cloudflare"},
     "josepy": {"issuer/client"},
