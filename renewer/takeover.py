@@ -17,7 +17,7 @@ from renewer.config import Config
 from renewer.domains import clashes, domain
 from renewer.draft import Planned, called
 from renewer.errors import ConfigError, Refused, RenewerError
-from renewer.estate import Estate, Lineage
+from renewer.estate import Estate, Lineage, Trouble
 from renewer.model import Account, CertSpec, KeyKind, Material, Pair
 from renewer.vault import Vault
 
@@ -110,12 +110,7 @@ class Planner:
     def _sound(self) -> tuple[list[tuple[Lineage, Pair]], list[Heir]]:
         """Return what is a certificate that is still valid, and what is not taken because it is none."""
         sound: list[tuple[Lineage, Pair]] = []
-        lost = [
-            Heir(
-                trouble.subject, trouble.subject, Fate.FAILED, why=str(trouble.error), hint=trouble.error.hint
-            )
-            for trouble in self.estate.troubles
-        ]
+        lost = [_told(trouble) for trouble in self.estate.troubles]
         for lineage in self.estate.lineages:
             pair = None
             try:
@@ -286,6 +281,13 @@ def _account(access: Access, vault: Vault) -> Access:
     except RenewerError as error:
         return replace(access, fate=Fate.FAILED, why=str(error), hint=error.hint)
     return access
+
+
+def _told(trouble: Trouble) -> Heir:
+    """Return what could not be read, with what happens next."""
+    anew = "the next order makes a new account" if trouble.subject.startswith("account ") else ANEW
+    why, hint = str(trouble.error), trouble.error.hint or anew
+    return Heir(trouble.subject, trouble.subject, Fate.FAILED, why=why, hint=hint)
 
 
 def _called(lineage: str, domains: Sequence[str]) -> str:

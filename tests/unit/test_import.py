@@ -1,0 +1,146 @@
+"""`renewer import` as a shell sees it: what is printed where, and what is written."""
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import certs
+import pytest
+
+from renewer.authorities import DIRECTORIES
+from renewer.config import load
+
+LE = DIRECTORIES["letsencrypt"]
+TOKEN = "a-token-that-is-as-long-as-they-are-usually"
+DAY = timedelta(days=1)
+
+
+class Home:
+    """A folder of certbot with a good certificate and one that has ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / "letsencrypt"
+        self.config, self.state = folder / "etc" / "renewer.toml", folder / "state"
+        self.ini = folder / "cloudflare.ini"
+        self.ini.write_text(f"dns_cloudflare_api_token = {TOKEN}\n")
+        self.add("good.example", 60)
+        self.add("old.example", -1)
+
+    def add(self, name: str, days: int) -> None:
+        key, chain = certs.CA.issue((name,), certs.NOW - 90 * DAY, certs.NOW + days * DAY)
+        files = {
+            f"renewal/{name}.conf": f"server = {LE}\ndns_cloudflare_credentials = {self.ini}\n",
+            f"live/{name}/privkey.pem": key,
+            f"live/{name}/fullchain.pem": chain,
+        }
+        for file, text in files.items():
+            (self.path / file).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / file).write_text(text)
+
+    def call(self, *more: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "renewer", "-c", str(self.config), "import", "certbot", str(self.path)]
+        done = subprocess.run(
+            [*argv, *more], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        )
+        assert TOKEN not in done.stdout + done.stderr
+        return done
+
+    def fresh(self, *more: str) -> subprocess.CompletedProcess[str]:
+        return self.call("--state", str(self.state), *more)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_what_is_taken_is_configured_and_what_is_not_is_told(home: Home) -> None:
+    done = home.fresh()
+    assert done.returncode == 1
+    assert "good.example: imported as good.example (good.example), ends" in done.stdout
+    assert "token: there is one in" in done.stdout
+    assert "Revoke nothing with certbot" in done.stdout
+    assert "old.example: not imported: it ended on" in done.stderr
+    assert "  -> the next renew orders a new one, once it is in the configuration" in done.stderr
+    assert "  -> the next order makes a new account" in done.stderr
+    assert list(load(home.config).certificates) == ["good.example"]
+    assert '# [certificate."old.example"]' in home.config.read_text().splitlines()
+    assert not home.config.with_name("cloudflare.token").exists()
+
+
+def test_a_dry_run_writes_nothing(home: Home) -> None:
+    done = home.fresh("--dry-run", "--token")
+    assert "good.example: to be imported" in done.stdout
+    assert not home.config.parent.exists()
+    assert [path for path in home.state.rglob("*") if path.is_file()] == []
+
+
+def test_json_and_nothing_else(home: Home) -> None:
+    answer = json.loads(home.fresh("--json", "--token").stdout)
+    fates = {one["lineage"]: one["action"] for one in answer["certificates"]}
+    assert (fates["good.example"], fates["old.example"]) == ("imported", "failed")
+    assert answer["configuration"] == {"file": str(home.config), "written": True}
+    assert (answer["token"], answer["exit"]) == ("imported", 1)
+    token = home.config.with_name("cloudflare.token")
+    assert (token.read_text(), token.stat().st_mode & 0o777) == (f"{TOKEN}\n", 0o600)
+
+
+def test_a_global_key_is_refused_with_the_reason(home: Home) -> None:
+    home.ini.write_text("dns_cloudflare_email = a@b.de\ndns_cloudflare_api_key = 0123\n")
+    done = home.fresh("--token")
+    assert "is not taken: it holds a Global API Key, which opens the whole account" in done.stderr
+    assert not home.config.with_name("cloudflare.token").exists()
+
+
+def test_a_configuration_that_is_there_is_left_as_it_is(home: Home) -> None:
+    home.config.parent.mkdir()
+    text = f'state = "{home.state}"\n[certificate."own"]\ndomains = ["own.example"]\n'
+    home.config.write_text(text)
+    done = home.call()
+    assert home.config.read_text() == text
+    table = '[certificate."good.example"]\ndomains = ["good.example"]\n'
+    assert f"{home.config} is left as it is. To have these renewed, put into it:\n\n{table}" in done.stdout
+    home.config.write_text(f"{text}{table}")
+    assert "good.example: left alone: it was imported before" in home.call().stdout
+
+
+def test_a_configuration_that_is_faulty_stops_it(home: Home) -> None:
+    home.config.parent.mkdir()
+    home.config.write_text("stat = 1\n")
+    done = home.call()
+    assert (done.returncode, done.stdout) == (78, "")
+    assert not home.state.exists()
+
+
+def test_where_nothing_can_be_taken_nothing_is_written(home: Home) -> None:
+    for file in (home.path / "live").glob("*/privkey.pem"):
+        file.write_text("")
+    done = home.fresh()
+    assert done.returncode == 1
+    assert "there is nothing that can be taken over; nothing was written" in done.stderr
+    assert not home.config.parent.exists()
+
+
+@pytest.mark.parametrize(("client", "code"), [("lego", 78), ("acme.sh", 78), ("caddy", 78)])
+def test_a_folder_of_another_client(home: Home, client: str, code: int) -> None:
+    argv = [sys.executable, "-m", "renewer", "-c", str(home.config), "import", client, str(home.path)]
+    assert subprocess.run(argv, capture_output=True, check=False).returncode == code
+
+
+def test_what_is_written_belongs_to_whom_the_state_folder_belongs_to(
+    home: Home, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+    home.state.mkdir(mode=0o700)
+    os.chown(home.state, owner, -1)
+    for folder in (home.folder, *home.folder.parents):
+        if folder.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            folder.chmod(0o755)  # pytest makes them such that nobody else may enter
+    done = home.fresh()
+    assert "good.example: imported" in done.stdout, done.stderr
+    assert {path.stat().st_uid for path in home.state.rglob("*")} == {owner}
+    assert home.config.stat().st_uid == os.geteuid()
