@@ -6,14 +6,16 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from machine import Machine
+from machine import Layers, Machine
 
 ROOT = Path(__file__).parents[2]
 
 NEXT = "99.0-1"
 """The version of the later package; only its number differs."""
 
-_QUICK = {"DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
+APT = "DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 --no-install-recommends"
+
+_QUICK = {"DPKG_DEB_COMPRESSOR_TYPE": "none"}
 
 
 @cache
@@ -35,10 +37,18 @@ def later() -> Path:
     return next(tree.parent.glob("*.deb"))
 
 
-def give(machine: Machine, package: Path) -> str:
-    """Lay the package where the machine sees it; return that place."""
-    (machine.share / package.name).write_bytes(package.read_bytes())
-    return f"/share/{package.name}"
+def layers(below: Layers) -> Layers:
+    """Return what is below: the package needs nothing but Debian."""
+    return below
+
+
+def install(machine: Machine, package: Path | None = None) -> str:
+    """Install the package of this checkout, or another one, without a network; return what that said."""
+    deb = package or built()
+    (machine.share / deb.name).write_bytes(deb.read_bytes())
+    machine.write("/etc/dpkg/dpkg.cfg.d/tests", "force-unsafe-io\n")  # no fsync for each of 2,500 files
+    done = machine.run(f"{APT} install --reinstall /share/{deb.name}", seconds=300)
+    return done.out + done.err
 
 
 def _run(*argv: str) -> str:
