@@ -3,8 +3,9 @@
     trim.py SITE-PACKAGES PROGRAM
 
 The SDK has a folder for each of the vendor's products in `resources` and in `types`, which its client loads
-when an attribute of that name is asked for. What stays is each folder whose name stands anywhere in the program
-as an attribute or in an import, and whatever those import in turn; so nothing that is asked for can be missing.
+when an attribute of that name is asked for. What stays is each folder whose name stands anywhere in the
+program as an attribute or in an import, and whatever those import in turn; so nothing that is asked for can
+be missing.
 """
 
 import ast

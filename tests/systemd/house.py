@@ -44,7 +44,7 @@ class House:
         self, folder: Path, zones: Sequence[str], *, means: Means = program, lag: float = 0.0
     ) -> None:
         self.machine = Machine(folder, means.layers(image.base()))
-        self._means = means
+        self.means = means
         self.zones = tuple(zones)
         self.box = self.machine.share / "box"
         self._lag = lag
@@ -66,7 +66,7 @@ class House:
         delays = f"--delays={self._lag},{self._lag}"
         sandbox = (sys.executable, str(ROOT / "examples" / "sandbox"), str(self.box))
         self.machine.beside(*sandbox, *zones, delays, "--nonce-reject=0", "--authz-reuse=0")
-        self._means.install(self.machine)
+        self.means.install(self.machine)
         wait((self.box / "sandbox.json").exists, what="the sandbox is ready")
         self._head = (self.box / "sandbox.toml").read_text().replace(str(self.machine.share), "/share")
         self._head = re.sub(r"(?m)^(state|token_file) = .*", self._place, self._head)
