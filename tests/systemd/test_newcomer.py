@@ -14,7 +14,7 @@ import pytest
 from house import FILE, ROOT, House
 from machine import Layers, Machine, image, package, program
 
-pytestmark = pytest.mark.xdist_group("newcomer")
+pytestmark = pytest.mark.xdist_group("package")  # which is built once for both
 
 NAME = "example.com"
 EMPTY = ("ca-certificates", "curl", "dbus", "iproute2", "procps", "systemd", "systemd-sysv")

@@ -4,10 +4,11 @@ The tests of this file are one story, told in its order.
 """
 
 from collections.abc import Iterator
+from zipfile import ZipFile
 
 import pytest
-from house import STATE, House
-from machine import package, wait
+from house import ROOT, STATE, House
+from machine import package, program, wait
 
 pytestmark = pytest.mark.xdist_group("package")
 
@@ -128,3 +129,11 @@ def test_removed_it_leaves_what_is_not_its_own_and_purged_what_nginx_includes(ho
     house.machine.run("nginx -t && systemctl restart nginx")
     house.served(FIRST)
     assert house.machine.run("systemctl --failed --no-legend").out == ""
+
+
+def test_the_wheel_has_all_that_the_program_reads_and_nothing_that_builds_the_package() -> None:
+    held = set(ZipFile(program.wheel()).namelist())
+    read = {f"renewer/{path.relative_to(ROOT / 'renewer')}" for path in (ROOT / "renewer").rglob("*.conf")}
+    units = [path for path in (ROOT / "systemd").iterdir() if path.is_file() and path.suffix != ".cron"]
+    assert held >= read | {f"renewer/service/systemd/{path.name}" for path in units}
+    assert not [name for name in held if "debian" in name]
