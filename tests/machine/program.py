@@ -38,6 +38,12 @@ def download(folder: Path, python: str) -> None:
     _pip("download", "--only-binary=:all:", *where, f"--constraint={_CONSTRAINTS}", *_dependencies())
 
 
+def everything(folder: Path) -> None:
+    """Put wheels there of all that the program needs, and of what pipx wants for itself."""
+    download(folder, image.python(image.base()))
+    _pip("download", "--only-binary=:all:", f"--dest={folder}", "pip", "setuptools", "wheel")
+
+
 @cache
 def wheel() -> Path:
     """Return the wheel of this checkout, built once in a run of the tests."""
@@ -49,9 +55,15 @@ def wheel() -> Path:
 
 def install(machine: Machine) -> None:
     """Put this checkout's program into the machine's virtual environment."""
+    install = f"{HOME}/bin/pip install --quiet --no-index --no-deps --no-compile"
+    machine.run(f"{install} {give_wheel(machine, '/root')}")
+
+
+def give_wheel(machine: Machine, folder: str) -> str:
+    """Put the wheel of this checkout into a folder of the machine; return where it is then."""
     built = wheel()
-    (machine.share / built.name).write_bytes(built.read_bytes())
-    machine.run(f"{HOME}/bin/pip install --quiet --no-index --no-deps --no-compile /share/{built.name}")
+    machine.path(f"{folder}/{built.name}").write_bytes(built.read_bytes())
+    return f"{folder}/{built.name}"
 
 
 def _dependencies() -> list[str]:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from machine import Done, Machine, image, program, wait
+from machine import Done, Layers, Machine, image, program, wait
 
 ROOT = Path(__file__).parents[2]
 FILE = "/etc/renewer/renewer.toml"
@@ -24,11 +24,27 @@ _SERVER = """server {{
 """
 
 
-class House:
-    """The machine, with what a person sees of it."""
+class Means(Protocol):
+    """A way for the program into a machine."""
 
-    def __init__(self, folder: Path, zones: Sequence[str], *, lag: float = 0.0) -> None:
-        self.machine = Machine(folder, program.layers(image.base()))
+    def layers(self, below: Layers) -> Layers:
+        """Return what the machine boots from."""
+
+    def install(self, machine: Machine) -> None:
+        """Put the program into the machine, which has booted."""
+
+
+class House:
+    """The machine, with what a person sees of it.
+
+    `means` is how the program gets there: a module with `layers` to boot from, and `install`.
+    """
+
+    def __init__(
+        self, folder: Path, zones: Sequence[str], *, means: Means = program, lag: float = 0.0
+    ) -> None:
+        self.machine = Machine(folder, means.layers(image.base()))
+        self.means = means
         self.zones = tuple(zones)
         self.box = self.machine.share / "box"
         self._lag = lag
@@ -50,7 +66,7 @@ class House:
         delays = f"--delays={self._lag},{self._lag}"
         sandbox = (sys.executable, str(ROOT / "examples" / "sandbox"), str(self.box))
         self.machine.beside(*sandbox, *zones, delays, "--nonce-reject=0", "--authz-reuse=0")
-        program.install(self.machine)
+        self.means.install(self.machine)
         wait((self.box / "sandbox.json").exists, what="the sandbox is ready")
         self._head = (self.box / "sandbox.toml").read_text().replace(str(self.machine.share), "/share")
         self._head = re.sub(r"(?m)^(state|token_file) = .*", self._place, self._head)
