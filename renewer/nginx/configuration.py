@@ -5,8 +5,11 @@ Read with nginx-crossplane, which reads what nginx would, also the parts that ng
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -62,6 +65,43 @@ class Configuration:
     pid: str = ""
     error_log: str = ""
     problem: str = ""
+
+    def showing(self, file: str, folder: str) -> list[Server]:
+        """Return the servers that include the file, or have a certificate below the folder (real paths)."""
+        found = {*self._by_path.get(file, ()), *self._by_path.get(folder, ())}
+        return [self.servers[place] for place in sorted(found)]
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, Sequence[int]]:
+        """Where the servers stand, by what they include and by every folder above their certificates."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for place, server in enumerate(self.servers):
+            folders = {str(parent) for path in server.certificates for parent in Path(path).parents}
+            for path in server.includes | folders:
+                found[path].append(place)
+        return found
+
+
+class Reader:
+    """Reads the configuration for many who ask at about the same time; safe to use from threads."""
+
+    LASTS = 1.0
+    """Seconds for which what was read is handed out again."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._last: tuple[float, str, Configuration] | None = None
+
+    def read(self, config: str, now: float, *, anew: bool = False) -> Configuration:
+        """Return what the configuration says, or said a moment before `now` (monotonic seconds)."""
+        with self._guard:
+            if self._last and not anew:
+                when, file, found = self._last
+                if file == config and when <= now <= when + self.LASTS:
+                    return found
+            found = read(config)
+            self._last = (now, config, found)
+            return found
 
 
 @dataclass(frozen=True)

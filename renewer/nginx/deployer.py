@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from renewer.errors import DeployFailed, NotServed, RenewerError
 from renewer.model import CertSpec, Change, Material, Publish, Sight
-from renewer.nginx.configuration import SCOPE, Configuration, read
+from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import Control
 from renewer.nginx.discover import Found, addresses, discover
 from renewer.nginx.errorlog import ErrorLog
@@ -48,6 +48,7 @@ class NginxDeployer:
     clock: Clock
     report: Report
     helper: Helper = field(default_factory=Helper)
+    reader: Reader = field(default_factory=Reader)
 
     def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
         """See to it that what nginx includes is there and leads to whole pairs; return what was written."""
@@ -58,7 +59,7 @@ class NginxDeployer:
         """Return what is on disk and what nginx serves; that it does not run is an answer, not an error."""
         published = material is not None and self._generations.published(spec.name, material)
         placeholder = stands_in(self._generations, spec.name)
-        configuration = read(self.config)
+        configuration = self._configuration()
         found = self._discover(configuration, spec)
         if not found.targets:
             return Sight(published, None, found.detail, placeholder)
@@ -71,7 +72,7 @@ class NginxDeployer:
 
     def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
         """Return what nginx's configuration lacks for a site to be guarded, by the names of the sites."""
-        configuration, http = read(self.config), self._gates.path(HTTP)
+        configuration, http = self._configuration(), self._gates.path(HTTP)
         if configuration.problem:
             return dict.fromkeys(sites, configuration.problem)
         if os.path.realpath(http) not in configuration.includes:
@@ -92,7 +93,7 @@ class NginxDeployer:
             self._generations.publish(publish.spec.name, publish.material)
         for guard in guards:
             self._gates.write(guard)
-        configuration = read(self.config)
+        configuration = self._configuration(anew=True)
         before = self._before(configuration)
         refused = self._control.reload(before.master)
         if refused:
@@ -123,6 +124,9 @@ class NginxDeployer:
     @property
     def _control(self) -> Control:
         return Control(self.binary, self.config, self.reload, self.clock, self.helper)
+
+    def _configuration(self, *, anew: bool = False) -> Configuration:
+        return self.reader.read(self.config, self.clock.monotonic(), anew=anew)
 
     def _discover(self, configuration: Configuration, spec: CertSpec) -> Found:
         return discover(configuration, self._layout, spec, self.probe)

@@ -49,12 +49,14 @@ def discover(
     """
     if probe is not None and not probe:
         return Found((), "not looked at: the check is switched off ([nginx] probe = [])")
-    showing = [server for server in configuration.servers if _shows(server, layout, spec.name)]
+    showing = configuration.showing(
+        os.path.realpath(layout.snippet(spec.name)), os.path.realpath(layout.home(spec.name))
+    )
     if not showing and not (probe and configuration.problem):
         nobody = f"no server in nginx's configuration includes {layout.snippet(spec.name)}"
         return Found((), configuration.problem or nobody)
-    foreign = [name for server in configuration.servers if server not in showing for name in server.names]
-    targets = _of_servers(showing, spec, foreign)
+    others = (server for server in configuration.servers if server not in showing)
+    targets = _of_servers(showing, spec, (name for server in others for name in server.names))
     if probe:
         return Found(_elsewhere(targets, spec, probe))
     silent = f"the servers that include {layout.snippet(spec.name)} have no TCP socket with ssl to look at"
@@ -71,19 +73,20 @@ def address(text: str) -> tuple[str, int]:
     return place
 
 
-def _shows(server: Server, layout: Layout, name: str) -> bool:
-    snippet, home = os.path.realpath(layout.snippet(name)), os.path.realpath(layout.home(name))
-    return snippet in server.includes or any(path.startswith(f"{home}/") for path in server.certificates)
-
-
-def _of_servers(servers: Iterable[Server], spec: CertSpec, foreign: Sequence[str]) -> tuple[Target, ...]:
-    targets = (
-        Target(listen.host, listen.port, name, listen.proxy_protocol)
-        for server in servers
-        for listen in server.listens
-        for name in _names(server, spec, foreign)
-        if listen.ssl
-    )
+def _of_servers(servers: Iterable[Server], spec: CertSpec, foreign: Iterable[str]) -> tuple[Target, ...]:
+    """Return the handshakes; `foreign`, the names of all other servers, is read only where it matters."""
+    taken: list[str] = []
+    targets: list[Target] = []
+    for server in servers:
+        own = _own_names(server, spec)
+        taken += [] if own else foreign
+        names = own or _free_names(spec, taken)
+        sockets = [listen for listen in server.listens if listen.ssl]
+        targets += [
+            Target(listen.host, listen.port, name, listen.proxy_protocol)
+            for listen in sockets
+            for name in names
+        ]
     return tuple(dict.fromkeys(targets))
 
 
@@ -94,17 +97,19 @@ def _elsewhere(targets: Sequence[Target], spec: CertSpec, probe: Sequence[str]) 
     return tuple(Target(*place, name, place in proxied) for place in places for name in names)
 
 
-def _names(server: Server, spec: CertSpec, foreign: Sequence[str]) -> list[str]:
-    """Return the names that lead to the server: its own, best those that the certificate is for.
-
-    A server for everything (`_`, a regular expression, none) is reached by the certificate's names that no
-    server with another certificate takes.
-    """
+def _own_names(server: Server, spec: CertSpec) -> list[str]:
+    """Return the server's own names that a client can ask for, best those that the certificate is for."""
     own = _concrete(server.names)
-    if own:
-        return [name for name in own if _covers(spec.domains, name)] or own
+    return [name for name in own if _covers(spec.domains, name)] or own
+
+
+def _free_names(spec: CertSpec, taken: Sequence[str]) -> list[str]:
+    """Return the names that lead to a server for everything (`_`, a regular expression, no name at all).
+
+    That is those of the certificate that no server with another certificate takes.
+    """
     wanted = _concrete(spec.domains)
-    return [name for name in wanted if not _covers(foreign, name)] or wanted
+    return [name for name in wanted if not _covers(taken, name)] or wanted
 
 
 def _concrete(names: Iterable[str]) -> list[str]:
