@@ -50,7 +50,7 @@ class Draft:
 
     def _head(self) -> Iterator[str]:
         yield "# The configuration of renewer. What is commented out is the default, or an example."
-        yield "# After a change `renewer status` says whether it is right; nothing is touched until it is."
+        yield "# After a change `renewer check` says whether it is right, and works."
         if self.state != DEFAULT.state:
             yield "\n# Where certificates, keys and accounts are kept."
             yield f"state = {_quoted(self.state)}"

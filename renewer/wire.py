@@ -21,6 +21,7 @@ from renewer.vault import Vault
 
 if TYPE_CHECKING:
     from renewer.cycle import Engine
+    from renewer.dns.account import Token
     from renewer.dns.cloudflare import CloudflareDns
     from renewer.hooks.command import CommandHook
     from renewer.nginx.deployer import NginxDeployer
@@ -130,13 +131,13 @@ def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer
     return AcmeIssuer(config.acme, dns01, memory, clock, report)
 
 
-def zones(secret: str, config: Config, clock: Clock, report: Report) -> tuple[str, ...]:
-    """Return the zones that this token sees; raises `Refused` for one that is not valid."""
-    from renewer.dns import token
+def token(secret: str, config: Config, clock: Clock, report: Report) -> "Token":
+    """Return what can be asked of a token that is not configured yet."""
+    from renewer.dns.account import Token
     from renewer.dns.cloudflare import CloudflareDns, client
 
     api = client(secret, config.cloudflare.base_url)
-    return token.zones(CloudflareDns(api, {}, Vault(FileStore(config.state), report), clock, report))
+    return Token(CloudflareDns(api, {}, Vault(FileStore(config.state), report), clock, report))
 
 
 class _Late:

@@ -80,7 +80,7 @@ def next_steps(file: str) -> str:
     call = shlex.join(words)
     steps = {
         "nginx": "the lines for nginx; it starts with a placeholder",
+        "check": "what could go wrong, before it does",
         "renew": "the certificate, until nginx is seen to serve it",
-        "status": "what is stored, served and due",
     }
-    return "\n".join(f"  {call} {command:<8}# {what}" for command, what in steps.items())
+    return "\n".join(f"  {call} {command}   # {what}" for command, what in steps.items())

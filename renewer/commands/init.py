@@ -181,17 +181,17 @@ def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
     if not wishes.token and not place.exists():
         click.echo(f"token: put it into {place}, and: chmod 600 {place}")
         return
-    token = wishes.token or credentials.token(settings, {})
+    secret = wishes.token or credentials.token(settings, {})
     with call.report() as told:
         told.doing("token", "asking Cloudflare what it may do")
         try:
-            zones = wire.zones(token, settings, SystemClock(), told)
+            token = wire.token(secret, settings, SystemClock(), told)
+            status, zones = token.verdict(()).status, [zone.name for zone in token.zones()]
         except RenewerError as error:
             told.problem("token", str(error), error.hint)
             return
-    click.echo(
-        f"token: good; it sees {', '.join(zones) or 'no zone: it lacks Zone: Zone: Read, or has no zones'}"
-    )
+    seen = ", ".join(zones) or "no zone: it lacks Zone: Zone: Read, or has no zones"
+    click.echo(f"token: {status}; it sees {seen}")
     for name in dict.fromkeys(domain.removeprefix("*.") for domain in wishes.domains):
         if zones and not any(name == zone or name.endswith(f".{zone}") for zone in zones):
             click.echo(f"token: none of these is the zone of {name}", err=True)

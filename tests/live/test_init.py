@@ -110,8 +110,8 @@ def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
         terminal.sees("CA for tests").types("y\n").sees("Next:")
         assert terminal.ends() == 0
         shown = terminal.shown
-    assert "token: good; it sees example.com" in shown
-    assert len(re.findall(r"renewer -c \S+ (nginx|renew|status) +#", shown)) == 3
+    assert "token: active; it sees example.com" in shown
+    assert len(re.findall(r"renewer -c \S+ (nginx|check|renew) +#", shown)) == 3
     assert box.token not in shown
     assert GLOBAL_KEY not in shown
     found = load(file)
@@ -147,7 +147,7 @@ def test_from_options_with_a_token_that_is_there(box: Sandbox, tmp_path: Path) -
     options = ["--domain", "example.org", "--email", "a@b.de", "--staging", "--token-file", token]
     done = call("-c", file, "init", *options, "--base-url", box.api_url, "--nginx-config", "/x/nginx.conf")
     assert done.returncode == 0
-    assert "token: good; it sees example.com" in done.stdout
+    assert "token: active; it sees example.com" in done.stdout
     assert done.stderr == "token: none of these is the zone of example.org\n"
     assert str(load(file).nginx.config) == "/x/nginx.conf"
     text = file.read_bytes()
