@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -91,15 +92,14 @@ def import_(  # noqa: PLR0913 - one for each option
     target = (
         Target(Path(call.file), settings) if settings else _target(call, plan, state or str(DEFAULT.state))
     )
-    _refuse_unsafe(target.settings.state)
+    plan = _carried_out(call, plan, target.settings, dry_run=dry_run)
+    if not as_json:
+        _tell(plan, ahead=dry_run)
     if token is None and (dry_run or as_json or not first.on_terminal()):
         token = False
     say: Say = (lambda _: None) if as_json else click.echo
     taken = _token(estate.token, target.token_file, say, wanted=token and not dry_run)
-    written = _configure(target, say, dry_run=dry_run)
-    plan = _carried_out(call, plan, target.settings, dry_run=dry_run)
-    if not as_json:
-        _tell(plan, target, ahead=dry_run)
+    written = _configure(target, plan, say, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(_record(plan, target, written=written, token=taken)))
     elif not dry_run and any(heir.fate is not Fate.FAILED for heir in plan.heirs):
@@ -141,21 +141,36 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
     return Target(file, draft.parsed(f"what {file} would hold"), draft)
 
 
-def _refuse_unsafe(state: Path) -> None:
-    """Raise `ConfigError` for a state folder that nothing could be kept in, before anything is written."""
-    if identity.owner_to_become(state) is None:
-        disk.refuse_unsafe(state)
-
-
 def _carried_out(call: Call, plan: Plan, settings: Config, *, dry_run: bool) -> Plan:
-    """Keep what is taken over; from here on this is the owner of the state folder, and root no more."""
-    with call.report() as report:
+    with call.report() as report, _as_owner(settings.state):
         vault = wire.vault(settings, report)
         settled = heritage.settle(plan, vault)
         return settled if dry_run else heritage.keep(settled, vault)
 
 
-def _tell(plan: Plan, target: Target, *, ahead: bool) -> None:
+@contextmanager
+def _as_owner(state: Path) -> Iterator[None]:
+    """Be the user whom the state folder belongs to, as `identity` wants it, for as long as this is open.
+
+    Only root may read what the other client has, and write the configuration afterwards.
+    """
+    owner = identity.owner_to_become(state)
+    if owner is None:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.initgroups(owner.pw_name, owner.pw_gid)
+    os.setegid(owner.pw_gid)
+    os.seteuid(owner.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _tell(plan: Plan, *, ahead: bool) -> None:
     """Print what became of everything; what was not taken goes to standard error."""
     word = "to be imported" if ahead else "imported"
     for access in plan.accesses:
@@ -168,8 +183,6 @@ def _tell(plan: Plan, target: Target, *, ahead: bool) -> None:
             click.echo(told(heir.lineage, f"not imported: {heir.why}", heir.hint), err=True)
         else:
             click.echo(f"{heir.lineage}: {_line(heir, word)}")
-    if target.draft is None and (lacking := _lacking(plan)):
-        click.echo(f"\n{target.file} is left as it is. To have these renewed, put into it:\n\n{lacking}")
 
 
 def _line(heir: Heir, word: str) -> str:
@@ -205,14 +218,16 @@ def _token(secret: Secret | None, place: Path | None, say: Say, *, wanted: bool 
     return "imported"
 
 
-def _configure(target: Target, say: Say, *, dry_run: bool) -> bool:
-    """Write the configuration if it is a new one; tell whether that was done."""
-    if target.draft is None or dry_run:
-        return False
-    disk.folder(target.file.parent, 0o755)
-    disk.create(target.file, target.draft.text.encode(), 0o644)
-    say(f"wrote {target.file}")
-    return True
+def _configure(target: Target, plan: Plan, say: Say, *, dry_run: bool) -> bool:
+    """Write the new configuration, or print what the one that is there lacks; tell if it was written."""
+    if target.draft and not dry_run:
+        disk.folder(target.file.parent, 0o755)
+        disk.create(target.file, target.draft.text.encode(), 0o644)
+        say(f"wrote {target.file}")
+        return True
+    if target.draft is None and (lacking := _lacking(plan)):
+        say(f"\n{target.file} is left as it is. To have these renewed, put into it:\n\n{lacking}")
+    return False
 
 
 def _lacking(plan: Plan) -> str:

@@ -1,6 +1,8 @@
 """`renewer import` as a shell sees it: what is printed where, and what is written."""
 
 import json
+import os
+import pwd
 import subprocess
 import sys
 from datetime import timedelta
@@ -127,3 +129,16 @@ def test_where_nothing_can_be_taken_nothing_is_written(home: Home) -> None:
 def test_a_folder_of_another_client(home: Home, client: str, code: int) -> None:
     argv = [sys.executable, "-m", "renewer", "-c", str(home.config), "import", client, str(home.path)]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == code
+
+
+def test_what_is_written_belongs_to_whom_the_state_folder_belongs_to(home: Home) -> None:
+    owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+    home.state.mkdir(mode=0o700)
+    os.chown(home.state, owner, -1)
+    for folder in (home.folder, *home.folder.parents):
+        if folder.stat().st_uid == os.geteuid() and "pytest-of-" in str(folder):
+            folder.chmod(0o755)  # pytest makes them such that nobody else may enter
+    done = home.fresh()
+    assert "good.example: imported" in done.stdout, done.stderr
+    assert {path.stat().st_uid for path in home.state.rglob("*")} == {owner}
+    assert home.config.stat().st_uid == os.geteuid()
