@@ -61,6 +61,7 @@ class Engine:
             forecasts = tuple(self._forecast(snapshot) for snapshot in snapshots)
             return self._ahead(forecasts, snapshots)
         self._try_to_prepare()
+        self._tidy_forgotten()
         turns = _side_by_side(partial(self._tend, forced=force), specs)
         refusals, sites = self._deploy(turns, None)
         concluded = tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
@@ -207,6 +208,18 @@ class Engine:
             finally:
                 refused = self._ordering.revoke(fresh, ledger)
             return replace(turn, error=refused)
+
+    def _tidy_forgotten(self) -> None:
+        """Take out of the DNS what was begun for certificates that the configuration has no more."""
+        known = {spec.name for spec in self.specs}
+        for name in self.vault.begun():
+            if name in known:
+                continue
+            try:
+                with self.vault.certificate(name) as ledger:
+                    self._ordering.forget(name, ledger)
+            except RenewerError as error:
+                self.report.problem(name, str(error), error.hint)
 
     def _stray(self, snapshot: Snapshot) -> bool:
         """Tell whether an order is written down that nobody needs any more."""

@@ -23,7 +23,7 @@ def settle(config: Config) -> None:
     owner = owner_to_become(config.state)
     if owner is not None:
         credentials.remember(config.secret_files)
-        become(owner)
+        become(owner, config.state)
 
 
 def owner_to_become(state: Path) -> pwd.struct_passwd | None:
@@ -45,7 +45,7 @@ def owner_to_become(state: Path) -> pwd.struct_passwd | None:
         ) from None
 
 
-def become(user: pwd.struct_passwd) -> None:
+def become(user: pwd.struct_passwd, state: Path) -> None:
     """Take on the user's rights and groups; there is no way back.
 
     The kernel then lets no process of that user look into this one, which may hold what root has read
@@ -59,6 +59,6 @@ def become(user: pwd.struct_passwd) -> None:
     for path in (Path(__file__).parent, Path(os.__file__).parent, Path(sys.executable)):
         if not os.access(path, os.R_OK | os.X_OK):
             raise ConfigError(
-                f"the state folder belongs to {user.pw_name}, who may not read the program in {path}",
+                f"the state folder {state} belongs to {user.pw_name}, who may not read the program in {path}",
                 hint="install it where everybody can read it: PIPX_HOME=/opt/pipx pipx install renewer",
             )

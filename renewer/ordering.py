@@ -83,6 +83,15 @@ class Ordering:
         if snapshot.spec.rehearse:
             self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
 
+    def forget(self, name: str, ledger: Ledger) -> None:
+        """Take out what was begun for a certificate that is not wanted any more; what is finished stays."""
+        for journal in (ledger, ledger.rehearsal):
+            if journal.load().in_dns:
+                self.issuer.tidy(name, journal)
+            left = journal.load()
+            if left.order and not left.in_dns:
+                journal.save(left.with_order(None))
+
     def revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
         """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
         spec, revocation = snapshot.spec, snapshot.revocation

@@ -132,6 +132,11 @@ class Vault:
         """Return the journal of an issuance, or of a "rehearsal", that did not end; else an empty one."""
         return self._value(f"{kind}/{name}", Progress) or Progress()
 
+    def begun(self) -> list[str]:
+        """Return the names of the certificates with a journal."""
+        kinds = ("journal/", "rehearsal/")
+        return sorted({key.removeprefix(kind) for kind in kinds for key in self.store.keys(kind)})
+
     def revocation(self, name: str) -> Revocation | None:
         """Return what has to be revoked."""
         return self._value(f"revocation/{name}", Revocation)

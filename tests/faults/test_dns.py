@@ -1,12 +1,13 @@
 """Cloudflare and name servers that go wrong: the CA is not asked in vain, and no record is left."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from forks import Ended, Forks, Meddling
 from holds import Faulty
-from world import NAME, World
+from world import NAME, World, eventually, table
 
 from sandbox import Fault
 
@@ -151,3 +152,21 @@ def test_a_call_to_cloudflare_that_dies_with_the_program(dns: Faulty, step: int)
     dns.serves()
     dns.calm()
     assert dns.world.ca.orders == 3
+
+
+def test_records_of_a_certificate_that_is_not_wanted_any_more(dns: Faulty) -> None:
+    """The run that wanted it died; the next one knows only others, and still takes the records out."""
+    dns.world.write(table("gone", f"gone.{NAME}"), table(NAME, *sorted(dns.wanted)))
+    world = dns.world
+    for server in world.box.nameservers:
+        server.silent = True
+    run = world.start("renew", "gone")
+    eventually(lambda: world.waits_for_dns("gone"))
+    run.send(signal.SIGKILL)
+    run.wait()
+    for server in world.box.nameservers:
+        server.silent = False
+    assert world.box.records()
+    dns.again()
+    dns.calm()
+    assert "order" not in str(world.journal("gone")) or world.journal("gone")["order"] is None

@@ -175,7 +175,7 @@ class TestIdentity:
         child = os.fork()
         if child == 0:
             with suppress(ConfigError):  # this checkout may be where nobody else can read it
-                identity.become(owner)
+                identity.become(owner, state)
             ours = {*os.getresuid(), *os.getresgid(), *os.getgroups()}
             os._exit(0 if ours == {NOBODY} and not _can_become_root() else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
