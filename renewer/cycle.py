@@ -15,7 +15,6 @@ from renewer.backoff import Attempt
 from renewer.deploy import Deployment, Refusals
 from renewer.errors import ConfigError, LockBusy, LostLease, Refused, RenewerError, Stopped, Unexpected
 from renewer.followup import FollowUp
-from renewer.journal import Progress
 from renewer.model import (
     CertOutcome,
     CertSpec,
@@ -175,7 +174,7 @@ class Engine:
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
         material, progress = self.vault.material(spec.name), self.vault.progress(spec.name)
-        rehearsed = self.vault.progress(spec.name, "rehearsal") if spec.rehearse else Progress()
+        rehearsed = self.vault.progress(spec.name, "rehearsal")
         return Snapshot(
             spec=spec,
             material=material,

@@ -44,7 +44,8 @@ AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=
 LAST_WORDS = timedelta(minutes=2)
 """How long it may take to tell those outside that a worker was killed, before that hangs too."""
 
-RENEWER = (sys.executable, "-m", "renewer")
+RENEWER = (sys.executable, "-P", "-m", "renewer")
+"""The program itself; the folder that it is started in is no place to find modules (-P)."""
 
 
 @dataclass(frozen=True)

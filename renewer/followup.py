@@ -32,14 +32,14 @@ class FollowUp:
     ) -> tuple[HookOutcome, ...]:
         """Run every hook that does not know yet what nginx works with; one that fails holds up no other."""
         now = deployed(certificates, sites)
-        if not any(self._news(hook, now) for hook in self.hooks) and not self._forgotten():
-            return self._told(now)
         try:
+            if not any(self._news(hook, now) for hook in self.hooks) and not self._forgotten():
+                return self._told(now)
             self.clock.sleep(0)
             with self.vault.hooks() as ledger:
                 for name in self._forgotten():
                     ledger.drop(name)
-                return tuple(self._run(hook, now, ledger) for hook in self.hooks)
+                return tuple(self._tried(hook, now, ledger) for hook in self.hooks)
         except Stopped:
             return self._told(now)
         except RenewerError as error:
@@ -50,6 +50,13 @@ class FollowUp:
     ) -> tuple[HookOutcome, ...]:
         """Return how the hooks stand and which are to be run, running none."""
         return self._told(deployed(certificates, (one for one in sites if not one.due)))
+
+    def _tried(self, hook: DeployHook, now: Deployed, ledger: HookLedger) -> HookOutcome:
+        """Run one; what is kept of it may be unreadable, or not to be written: that is its own failure."""
+        try:
+            return self._run(hook, now, ledger)
+        except RenewerError as error:
+            return _failed(hook, error, self.clock.now() + backoff.hook(1))
 
     def _run(self, hook: DeployHook, now: Deployed, ledger: HookLedger) -> HookOutcome:
         memory = self.vault.hook(hook.key)
@@ -74,7 +81,10 @@ class FollowUp:
         return tuple(self._standing(hook, now) for hook in self.hooks)
 
     def _standing(self, hook: DeployHook, now: Deployed) -> HookOutcome:
-        memory, news = self.vault.hook(hook.key), self._news(hook, now)
+        try:
+            memory, news = self.vault.hook(hook.key), self._news(hook, now)
+        except RenewerError as unreadable:
+            return _failed(hook, unreadable, self.clock.now() + backoff.hook(1))
         if not news:
             return HookOutcome(hook.name, HookAction.KEPT, detail=hook.what)
         if memory.failures:

@@ -10,7 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
-from renewer import credentials
+from renewer import credentials, disk
 from renewer.config import Config
 from renewer.errors import ConfigError
 
@@ -22,8 +22,17 @@ def settle(config: Config) -> None:
     """
     owner = owner_to_become(config.state)
     if owner is not None:
-        credentials.remember(config.secret_files)
+        credentials.remember(path for path in config.secret_files if _rooted(path))
         become(owner, config.state)
+
+
+def _rooted(path: Path) -> bool:
+    """Tell whether nobody but root could have put the file, or a link, there."""
+    try:
+        disk.refuse_unsafe_above(Path(os.path.abspath(path)))  # noqa: PTH100  (Path.absolute keeps "..")
+    except (ConfigError, OSError):
+        return False
+    return True
 
 
 def owner_to_become(state: Path) -> pwd.struct_passwd | None:

@@ -77,10 +77,12 @@ class Ordering:
         progress = ledger.load().without(snapshot.material)
         needed = policy.why_issue(snapshot, self.clock.now())
         ledger.save(progress if needed else progress.with_order(None))
-        resumed = isinstance(policy.decide(snapshot, self.clock.now()), Issue) and progress.order is not None
-        if not resumed:  # an order that goes on at once needs the records that stand
+        step = policy.decide(snapshot, self.clock.now())
+        # An order that goes on at once needs the records that stand.
+        if not (isinstance(step, Issue) and progress.order):
             self.issuer.tidy(snapshot.spec.name, ledger)
-        if snapshot.spec.rehearse:
+        rehearsal = ledger.rehearsal.load()
+        if rehearsal.in_dns and not (isinstance(step, Issue) and step.rehearse and rehearsal.order):
             self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
 
     def forget(self, name: str, ledger: Ledger) -> None:

@@ -25,11 +25,12 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
 
     The last three are kept, and those in use; renewer restore NAME GENERATION goes back to one.
     """
+    state = call.load().state
     with call.report() as told:
         engine = call.engine(told)
         (spec,) = engine.chosen([name])
         stored, now = engine.vault.material(spec.name), engine.clock.now()
-    found = Archive(call.load().state).generations(spec.name)
+    found = Archive(state).generations(spec.name)
     if as_json:
         click.echo(json.dumps(overview.generations_record(found, stored)))
     else:

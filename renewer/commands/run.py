@@ -25,4 +25,4 @@ def run(call: Call) -> NoReturn:
     if call.file == config.STANDARD_INPUT:
         raise ConfigError("the daemon reads its configuration again later: name a file with -c FILE")
     wire.check(call.load())
-    os.execv(sys.executable, (sys.executable, "-m", "renewer.daemon", call.file))  # noqa: S606 - our own
+    os.execv(sys.executable, (sys.executable, "-P", "-m", "renewer.daemon", call.file))  # noqa: S606 - our own

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renewer import proc
+from renewer import disk, proc
 from renewer.deployed import Deployed
-from renewer.errors import HookFailed, RenewerError
+from renewer.errors import ConfigError, HookFailed, RenewerError
 
 _SHOWN = 200
 """How many characters of a line of the program's are shown."""
@@ -78,7 +78,16 @@ class CommandHook:
         if path is None:
             hint = "install it, make it executable, or correct argv in the configuration"
             raise HookFailed(f"{self.what} is not there, or no program", hint=hint)
-        found = Path(path).stat()
+        try:
+            found = Path(path).stat()
+            disk.refuse_unsafe_above(Path(path))
+        except OSError as error:
+            raise HookFailed(
+                f"{path} cannot be looked at: {(error.strerror or str(error)).lower()}"
+            ) from error
+        except ConfigError as error:
+            why = f"{path} is not run, because others can exchange it from a folder above"
+            raise HookFailed(why, hint=error.hint) from error
         if found.st_uid not in {0, os.geteuid()} or found.st_mode & _BY_OTHERS:
             raise HookFailed(
                 f"{path} is not run, because others can write it",

@@ -45,7 +45,10 @@ class Issuance:
 
         `exemption` says why an order does not count against the CA's limits.
         """
-        order = self._resume() or self._place(replaces, exemption)
+        order = self._resume()
+        if order is None:
+            self.dns01.sweep(self.spec.name, self.journal)  # what an order before needed
+            order = self._place(replaces, exemption)
         if order.status == PENDING:
             order = self._prove(order)
         else:
@@ -69,7 +72,9 @@ class Issuance:
             if problem.passing:
                 raise
             return None
-        return None if order is None or order.status == INVALID else order
+        if order is not None and order.status == INVALID:
+            raise self._why_invalid(order)  # it failed behind the back of a run that died
+        return order
 
     def _lost(self, pending: PendingOrder) -> Order | None:
         """Return the order whose URL did not come to be kept, where the CA lists the account's orders."""
