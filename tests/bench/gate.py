@@ -1,30 +1,26 @@
 """What the gates cost nginx: requests per second with and without them, side by side in one run.
 
-    apt-get install wrk; .venv/bin/python tests/bench/gate.py [ROUNDS] [SECONDS]
-
-Each round measures without and with the gates, the next one in the other order; what counts is each median.
-`proxied` goes on to another nginx over kept connections; `plain` is answered by nginx itself: the hardest
-case, with nothing else to do than the gate.
+Each round measures without and with the gates, the next one in the other order; what counts is the median of
+the ratios. `proxied` goes on to another nginx over kept connections; `plain` is answered by nginx itself: the
+hardest case, with nothing else to do than the gate.
 """
 
 import re
-import statistics
 import subprocess
-import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+from measure import in_turns, median, paired
+from nginx_master import Nginx, free_port
 
-from nginx_master import Nginx, free_port  # noqa: E402
+from renewer import tokens
+from renewer.nginx import gates
+from renewer.sites import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
 
-from renewer import tokens  # noqa: E402
-from renewer.nginx import gates  # noqa: E402
-from renewer.sites import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec  # noqa: E402
-
-ROUNDS, SECONDS, CONNECTIONS = 12, 3, 16
+CONNECTIONS = 16
 
 PEOPLE = tuple(f"device-{n}" for n in range(20))
 
@@ -36,8 +32,8 @@ ANSWERS = {
 }
 
 
-def main(rounds: int = ROUNDS, seconds: int = SECONDS) -> None:
-    """Measure, and print a table in Markdown."""
+def measured(rounds: int, seconds: int) -> dict[str, Any]:
+    """Return the requests per second of each answer and gate, and their ratio to those without a gate."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)  # nginx's workers read the files of the backend
@@ -46,23 +42,23 @@ def main(rounds: int = ROUNDS, seconds: int = SECONDS) -> None:
         with Nginx(folder / "front") as front, Nginx(folder / "back") as back:
             host = f"http://127.0.0.1:{serve(front, back)}"
             load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
-            print("| answered | gate | requests/s | of those without |\n|---|---|--:|--:|")
-            for kind in ANSWERS:
-                found = measured({gate: [*load, *request(host, kind, gate)] for gate in GATES}, rounds)
-                for gate, rates in found.items():
-                    rate, base = statistics.median(rates), statistics.median(found["none"])
-                    print(f"| {kind} | {gate} | {rate:,.0f} | {rate / base:.2f} |")
+            return {kind: _compared(host, kind, load, rounds) for kind in ANSWERS}
 
 
-def measured(commands: dict[str, list[str]], rounds: int) -> dict[str, list[float]]:
-    """Return the requests per second that each command sees, of each round."""
-    found: dict[str, list[float]] = {gate: [] for gate in commands}
-    for turn in range(rounds):
-        for gate in list(commands)[:: 1 if turn % 2 else -1]:
-            text = subprocess.run(commands[gate], capture_output=True, text=True, check=True).stdout
-            assert "Non-2xx" not in text, text
-            found[gate].append(float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0]))
-    return found
+def _compared(host: str, kind: str, load: list[str], rounds: int) -> dict[str, Any]:
+    acts = {gate: partial(rate, [*load, *request(host, kind, gate)]) for gate in GATES}
+    found = in_turns(acts, rounds)
+    return {
+        gate: {"rate": median(rates), "of_none": paired(rates, found["none"])}
+        for gate, rates in found.items()
+    }
+
+
+def rate(command: list[str]) -> float:
+    """Return the requests per second that a command sees."""
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in text, text
+    return float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0])
 
 
 def serve(front: Nginx, back: Nginx) -> int:
@@ -107,7 +103,3 @@ def made() -> dict[str, Gate]:
         SiteSpec("url", "https://b.example.com", mode=Mode.URL),
     )
     return {spec.name: Gate(spec, ring) for spec in specs}
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""A run with nothing due, for one certificate and for thousands, beside `certbot renew` in the same state."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import certs
+from contest import AT_ONCE, Certbot, Place, Renewer, place
+from measure import Program, in_turns, median, paired
+
+from renewer import config, wire
+from renewer.model import Suggestion
+from renewer.nginx.generations import Generations
+from renewer.nginx.layout import Layout
+from renewer.report import Quiet
+from renewer.system import SystemClock
+
+
+def measured(counts: Sequence[int], rounds: int, certbot: int, against: Path | None) -> list[dict[str, Any]]:
+    """Measure with every number of certificates in the state; with up to `certbot` of them certbot, too."""
+    found = []
+    for count in counts:
+        with place(setting=AT_ONCE) as world:
+            costs = _measured(world, count, rounds, against, certbot=count <= certbot)
+        found.append({"certificates": count} | costs)
+    return found
+
+
+def _measured(
+    world: Place,
+    count: int,
+    rounds: int,
+    against: Path | None,
+    *,
+    certbot: bool,
+) -> dict[str, Any]:
+    names = [f"c{number}.example.com" for number in range(count)]
+    renewer = Renewer(world)
+    configured = renewer.configured(names)
+    fill(configured)
+    programs = {
+        "the bare interpreter": Program([sys.executable, "-c", "pass"]),
+        "renewer": renewer.program(configured, "renew"),
+    }
+    if against:
+        programs["renewer before"] = Renewer(world, against).program(configured, "renew")
+    if certbot:
+        programs["certbot"] = _certbot(world, count)
+    costs = in_turns({name: program.run for name, program in programs.items()}, rounds)
+    return {
+        name: {
+            "wall": median([cost.wall for cost in every]),
+            "cpu": median([cost.cpu for cost in every]),
+            "peak": median([cost.peak for cost in every]),
+            "renewer_to_this": paired([one.wall for one in costs["renewer"]], [one.wall for one in every]),
+        }
+        for name, every in costs.items()
+    }
+
+
+def fill(file: Path) -> None:
+    """Put certificates that are fresh, and asked about at the CA, where a run would have put them."""
+    settings = config.load(str(file))
+    engine = wire.build(settings, SystemClock(), Quiet())
+    generations = Generations(Layout(settings.state))
+    now = datetime.now(UTC)
+    with _careless():
+        engine.prepare()
+        for spec in settings.specs:
+            material = replace(certs.material(spec, days=390), server=spec.server, obtained=now)
+            with engine.vault.certificate(spec.name) as ledger:
+                ledger.keep(material)
+                ledger.suggest(Suggestion(material.pairs[0].ari, ask_again=now + timedelta(days=1)))
+            generations.publish(spec.name, material)
+
+
+@contextmanager
+def _careless() -> Iterator[None]:
+    """Let nothing wait for the disk: what is made here may be lost with the machine."""
+    careful, os.fsync = os.fsync, lambda _: None
+    try:
+        yield
+    finally:
+        os.fsync = careful
+
+
+def _certbot(world: Place, count: int) -> Program:
+    """Return `certbot renew` over one certificate that it obtained, and copies of that under other names."""
+    folder = world.folder()
+    certbot = Certbot(world, 0)
+    certbot.obtain(folder, "example.com")
+    configuration = folder / "config"
+    original = (configuration / "renewal" / "example.com.conf").read_text()
+    for number in range(1, count):
+        name = f"c{number}.example.com"
+        (configuration / "renewal" / f"{name}.conf").write_text(re.sub(r"\bexample\.com\b", name, original))
+        archive, live = (configuration / kind / name for kind in ("archive", "live"))
+        shutil.copytree(configuration / "archive" / "example.com", archive)
+        live.mkdir()
+        for kind in ("privkey", "cert", "chain", "fullchain"):
+            (live / f"{kind}.pem").symlink_to(f"../../archive/{name}/{kind}1.pem")
+    return certbot.program(folder, "renew", "--no-random-sleep-on-renew")

@@ -1,0 +1,158 @@
+"""What was measured, as tables in Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+NOTE_SHORT = "Measured with `--short`: the figures mean nothing, but that they are there.\n"
+
+
+def told(results: Mapping[str, Any]) -> str:
+    """Return all that was measured."""
+    about = results["about"]
+    lines = [NOTE_SHORT] if about["short"] else []
+    lines.append(
+        f"Measured on {about['day']} with `tests/bench/run`: {about['cores']} cores (load"
+        f" {about['load_before']:.1f} at the beginning, {about['load_after']:.1f} at the end), Python"
+        f" {about['python']}, certbot {about['certbot']}; medians, and ratios of what took turns.\n"
+    )
+    for name, write in WRITERS.items():
+        if name in results:
+            lines += [*write(results[name]), ""]
+    return "\n".join(lines)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table; all but its first column is figures."""
+    rule = ["---", *("--:" for _ in head[1:])]
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+
+
+def _single(found: Mapping[str, Any]) -> Iterator[str]:
+    head = [
+        "one certificate",
+        "seconds",
+        "of the floor",
+        "of certbot",
+        "CPU s",
+        "MiB",
+        "Cloudflare calls",
+        "CA requests",
+    ]
+    rows = [
+        [
+            f"{kind}: {name}",
+            f"{one['wall']:.2f}",
+            f"{one['to_floor']:.2f}",
+            f"{one['wall_to']['certbot']:.2f}",
+            f"{one['cpu']:.2f}",
+            f"{one['peak']:.0f}",
+            f"{one['calls']:.0f}",
+            f"{one['requests']:.0f}",
+        ]
+        for kind, everybody in found.items()
+        for name, one in everybody.items()
+    ]
+    yield from table(head, rows)
+    floors = ", ".join(f"{kind} {everybody['renewer']['floor']:.2f} s" for kind, everybody in found.items())
+    yield f"\nThe floor ({floors}): the slowest name server, 3 or 2 calls, 12 or 11 round trips to the CA."
+
+
+def _many(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    head = [
+        "due together",
+        "zones",
+        "seconds",
+        "CPU s",
+        "MiB",
+        "calls each",
+        "requests each",
+        "growth of seconds",
+    ]
+    rows = []
+    for one in found:
+        for name in ("renewer", "renewer before", "certbot"):
+            if name not in one:
+                continue
+            cost, growth = one[name], one["growth"]
+            rows.append(
+                [
+                    f"{one['certificates']:,} {'' if name == 'renewer' else f' ({name})'}".strip(),
+                    str(one["zones"]),
+                    f"{cost['wall']:.1f}",
+                    f"{cost['cpu']:.1f}",
+                    f"{cost['peak']:.0f}",
+                    f"{cost['calls_each']:.2f}",
+                    f"{cost['requests_each']:.1f}",
+                    f"n^{growth['wall']:.2f}" if growth and name == "renewer" else "",
+                ]
+            )
+    yield from table(head, rows)
+
+
+def _idle(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    rows = [
+        [
+            f"{one['certificates']:,}: {name}",
+            f"{cost['wall']:.3f}",
+            f"{cost['cpu']:.3f}",
+            f"{cost['peak']:.1f}",
+            f"{cost['renewer_to_this']:.2f}",
+        ]
+        for one in found
+        for name, cost in one.items()
+        if name != "certificates"
+    ]
+    yield from table(["nothing due", "seconds", "CPU s", "MiB", "renewer's part of it"], rows)
+
+
+def _daemon(found: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        [f"MiB after {found['early']} cycles", f"{found['resident_early']:.1f}"],
+        [f"MiB after {found['cycles']} cycles", f"{found['resident']:.1f}"],
+        [
+            f"wake-ups a minute, of all its threads, over {found['watched']:.0f} s",
+            f"{found['wakeups_a_minute']:.1f}",
+        ],
+    ]
+    yield from table(["the daemon, idle", ""], rows)
+
+
+def _gate(found: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        [f"{kind}, {gate}", f"{one['rate']:,.0f}", f"{one['of_none']:.2f}"]
+        for kind, gates in found.items()
+        for gate, one in gates.items()
+    ]
+    yield from table(["answered by nginx, gate", "requests a second", "of those without"], rows)
+
+
+def _served(found: Mapping[str, Any]) -> Iterator[str]:
+    lost = ", ".join(f"{count} {why}" for why, count in found["lost"].items()) or "0"
+    rows = [
+        [
+            "seconds from a stored certificate to the first handshake with it",
+            f"{found['first_handshake']:.2f}",
+        ],
+        [f"the latest of {found['renewals']}", f"{found['latest_handshake']:.2f}"],
+        ["seconds to publish, reload and see it served", f"{found['reload_seconds']:.2f}"],
+        [f"requests lost over {found['reloads']} reloads, of {found['requests']:,}", lost],
+    ]
+    yield from table(["nginx takes up a certificate", ""], rows)
+
+
+def _profile(found: Mapping[str, Any]) -> Iterator[str]:
+    rows = [[kind, f"{share:.0%}"] for kind, share in found["kinds"].items()]
+    yield from table([f"where {found['cpu']:.2f} s of CPU of one renewal go", "part"], rows)
+    packages = ", ".join(f"{name} {one['share']:.0%}" for name, one in found["packages"].items())
+    yield f"\nOf the imports ({found['modules']} modules): {packages}."
+
+
+WRITERS = {
+    "single": _single,
+    "many": _many,
+    "idle": _idle,
+    "daemon": _daemon,
+    "gate": _gate,
+    "served": _served,
+    "profile": _profile,
+}
