@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,14 @@ BEGIN, END = "<!-- the bench begins -->\n", "<!-- the bench ends -->\n"
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured; `certbot`: up to how many certificates it takes part, due ones and others."""
+    """How much is measured; `certbot`: up to how many certificates it takes part in single, many, idle."""
 
     setting: Setting = USUAL
     rounds: int = 7
     many: tuple[int, ...] = (1, 10, 100, 1000)
     zones: tuple[int, ...] = (1, 20)
     idle: tuple[int, ...] = (1, 1000, 10000)
-    certbot: tuple[int, int] = (10, 1000)
+    certbot: tuple[int, int, int] = (1, 10, 1000)
     cycles: tuple[int, int] = (10, 100)
     watched: float = 180.0
     gate: tuple[int, int] = (12, 3)
@@ -56,7 +56,7 @@ SHORT = Extent(
     many=(1, 2),
     zones=(1,),
     idle=(1, 3),
-    certbot=(0, 0),
+    certbot=(1, 0, 0),
     cycles=(1, 2),
     watched=1.0,
     gate=(1, 1),
@@ -68,10 +68,11 @@ SHORT = Extent(
 def parts(extent: Extent, before: Path | None) -> dict[str, Callable[[], Any]]:
     """Return what can be measured."""
     early, cycles = extent.cycles
+    one, some, fresh = extent.certbot
     return {
-        "single": lambda: single.measured(extent.setting, extent.rounds, before),
-        "many": lambda: many.measured(extent.setting, extent.many, extent.zones, extent.certbot[0], before),
-        "idle": lambda: idle.measured(extent.idle, extent.rounds, extent.certbot[1], before),
+        "single": lambda: single.measured(extent.setting, extent.rounds, before, certbot=one > 0),
+        "many": lambda: many.measured(extent.setting, extent.many, extent.zones, some, before),
+        "idle": lambda: idle.measured(extent.idle, extent.rounds, fresh, before),
         "daemon": lambda: resident.measured(cycles, early, extent.watched, ROOT),
         "gate": lambda: gate.measured(*extent.gate),
         "served": lambda: served.measured(*extent.reloads),
@@ -83,6 +84,8 @@ def main() -> None:
     """Measure what the command line asks for."""
     asked = arguments()
     extent = SHORT if asked.short else Extent(rounds=asked.rounds)
+    if asked.no_certbot:
+        extent = replace(extent, certbot=(0, 0, 0))
     with ExitStack() as stack:
         before = stack.enter_context(contest.revision(asked.against)) if asked.against else None
         wanted = {name: act for name, act in parts(extent, before).items() if name in (asked.only or [name])}
@@ -117,6 +120,9 @@ def arguments() -> argparse.Namespace:
     )
     read.add_argument(
         "--against", metavar="REVISION", help="measure an earlier revision of renewer beside this one"
+    )
+    read.add_argument(
+        "--no-certbot", action="store_true", help="leave certbot out, which takes most of the time"
     )
     read.add_argument("--readme", action="store_true", help="put the table into README.md")
     read.add_argument(

@@ -15,12 +15,12 @@ CALLS = {"first": 3, "renewal": 2}
 """What Cloudflare has to be asked: (the zone,) one batch that creates, one that removes."""
 
 
-def measured(setting: Setting, rounds: int, against: Path | None) -> dict[str, Any]:
+def measured(setting: Setting, rounds: int, against: Path | None, *, certbot: bool) -> dict[str, Any]:
     """Measure everybody in turns."""
     with place(setting=setting) as world:
         found = {
-            "first": in_turns(_everybody(world, setting, against, first=True), rounds),
-            "renewal": in_turns(_everybody(world, setting, against, first=False), rounds),
+            kind: in_turns(_everybody(world, setting, against, kind, certbot=certbot), rounds)
+            for kind in CALLS
         }
     return {
         kind: {name: _told(kind, setting, runs, found[kind]) for name, runs in found[kind].items()}
@@ -29,15 +29,17 @@ def measured(setting: Setting, rounds: int, against: Path | None) -> dict[str, A
 
 
 def _everybody(
-    world: Place, setting: Setting, against: Path | None, *, first: bool
+    world: Place, setting: Setting, against: Path | None, kind: str, *, certbot: bool
 ) -> Mapping[str, Callable[[], Spent]]:
     patient = None if setting == USUAL else 1  # certbot's own wait is what it is measured with
-    who: dict[str, Renewer | Certbot] = {"renewer": Renewer(world), "certbot": Certbot(world, patient)}
-    if not first:
+    who: dict[str, Renewer | Certbot] = {"renewer": Renewer(world)}
+    if certbot:
+        who["certbot"] = Certbot(world, patient)
+    if kind == "renewal":
         who["renewer, until nginx serves it"] = Renewer(world, nginx=True)
     if against:
         who["renewer before"] = Renewer(world, against)
-    return {name: one.first() if first else one.renewal() for name, one in who.items()}
+    return {name: one.first() if kind == "first" else one.renewal() for name, one in who.items()}
 
 
 def _told(

@@ -27,6 +27,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
 
 
+def ratio(value: float | None) -> str:
+    """Return a ratio, if there is one."""
+    return "" if value is None else f"{value:.2f}"
+
+
 def _single(found: Mapping[str, Any]) -> Iterator[str]:
     head = [
         "one certificate",
@@ -43,7 +48,7 @@ def _single(found: Mapping[str, Any]) -> Iterator[str]:
             f"{kind}: {name}",
             f"{one['wall']:.2f}",
             f"{one['to_floor']:.2f}",
-            f"{one['wall_to']['certbot']:.2f}",
+            ratio(one["wall_to"].get("certbot")),
             f"{one['cpu']:.2f}",
             f"{one['peak']:.0f}",
             f"{one['calls']:.0f}",
@@ -54,6 +59,11 @@ def _single(found: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from table(head, rows)
     floors = ", ".join(f"{kind} {everybody['renewer']['floor']:.2f} s" for kind, everybody in found.items())
+    for kind, everybody in found.items():
+        if "renewer before" in everybody:
+            now = everybody["renewer"]
+            wall, cpu = (now[what]["renewer before"] for what in ("wall_to", "cpu_to"))
+            yield f"\n{kind}: {wall:.2f} of the seconds and {cpu:.2f} of the CPU of the revision before."
     yield f"\nThe floor ({floors}): the slowest name server, 3 or 2 calls, 12 or 11 round trips to the CA."
 
 
