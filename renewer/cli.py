@@ -1,8 +1,10 @@
 """The command line: which commands there are, and where an error becomes a sentence and an exit code."""
 
+import os
 import sys
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -80,6 +82,8 @@ def commands(context: click.Context, file: str, *, verbose: bool) -> None:
 def main() -> NoReturn:
     """Run the command line; the one place where an error becomes a sentence and an exit code."""
     never_dump_core()
+    if sys.stderr is None:  # it was closed; what is said there must not go where results go
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
     try:
         sys.exit(commands.main(prog_name="renewer", standalone_mode=False))
     except click.ClickException as error:

@@ -25,6 +25,8 @@ from renewer.toml import Table, Together
 
 STANDARD_INPUT = "-"
 
+_NONE_YET = "name the right file with -c FILE, or have a first one written: renewer init"
+
 
 def rotation(text: str) -> timedelta | None:
     """Return how often a site's key is replaced; `None` is with every renewed certificate."""
@@ -275,7 +277,7 @@ def read(path: Path | str) -> str:
     except OSError as error:
         message = f"the configuration cannot be read: {error.strerror}"
         denied = isinstance(error, PermissionError)
-        hint = "run it as root: sudo renewer …" if denied else "name the right file with -c FILE"
+        hint = "run it as root: sudo renewer …" if denied else _NONE_YET
         raise ConfigError([Fault(str(path), message)], hint=hint) from None
     except ValueError:  # a zero byte in the path
         raise ConfigError("the name of the configuration file has a zero byte in it") from None

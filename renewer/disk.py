@@ -63,6 +63,12 @@ def lock(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NEVER_FOLLOW, 0o600)
 
 
+def note(handle: int, text: bytes, path: Path) -> None:
+    """Write the text at the beginning of the lock file `path`, which is open."""
+    with _border("write the lock", path):
+        os.pwrite(handle, text, 0)
+
+
 def names(folder: Path) -> tuple[str, ...]:
     """Return what lies in the folder, sorted; nothing where there is no folder."""
     with _border("list", folder):

@@ -66,7 +66,7 @@ class FileStore:
         disk.folder(self._locks)
         handle = disk.lock(self._locks / name)
         try:
-            fence = Fence(name, _take(handle, name))
+            fence = Fence(name, _take(handle, self._locks / name))
             with self._guard:
                 self._held[name] = fence.token
             try:
@@ -110,11 +110,12 @@ def holder(folder: Path, name: str) -> str:
     return ""
 
 
-def _take(handle: int, name: str) -> int:
+def _take(handle: int, path: Path) -> int:
     """Lock the file, count the lease up and note the holder; the token is the count."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        name = path.name
         holder = _words(handle)[1:2]
         by = f" (process {holder[0]})" if holder else ""
         raise LockBusy(
@@ -122,7 +123,7 @@ def _take(handle: int, name: str) -> int:
             hint="wait until it is done, then run this again",
         ) from None
     token = int((_words(handle) or ["0"])[0]) + 1
-    os.pwrite(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), 0)
+    disk.note(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), path)
     return token
 
 

@@ -411,3 +411,12 @@ def test_where_nothing_is_due_nothing_heavy_is_loaded(
     assert (code, bool(done.stderr)) == ("0", bool(configured))
     assert "renewer" in loaded
     assert HEAVY & set(loaded) == needed
+
+
+def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled: Home) -> None:
+    shell = f"{sys.executable} -m renewer -c {settled.file} renew --json 2>&-"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)["exit"]) == (0, 0)
+    faulty = f"{sys.executable} -m renewer -c /nowhere renew --json 2>&-"
+    done = subprocess.run(["sh", "-c", faulty], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (78, "")

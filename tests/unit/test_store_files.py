@@ -1,5 +1,7 @@
 """What every store owes, and what the one in a folder owes besides."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from fakes import MemStore
 
-from renewer.errors import LockBusy, LostLease, Refused
+from renewer.errors import LockBusy, LostLease, Refused, Transient
 from renewer.ports import Fence, Store
 from renewer.store.files import FileStore
 
@@ -183,3 +185,23 @@ class TestFiles:
         (tmp_path / "lock" / "a").symlink_to("/etc/passwd")
         with pytest.raises(Refused), FileStore(tmp_path).lease("a", TTL):
             pass
+
+
+def test_a_lock_that_cannot_be_written_is_told_and_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileStore(tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with (
+            pytest.raises(Transient, match="no space left") as caught,
+            store.lease("nginx", timedelta(minutes=1)),
+        ):
+            pass
+    assert str(tmp_path / "lock" / "nginx") in str(caught.value)
+    with store.lease("nginx", timedelta(minutes=1)) as fence:
+        store.put("a/b", b"1", fence)
