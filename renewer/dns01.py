@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from renewer.errors import Refused, RenewerError, Stopped
+from renewer.errors import Refused, RenewerError, Stopped, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import DnsProvider, Journal, Propagation, Report
 
@@ -76,8 +76,8 @@ class Dns01:
         try:
             handles = self.provider.present(missing) if missing else ()
         except RenewerError as error:
-            if isinstance(error, Refused):
-                journal.save(before)  # whoever says no has created nothing
+            if isinstance(error, Refused) or (isinstance(error, Transient) and error.undone):
+                journal.save(before)  # whoever says no, or not now, has created nothing
             raise
         done = before.with_handles((*before.handles, *handles)).with_announced(others.announced)
         if done != journal.load():

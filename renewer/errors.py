@@ -59,14 +59,17 @@ class Refused(RenewerError):
 class Transient(RenewerError):
     """It may work later: the network, a 5xx, a rate limit.
 
-    `retry_after` is how long the other side asked to be left alone.
+    `retry_after` is how long the other side asked to be left alone; `undone` that it surely did nothing.
     """
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
 
-    def __init__(self, message: str, *, hint: str = "", retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", retry_after: timedelta | None = None, undone: bool = False
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+        self.undone = undone
 
 
 class Stopped(Transient):

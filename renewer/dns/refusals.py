@@ -55,7 +55,7 @@ class Said(Exception):
         said = f"Cloudflare said: {self}"
         if self.limited:
             hint = "its limit is 1,200 calls in 5 minutes for all programs of this user"
-            return Transient(said, hint=hint, retry_after=self.retry_after)
+            return Transient(said, hint=hint, retry_after=self.retry_after, undone=True)
         if self.status >= INTERNAL_SERVER_ERROR:
             return Transient(said, hint="it is tried again later", retry_after=self.retry_after)
         hint = next((HINTS[code] for code in self.codes if code in HINTS), "")

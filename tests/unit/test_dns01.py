@@ -63,12 +63,20 @@ def test_records_whose_creation_was_not_answered_are_found_and_removed() -> None
     assert (proof.provider.standing, proof.journal.load()) == ({}, Progress())
 
 
-def test_what_was_refused_needs_no_removal() -> None:
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (Refused("no"), ()),
+        (Transient("not now", retry_after=TIMEOUT, undone=True), ()),
+        (Transient("out of order", retry_after=TIMEOUT), (ONE,)),
+    ],
+)
+def test_what_was_surely_not_done_needs_no_removal(error: RenewerError, left: tuple[TxtRecord, ...]) -> None:
     proof = Proof()
-    proof.provider.fails["present"] = Refused("no")
-    with pytest.raises(Refused):
+    proof.provider.fails["present"] = error
+    with pytest.raises(type(error)):
         proof.show(ONE)
-    assert proof.journal.load() == Progress()
+    assert proof.journal.load() == Progress(announced=left)
 
 
 def test_what_was_announced_before_is_not_forgotten_while_it_cannot_be_looked_for() -> None:
