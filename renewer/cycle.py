@@ -20,6 +20,7 @@ from renewer.model import (
     CertSpec,
     Material,
     Outcome,
+    Pair,
     Reason,
     Revocation,
     Sight,
@@ -85,7 +86,9 @@ class Engine:
             material = self.vault.material(spec.name)
             if material is None:
                 raise Refused(f"there is no certificate {name} yet", hint="see renewer status")
-            ledger.revoke(Revocation(material, reason))
+            # Where nothing tells which CA it is from, it is most likely the one that is configured.
+            issued = material if material.server else replace(material, server=spec.server)
+            ledger.revoke(Revocation(issued, reason))
         return self.run([name])
 
     def chosen(self, names: Sequence[str]) -> tuple[CertSpec, ...]:
@@ -98,12 +101,12 @@ class Engine:
             )
         return tuple(known[name] for name in dict.fromkeys(names)) or self.specs
 
-    def restore(self, name: str, material: Material, hold: Callable[[str, Material], object]) -> Outcome:
+    def restore(self, name: str, pairs: tuple[Pair, ...], hold: Callable[[str, Material], object]) -> Outcome:
         """Go back to an earlier certificate and deploy it; what is stored now is put on disk with `hold`."""
         (spec,) = self.chosen([name])
-        if material.not_after <= self.clock.now():
-            raise Refused(f"that generation of {name} has ended", hint="choose a later one, or renew")
         with self.vault.certificate(spec.name) as ledger, self.vault.nginx():
+            material = self._again(spec, pairs)
+            ledger.set_aside()
             if stored := self.vault.material(spec.name):
                 hold(spec.name, stored)
             ledger.keep(material)
@@ -111,6 +114,18 @@ class Engine:
         refusals, sites = self._deploy([turn], None)
         concluded = (self._conclude(turn, refusals.get(spec.name)),)
         return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
+
+    def _again(self, spec: CertSpec, pairs: tuple[Pair, ...]) -> Material:
+        """Return a generation with the CA that it came from; raises `Refused` for one that is no good."""
+        known, material = self.vault.known(spec.name), Material(pairs, server="")
+        if why := known.revoked(material.fingerprints):
+            raise Refused(
+                f"that generation of {spec.name} was revoked ({why}), and must not be served again",
+                hint=f"renew, or choose another one: renewer list-generations {spec.name} marks such",
+            )
+        if material.not_after <= self.clock.now():
+            raise Refused(f"that generation of {spec.name} has ended", hint="choose a later one, or renew")
+        return replace(material, server=known.server(material.fingerprints))
 
     def prepare(self) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
@@ -183,6 +198,7 @@ class Engine:
             sight=sight or self.deployer.look(spec, material),
             pending=progress.order is not None,
             revocation=self.vault.revocation(spec.name),
+            revoked=self.vault.provenance(spec.name).revoked(material.fingerprints) if material else None,
             leftovers=progress.in_dns or rehearsed.in_dns or progress != progress.without(material),
             forced=forced,
         )

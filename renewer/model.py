@@ -75,7 +75,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Material:
-    """One certificate whole: a pair for each kind of key, the CA that issued them, and when we got them."""
+    """One certificate whole: a pair for each kind of key, the CA that issued them, and when we got them.
+
+    `server` is empty for one that was on disk only, and nothing told where it came from.
+    """
 
     pairs: tuple[Pair, ...]
     server: str
@@ -179,15 +182,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Revocation:
-    """A certificate that a person wants revoked; `done` as soon as the CA has said so."""
+    """A certificate that a person wants revoked, until the CA has said that it is."""
 
     material: Material
     reason: Reason
-    done: bool = False
 
-    def concerns(self, material: Material | None) -> bool:
+    def concerns(self, material: Material) -> bool:
         """Whether this is the certificate that is kept."""
-        return material is not None and material.fingerprints == self.material.fingerprints
+        return material.fingerprints == self.material.fingerprints
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ class Snapshot:
 
     `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept by now.
     `pending`: an order is written down there. `revocation`: a certificate, this or an earlier one, that has
-    to be revoked. `forced`: a person asked for a new one.
+    to be revoked; `revoked`: why this one was. `forced`: a person asked for a new one.
     """
 
     spec: CertSpec
@@ -230,6 +232,7 @@ class Snapshot:
     leftovers: bool = False
     pending: bool = False
     revocation: Revocation | None = None
+    revoked: Reason | None = None
     forced: bool = False
 
 

@@ -99,16 +99,14 @@ class Ordering:
         spec, revocation = snapshot.spec, snapshot.revocation
         if revocation is None:
             return None
-        if not revocation.done:
-            self.report.doing(spec.name, "revoking the certificate")
-            try:
-                self.issuer.revoke(revocation.material, revocation.reason)
-            except RenewerError as error:
-                self.report.problem(spec.name, f"the certificate is not revoked yet: {error}", error.hint)
-                return error
-            self.report.done(spec.name, f"the certificate is revoked ({revocation.reason})")
-        still = revocation.concerns(ledger.vault.material(spec.name))
-        ledger.revoke(replace(revocation, done=True) if still else None)
+        self.report.doing(spec.name, "revoking the certificate")
+        try:
+            self.issuer.revoke(revocation.material, revocation.reason)
+        except RenewerError as error:
+            self.report.problem(spec.name, f"the certificate is not revoked yet: {error}", error.hint)
+            return error
+        ledger.revoked(revocation)
+        self.report.done(spec.name, f"the certificate is revoked ({revocation.reason})")
         return None
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from renewer.deployed import HookAction, HookOutcome
+from renewer.draft import called
 from renewer.model import Action, CertOutcome, Material, Outcome, Pair
 from renewer.nginx.archive import Generation
+from renewer.provenance import Provenance
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
 
@@ -48,16 +50,20 @@ def status(outcome: Outcome, now: datetime) -> Iterator[str]:
             between = True
 
 
-def generations(found: Sequence[Generation], stored: Material | None, now: datetime) -> Iterator[str]:
-    """Yield the generations of a certificate, with which one is in use and which one is stored."""
+def generations(
+    found: Sequence[Generation], stored: Material | None, known: Provenance, now: datetime
+) -> Iterator[str]:
+    """Yield the generations of a certificate: which is in use, stored or revoked, and where each is from."""
     if not found:
         yield "none yet: see renewer status"
         return
-    rows = [(_generation(one, stored, now), _told("", one.problem, "")) for one in found]
-    yield from _table(("GENERATION", "ENDS", "FINGERPRINT", "STATE"), rows)
+    rows = [(_generation(one, stored, known, now), _told("", one.problem, "")) for one in found]
+    yield from _table(("GENERATION", "ENDS", "FINGERPRINT", "STATE", "FROM"), rows)
 
 
-def generations_record(found: Sequence[Generation], stored: Material | None) -> dict[str, Any]:
+def generations_record(
+    found: Sequence[Generation], stored: Material | None, known: Provenance
+) -> dict[str, Any]:
     """Return the same for a program."""
     return {
         "generations": [
@@ -68,6 +74,8 @@ def generations_record(found: Sequence[Generation], stored: Material | None) -> 
                 "domains": list(one.pairs[0].domains) if one.pairs else [],
                 "in_use": one.served,
                 "stored": _is(one.pairs, stored),
+                "server": known.server(one.fingerprints) or None,
+                "revoked": known.revoked(one.fingerprints),
                 "error": one.problem or None,
             }
             for one in found
@@ -123,21 +131,24 @@ def _hook(one: HookOutcome) -> Row:
     return [(one.name, None), state, (one.detail, None)], _told(one.error, "", one.hint)
 
 
-def _generation(one: Generation, stored: Material | None, now: datetime) -> Sequence[Cell]:
+def _generation(one: Generation, stored: Material | None, known: Provenance, now: datetime) -> Sequence[Cell]:
+    why, server = known.revoked(one.fingerprints), known.server(one.fingerprints)
     state = [
         ("in use by nginx", one.served),
         ("stored", _is(one.pairs, stored)),
+        (f"REVOKED ({why})", bool(why)),
         ("no good", bool(one.problem)),
     ]
     said = ", ".join(word for word, true in state if true) or "kept"
     fingerprint = f"{one.pairs[0].fingerprint[:_DIGITS]}…" if one.pairs else "-"
     ended = one.not_after is not None and one.not_after <= now
-    colour = "red" if one.problem else "green" if one.served else None
+    colour = "red" if one.problem or why else "green" if one.served else None
     return [
         (one.name, None),
         (when(one.not_after, now), "red" if ended else None),
         (fingerprint, None),
         (said, colour),
+        (called(server) if server else "not known", None if server else "yellow"),
     ]
 
 

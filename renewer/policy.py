@@ -11,6 +11,7 @@ from renewer.model import (
     CertSpec,
     Failure,
     Material,
+    Reason,
     Snapshot,
     Stage,
     Suggestion,
@@ -112,8 +113,8 @@ def why_issue(snapshot: Snapshot, now: datetime) -> str:
         return "there is none yet"
     if difference := _difference(snapshot.spec, material):
         return difference
-    if snapshot.revocation and snapshot.revocation.concerns(material):
-        return f"it is revoked ({snapshot.revocation.reason})"
+    if why := _revoked(snapshot, material):
+        return f"it is revoked ({why})"
     if snapshot.forced:
         return "it was asked for"
     if now >= renewal(snapshot, now):
@@ -218,7 +219,14 @@ def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion
     return replace(before, ask_again=now + ASK_DEFAULT)
 
 
+def _revoked(snapshot: Snapshot, material: Material) -> Reason | None:
+    asked = snapshot.revocation
+    return asked.reason if asked and asked.concerns(material) else snapshot.revoked
+
+
 def _difference(spec: CertSpec, material: Material) -> str:
+    if not material.server:
+        return "nothing tells which CA the stored one is from"
     if material.server not in spec.servers:
         return f"the stored one is from another CA ({material.server})"
     if any(set(pair.domains) != set(spec.domains) for pair in material.pairs):
@@ -251,7 +259,7 @@ def _rehearsal(snapshot: Snapshot, now: datetime) -> str | None:
 
 def _asks(snapshot: Snapshot, now: datetime) -> bool:
     material, suggestion = snapshot.material, snapshot.suggestion
-    if material is None or not material.pairs[0].ari or now >= material.not_after:
+    if material is None or not (material.server and material.pairs[0].ari) or now >= material.not_after:
         return False
     if suggestion is None or not _concerns(suggestion, material):
         return True

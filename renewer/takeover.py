@@ -240,6 +240,8 @@ def keep(plan: Plan, vault: Vault) -> Plan:
 def _beside(heir: Heir, vault: Vault) -> Heir:
     if heir.material is None:
         return heir
+    if why := vault.known(heir.name).revoked(heir.material.fingerprints):
+        return replace(heir, fate=Fate.FAILED, why=f"renewer has revoked it ({why})", hint=ANEW)
     there = vault.material(heir.name)
     if there is None:
         return heir

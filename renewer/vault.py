@@ -20,6 +20,7 @@ from renewer.limits import History
 from renewer.model import Account, Failure, Material, Revocation, Suggestion
 from renewer.notices import Record
 from renewer.ports import Fence, Report, Store
+from renewer.provenance import Provenance
 from renewer.sites import Kept
 
 Value = TypeVar("Value")
@@ -141,6 +142,16 @@ class Vault:
         """Return what has to be revoked."""
         return self._value(f"revocation/{name}", Revocation)
 
+    def provenance(self, name: str) -> Provenance:
+        """Return where its certificates came from and which were revoked, as it was written down."""
+        return self._value(f"provenance/{name}", Provenance) or Provenance()
+
+    def known(self, name: str) -> Provenance:
+        """Return the same with what the stored certificate, and one to be revoked, tell of themselves."""
+        known, stored, revocation = self.provenance(name), self.material(name), self.revocation(name)
+        known = known.noted(stored) if stored else known
+        return known.noted(revocation.material, revocation.reason) if revocation else known
+
     def account(self, server: str) -> Account | None:
         """Return the account at the CA with this directory URL."""
         key = _account(server)
@@ -229,7 +240,8 @@ class Ledger:
             self._put(self.kind, progress)
 
     def keep(self, material: Material) -> None:
-        """Keep a new certificate, in one write; what was said of the former one goes after it."""
+        """Keep a new certificate in one write, its origin before; what was said of the former goes after."""
+        self._put("provenance", self.vault.known(self.name).noted(material))
         self._put("certificate", material)
         self._drop("suggestion")
 
@@ -245,12 +257,16 @@ class Ledger:
         """Forget the last failure."""
         self._drop("failure")
 
-    def revoke(self, revocation: Revocation | None) -> None:
-        """Keep what has to be revoked, or with `None` that nothing has to be any more."""
-        if revocation is None:
-            self._drop("revocation")
-        else:
-            self._put("revocation", revocation)
+    def revoke(self, revocation: Revocation) -> None:
+        """Keep what has to be revoked; that another has to be, of before, is known for good."""
+        self._put("provenance", self.vault.known(self.name))
+        self._put("revocation", revocation)
+
+    def revoked(self, revocation: Revocation) -> None:
+        """Keep for good that it is revoked, and that nothing has to be any more."""
+        known = self.vault.provenance(self.name)
+        self._put("provenance", known.noted(revocation.material, revocation.reason))
+        self._drop("revocation")
 
     def set_aside(self) -> None:
         """Move away what was found unreadable, so that it is told once; a person may still look at it."""
@@ -310,6 +326,7 @@ _FORMS: dict[str, Any] = {
     "hook": Memory,
     "journal": Progress,
     "limits": History,
+    "provenance": Provenance,
     "rehearsal": Progress,
     "revocation": Revocation,
     "site": Kept,

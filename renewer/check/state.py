@@ -16,7 +16,7 @@ FULL, NEARLY_FULL = 4 << 20, 64 << 20
 NO_FILES, FEW_FILES = 100, 1000
 """The same for files (inodes)."""
 
-KINDS = ("certificate", "failure", "journal", "rehearsal", "revocation", "suggestion")
+KINDS = ("certificate", "failure", "journal", "provenance", "rehearsal", "revocation", "suggestion")
 """What a run reads for each certificate, whatever lies in its place."""
 
 _TOPIC = Topic(Group.STATE)

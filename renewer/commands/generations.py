@@ -8,7 +8,7 @@ from renewer import overview
 from renewer.commands.call import Call, conclude
 from renewer.commands.help import certificates, examples
 from renewer.cycle import Engine
-from renewer.model import Material, Outcome
+from renewer.model import Outcome
 from renewer.nginx.archive import Archive
 
 
@@ -29,12 +29,16 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
     with call.report() as told:
         engine = call.engine(told)
         (spec,) = engine.chosen([name])
-        stored, now = engine.vault.material(spec.name), engine.clock.now()
+        stored, known, now = (
+            engine.vault.material(spec.name),
+            engine.vault.known(spec.name),
+            engine.clock.now(),
+        )
     found = Archive(state).generations(spec.name)
     if as_json:
-        click.echo(json.dumps(overview.generations_record(found, stored)))
+        click.echo(json.dumps(overview.generations_record(found, stored, known)))
     else:
-        for line in overview.generations(found, stored, now):
+        for line in overview.generations(found, stored, known, now):
             click.echo(line)
     return 0
 
@@ -51,16 +55,14 @@ def restore(call: Call, name: str, generation: str, *, as_json: bool) -> int:
     """Go back to a GENERATION of the certificate NAME: it is stored, and nginx is brought to serve it.
 
     What is stored now is kept as a generation. An earlier certificate is renewed like any other: as soon as
-    it is due, or if the configuration wants other names or keys by now.
+    it is due, or at once if it is from another CA than those of the configuration, or the configuration wants
+    other names or keys by now. One that renewer has revoked is refused.
     """
     archive = Archive(call.load().state)
 
     def go_back(engine: Engine) -> Outcome:
         (spec,) = engine.chosen([name])
-        found = archive.find(spec.name, generation)
-        stored = engine.vault.material(spec.name)
-        server = stored.server if stored else spec.server
-        return engine.restore(spec.name, Material(found.pairs, server), archive.hold)
+        return engine.restore(spec.name, archive.find(spec.name, generation).pairs, archive.hold)
 
     with call.report() as told:
         outcome = call.cycle(told, go_back)

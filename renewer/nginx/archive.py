@@ -7,7 +7,7 @@ from pathlib import Path
 
 from renewer import disk, keys
 from renewer.errors import Refused, RenewerError
-from renewer.model import Material, Pair
+from renewer.model import Fingerprint, Material, Pair
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import FULLCHAIN, PRIVKEY, Layout, suffixes
 
@@ -20,6 +20,11 @@ class Generation:
     pairs: tuple[Pair, ...] = ()
     problem: str = ""
     served: bool = False
+
+    @property
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
+        """What a TLS client may see, the first pair's first."""
+        return tuple(pair.fingerprint for pair in self.pairs)
 
     @property
     def not_after(self) -> datetime | None:

@@ -40,6 +40,26 @@ def test_an_earlier_certificate_is_served_again_and_nothing_is_lost(world: World
     assert world.ca.orders == 3
 
 
+def test_each_keeps_its_origin_and_a_revoked_one_does_not_come_back(world: World) -> None:
+    for argv in ((), ("--force",)):
+        assert world.renew(*argv).code == 0
+    server = json.loads((world.state / f"store/certificate/{NAME}.json").read_text())["server"]
+    assert [(one["server"], one["revoked"]) for one in listed(world)] == [(server, None)] * 2
+    assert world.renewer("revoke", NAME, "--reason", "keyCompromise").code == 0
+    shown = world.glimpse()
+    assert [one["revoked"] for one in listed(world)] == [None, "keyCompromise", None]
+    assert "REVOKED (keyCompromise)" in world.renewer("list-generations", NAME).out
+    refused = world.renewer("restore", NAME, "2")
+    assert (refused.code, "was revoked (keyCompromise)" in refused.err) == (1, True), refused
+    assert (world.glimpse(), world.renew().one["action"]) == (shown, "fresh")
+    (world.state / f"store/provenance/{NAME}.json").unlink()  # as an earlier version leaves it
+    back = world.renewer("restore", NAME, "1", "--json")
+    assert (back.code, back.one["action"]) == (0, "deployed"), back
+    assert [one["server"] for one in listed(world)] == [server, None, None]
+    assert "nothing tells which CA" in world.renewer("status").out
+    assert (world.renew().one["action"], world.ca.orders) == ("issued", 4)
+
+
 def test_what_is_stored_but_not_published_yet_is_put_on_disk_before(world: World) -> None:
     world.renew()
     good = world.nginx.config.read_text()

@@ -583,6 +583,76 @@ class TestRevoking:
         assert world.orders == []
 
 
+class TestGoingBack:
+    def restored(self, world: World, back: Material) -> CertOutcome:
+        held: list[tuple[str, Material]] = []
+        outcome = world.engine.restore(A, back.pairs, lambda name, kept: held.append((name, kept)))
+        assert [name for name, _ in held] == [A]
+        return outcome.certificates[0]
+
+    def test_what_comes_back_has_the_ca_that_it_came_from_and_stays(self) -> None:
+        world = World()
+        old = world.keep(A)
+        world.keep(A)
+        outcome = self.restored(world, old)
+        assert (outcome.action, outcome.fingerprint, outcome.served) == (
+            Action.DEPLOYED,
+            old.fingerprints[0],
+            True,
+        )
+        assert outcome.next == NOW + 59 * DAY
+        assert actions(world.run()) == [Action.FRESH]
+
+    @pytest.mark.parametrize("server", ["https://staging.example/directory", ""])
+    def test_what_is_from_another_ca_or_nobody_knows_is_renewed_by_the_next_run(self, server: str) -> None:
+        world = World()
+        old = replace(material(spec(A), ari="key.serial"), server=server or SERVER)
+        if server:
+            world.keep(A, old)
+        world.keep(A)
+        outcome = self.restored(world, old)
+        stored = world.vault.material(A)
+        assert stored is not None
+        assert (outcome.action, stored.server) == (Action.DEPLOYED, server)
+        assert (actions(world.run()), world.issuer.asked) == ([Action.ISSUED], [])
+
+    def test_what_was_revoked_does_not_come_back(self) -> None:
+        world = World()
+        bad = world.keep(A)
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        now = world.vault.material(A)
+        with pytest.raises(Refused, match=r"was revoked \(keyCompromise\)") as caught:
+            self.restored(world, bad)
+        assert "list-generations" in caught.value.hint
+        assert (world.vault.material(A), world.nginx.shown[A]) == (now, now and now.fingerprints)
+
+    def test_nor_while_the_ca_has_yet_to_hear_of_it(self) -> None:
+        world = World()
+        bad = world.keep(A)
+        world.issuer.fails["revoke"] = Transient("the CA does not answer")
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        with pytest.raises(Refused, match="was revoked"):
+            self.restored(world, bad)
+
+    def test_one_of_those_that_is_stored_by_whatever_way_is_replaced(self) -> None:
+        world = World()
+        bad = world.keep(A)
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        world.keep(A, bad)
+        (outcome,) = world.engine.status().certificates
+        assert (outcome.action, "revoked (keyCompromise)" in outcome.detail) == (Action.ISSUED, True)
+        assert actions(world.run()) == [Action.ISSUED]
+
+    def test_what_nobody_knows_the_ca_of_is_revoked_at_the_one_that_is_configured(self) -> None:
+        world = World()
+        world.keep(A, replace(material(spec(A)), server=""))
+        world.issuer.fails["revoke"] = Transient("the CA does not answer")
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        revocation = world.vault.revocation(A)
+        assert revocation is not None
+        assert revocation.material.server == SERVER
+
+
 def test_an_order_that_nobody_needs_any_more_is_dropped_with_its_key() -> None:
     world = World()
     world.keep(A)

@@ -322,7 +322,7 @@ class Store(MemStore):
 
 
 FOREIGN = (Fingerprint("f" * 64),)
-WRITTEN = ("certificate", "suggestion", "failure", "journal", "revocation", "limits")
+WRITTEN = ("certificate", "suggestion", "failure", "journal", "revocation", "provenance", "limits")
 LIMITS = Limits(certificates_per_set=(LIMIT, WEEK), failed_authorizations=(5, HOUR))
 steps = st.sampled_from(["directory", "orders", *ORDERING, "window", "revoke"])
 waits = st.sampled_from([None, timedelta(minutes=5), HOUR, DAY, 3 * DAY])

@@ -63,6 +63,7 @@ from renewer.model import (
 from renewer.nginx import configuration, control, discover, generations, processes, request
 from renewer.nginx.errorlog import ErrorLog
 from renewer.nginx.layout import Layout, folder_named
+from renewer.provenance import Origin, Provenance
 from renewer.sites import Kept, Key, Ring
 from renewer.store.files import FileStore
 from renewer.vault import Vault
@@ -251,6 +252,7 @@ STORED: Mapping[str, object] = {
         (Handle("z", "id", RECORD),),
         (RECORD,),
     ),
+    f"provenance/{NAME}": Provenance((Origin(PAIR.fingerprint, SERVER, NOW + DAY, Reason.SUPERSEDED),)),
     f"revocation/{NAME}": Revocation(material(), Reason.SUPERSEDED),
     "account/ca.example%2Fdirectory": Account("KEY", "https://ca.example/account"),
     "limits/ca.example%2Fdirectory": History(
@@ -264,6 +266,7 @@ READS: Mapping[str, Callable[[Vault], object]] = {
     "suggestion": lambda vault: vault.suggestion(NAME),
     "failure": lambda vault: vault.failure(NAME),
     "journal": lambda vault: vault.progress(NAME),
+    "provenance": lambda vault: vault.known(NAME),
     "revocation": lambda vault: vault.revocation(NAME),
     "account": lambda vault: vault.account(SERVER),
     "limits": lambda vault: vault.history(SERVER),

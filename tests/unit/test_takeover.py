@@ -13,7 +13,7 @@ from renewer.authorities import DIRECTORIES
 from renewer.config import Config, parse
 from renewer.draft import Draft, table
 from renewer.estate import Estate, Lineage, Login
-from renewer.model import CertSpec, KeyKind, Sight, Snapshot
+from renewer.model import CertSpec, KeyKind, Reason, Revocation, Sight, Snapshot
 from renewer.policy import Issue, decide
 from renewer.takeover import STAGING, Fate, Heir, Plan, Planner
 from renewer.vault import Vault
@@ -111,6 +111,18 @@ def test_nothing_goes_back_to_a_certificate_that_ends_earlier() -> None:
     material = memory.material("example.com")
     assert material is not None
     assert material.not_after == NOW + 70 * DAY
+
+
+def test_what_renewer_has_revoked_does_not_come_back() -> None:
+    memory, made = vault(), lineage("a.example")
+    taken = takeover.keep(takeover.settle(plan(made), memory), memory)
+    material = the(taken).material
+    assert material is not None
+    with memory.certificate("a.example") as ledger:
+        ledger.revoked(Revocation(material, Reason.KEY_COMPROMISE))
+    again = the(takeover.settle(plan(made), memory))
+    assert (again.fate, again.why) == (Fate.FAILED, "renewer has revoked it (keyCompromise)")
+    assert again.hint
 
 
 def test_another_account_that_renewer_has_stays() -> None:

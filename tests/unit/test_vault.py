@@ -165,7 +165,10 @@ class TestLedger:
             with pytest.raises(LostLease):
                 late.succeeded()
         assert memory.material(NAME) == kept_material
-        assert list(memory.store.keys("")) == [f"certificate/{NAME}"]
+        assert list(memory.store.keys("")) == [f"certificate/{NAME}", f"provenance/{NAME}"]
+        assert [one.fingerprint for one in memory.provenance(NAME).certificates] == [
+            *kept_material.fingerprints
+        ]
 
     @pytest.mark.parametrize(
         "hold",
