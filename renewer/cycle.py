@@ -121,7 +121,7 @@ class Engine:
         if why := known.revoked(material.fingerprints):
             raise Refused(
                 f"that generation of {spec.name} was revoked ({why}), and must not be served again",
-                hint=f"renew, or choose another one: renewer list-generations {spec.name} marks such",
+                hint=f"choose another one of: renewer list-generations {spec.name}; or run: renewer renew",
             )
         if material.not_after <= self.clock.now():
             raise Refused(f"that generation of {spec.name} has ended", hint="choose a later one, or renew")

@@ -65,6 +65,20 @@ def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool, detail: str = 
     )
 
 
+def ahead(told: SiteOutcome, spec: SiteSpec, kept: Kept, now: datetime) -> SiteOutcome:
+    """Return the outcome while it is still to come: with the keys that the site has, and none before that."""
+    if not told.due:
+        return told
+    until = honoured_until(spec, kept.served) if kept.served else None
+    return replace(
+        told,
+        next=now,
+        since=kept.served.since if kept.served else None,
+        rotation=now if told.action is SiteAction.ROTATED else told.rotation,
+        honoured_until=until,
+    )
+
+
 def failed(spec: SiteSpec, error: RenewerError, now: datetime) -> SiteOutcome:
     """Return what it means for the site that something stood in the way."""
     return SiteOutcome(

@@ -206,13 +206,15 @@ class Sight:
 
     `published`: nginx's include and `current` name a generation that holds exactly the stored certificate.
     `served`: every probe address shows it (`True`), one shows something else or nothing (`False`), or there
-    is nowhere to look (`None`). `detail` says it in words; `placeholder`: the stand-in is in place.
+    is nowhere to look (`None`). `detail` says it in words, `hint` what to do; `placeholder`: the stand-in is
+    in place.
     """
 
     published: bool
     served: bool | None
     detail: str = ""
     placeholder: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class CertOutcome:
-    """What became of one certificate in a cycle; `next` is when something is due again."""
+    """What became of one certificate in a cycle; `next` is when something is due, `due` if that is now."""
 
     name: str
     action: Action
@@ -290,6 +292,7 @@ class CertOutcome:
     error: str | None = None
     hint: str = ""
     detail: str = ""
+    due: bool = False
     exit_code: int = 0
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from renewer import policy
-from renewer.errors import Transient
+from renewer.errors import NotServed, Transient
 from renewer.model import Action, CertOutcome, Failure, Snapshot, Turn
 from renewer.policy import Deploy, Issue, Rest, Step
+
+_DEPLOYS = "run: renewer renew, which brings nginx to serve it or tells what stands in the way"
 
 
 def of(turn: Turn, now: datetime) -> CertOutcome:
@@ -17,7 +19,8 @@ def of(turn: Turn, now: datetime) -> CertOutcome:
     if turn.held is not None:
         return _held(turn.snapshot, turn.held, now)
     action = Action.ISSUED if turn.issued else Action.DEPLOYED if turn.deploy else Action.FRESH
-    return _outcome(turn.snapshot, action, now)
+    why = policy.why_issue(turn.snapshot, now) if action is Action.DEPLOYED else ""
+    return _outcome(turn.snapshot, action, now, f"the next run replaces it: {why}" if why else "")
 
 
 def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
@@ -34,9 +37,15 @@ def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
 
 
 def at_rest(snapshot: Snapshot, now: datetime) -> CertOutcome:
-    """Return what `status` says: the last failure if nothing has gone well since, else how things stand."""
+    """Return what `status` says: the last failure if nothing has gone well since, else how things stand.
+
+    That nginx is seen not to serve what is stored is a failure, whether or not a cycle has met it yet.
+    """
     if failure := policy.standing(snapshot, now):
         return _failed(snapshot, now, failure.message, failure.hint, failure.exit_code)
+    sight = snapshot.sight
+    if snapshot.material and sight.served is False:
+        return _failed(snapshot, now, sight.detail, sight.hint or _DEPLOYS, NotServed.exit_code)
     return planned(snapshot, policy.decide(snapshot, now), now)
 
 
@@ -51,7 +60,7 @@ def _failed(snapshot: Snapshot, now: datetime, error: str, hint: str, exit_code:
 
 
 def _outcome(snapshot: Snapshot, action: Action, now: datetime, detail: str = "") -> CertOutcome:
-    material, sight = snapshot.material, snapshot.sight
+    material, sight, due = snapshot.material, snapshot.sight, policy.next_due(snapshot, now)
     page = policy.explanation(snapshot)
     told = [
         detail or sight.detail,
@@ -61,9 +70,10 @@ def _outcome(snapshot: Snapshot, action: Action, now: datetime, detail: str = ""
     return CertOutcome(
         name=snapshot.spec.name,
         action=action,
-        next=policy.next_due(snapshot, now),
+        next=due,
         not_after=material.not_after if material else None,
         fingerprint=material.fingerprints[0] if material else None,
         served=sight.served,
         detail="; ".join(filter(None, told)),
+        due=due <= now,
     )

@@ -108,9 +108,15 @@ def _certificate(one: CertOutcome, now: datetime) -> Row:
         (one.name, "red" if one.action is Action.FAILED else None),
         _SERVED[one.served] if one.fingerprint else ("none yet", "yellow"),
         (when(ends, now), "red" if ends and ends <= now else None),
-        (f"{_NEXT[one.action]} {when(one.next, now)}", None),
+        (_next(one, now), None),
     ]
     return cells, _told(one.error, one.detail, one.hint)
+
+
+def _next(one: CertOutcome, now: datetime) -> str:
+    if one.due:
+        return "now" if one.action is Action.FAILED else f"{_NEXT[one.action]} now"
+    return f"{_NEXT[one.action]} {when(one.next, now)}"
 
 
 def _site(one: SiteOutcome, now: datetime) -> Row:
@@ -118,7 +124,7 @@ def _site(one: SiteOutcome, now: datetime) -> Row:
     cells = [
         (one.name, "red" if one.action is SiteAction.FAILED else None),
         (key, None if one.since else "yellow"),
-        (when(one.rotation, now), None),
+        ("now" if one.rotation == one.next <= now else when(one.rotation, now), None),
         (", ".join(one.people) or "-", None),
     ]
     old = [f"the oldest key is honoured until {when(one.honoured_until, now)}"] if one.honoured_until else []

@@ -199,9 +199,13 @@ def explanation(snapshot: Snapshot) -> str | None:
 
 
 def next_due(snapshot: Snapshot, now: datetime) -> datetime:
-    """Return when something is due for the certificate: the retry after a failure, or else its renewal."""
-    failed = standing(snapshot, now)
-    return failed.retry if failed else renewal(snapshot, now)
+    """Return when something is due for the certificate, `now` where it is at once.
+
+    That is the retry after a failure, else an order or a deploy that nothing holds up, else the renewal.
+    """
+    if failed := standing(snapshot, now):
+        return max(failed.retry, now)
+    return now if why_issue(snapshot, now) or undeployed(snapshot) else renewal(snapshot, now)
 
 
 def standing(snapshot: Snapshot, now: datetime) -> Failure | None:

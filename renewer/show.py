@@ -139,7 +139,7 @@ def _certificate_line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
     parts = [click.style(action, fg=COLOURS[outcome.action]), served[outcome.served]]
     if outcome.not_after:
         parts.append(f"ends {_spoken(outcome.not_after)}")
-    parts.append(f"next {_spoken(outcome.next)}")
+    parts.append("next now" if outcome.due else f"next {_spoken(outcome.next)}")
     if outcome.detail:
         parts.append(outcome.detail)
     return ", ".join(parts)
@@ -149,6 +149,8 @@ def _site_line(outcome: SiteOutcome, *, ahead: bool) -> str:
     action = outcome.action
     word = "to be rotated" if ahead and action is SiteAction.ROTATED else str(action)
     parts = [click.style(word, fg=SITE_COLOURS[action])]
+    if ahead and action is SiteAction.ROTATED and not outcome.since:
+        parts.append("no key yet")
     if outcome.since and outcome.rotation:
         parts += [f"key of {_spoken(outcome.since)}", f"next rotation {_spoken(outcome.rotation)}"]
     if outcome.honoured_until:

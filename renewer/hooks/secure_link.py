@@ -11,7 +11,7 @@ import os
 import pwd
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from renewer import disk, keyring, tokens
 from renewer.errors import ConfigError, RenewerError
@@ -33,7 +33,12 @@ class SecureLink:
 
     def plan(self, cycle: Cycle) -> Proposal:
         """Return what would be proposed now, with how the sites stand, changing nothing."""
-        return self._proposal(self._wanted(cycle))
+        proposal = self._proposal(self._wanted(cycle))
+        outcomes = tuple(
+            keyring.ahead(one, spec, self.vault.site(spec.name), cycle.now)
+            for one, spec in zip(proposal.outcomes, self.specs, strict=True)
+        )
+        return replace(proposal, outcomes=outcomes)
 
     def propose(self, cycle: Cycle) -> Proposal:
         """Return what nginx is to take up; the keys that it needs are kept as wanted."""

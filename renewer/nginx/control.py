@@ -29,6 +29,10 @@ def words(output: str) -> str:
     return next(worst, "") or next(last, "it said nothing")
 
 
+START = "start nginx: systemctl start nginx"
+"""What to do where it does not run."""
+
+
 @dataclass(frozen=True)
 class Control:
     """nginx's program and configuration, and how it is reloaded (`[nginx] reload`)."""
@@ -115,5 +119,5 @@ class Control:
 def _down() -> NotServed:
     return NotServed(
         "nginx is not running; what is new is published, and nginx serves it as soon as it runs",
-        hint="start nginx: systemctl start nginx",
+        hint=START,
     )

@@ -10,7 +10,7 @@ from typing import NoReturn
 from renewer.errors import DeployFailed, NotServed, RenewerError
 from renewer.model import CertSpec, Change, Material, Publish, Sight
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
-from renewer.nginx.control import Control
+from renewer.nginx.control import START, Control
 from renewer.nginx.discover import Found, addresses, discover
 from renewer.nginx.errorlog import ErrorLog
 from renewer.nginx.gates import HTTP, Gates
@@ -28,6 +28,8 @@ LIMIT = 10.0
 """Seconds within which a reload must have come through."""
 
 _RELOAD_BY_HAND = 'reload nginx: with reload = "none" in [nginx], renewer does not'
+
+_DOWN = "nginx is not running"
 
 _DIGITS = 16
 """How many digits of a fingerprint a sentence shows."""
@@ -64,7 +66,7 @@ class NginxDeployer:
         if not found.targets:
             return Sight(published, None, found.detail, placeholder)
         detail = self._difference(_sought(spec, material, found), configuration)
-        return Sight(published, not detail, detail, placeholder)
+        return Sight(published, not detail, detail, placeholder, START if detail == _DOWN else "")
 
     def stands(self, guard: Guard) -> bool:
         """Tell whether the files for secure links are just as they have to be."""
@@ -150,7 +152,7 @@ class NginxDeployer:
                 continue
             with suppress(RenewerError):
                 if seen.fingerprint is None and self._master(configuration).down:
-                    return "nginx is not running"
+                    return _DOWN
             return self._words(one, seen)
         return ""
 

@@ -116,4 +116,5 @@ def test_status_is_a_table(world: World) -> None:
     assert second[heads.index("SERVED") :].startswith("none yet")
     assert all(line[heads.index("ENDS") - 1] == " " for line in (heads, first, second))
     assert "SITE     KEY" in "\n".join(lines)
+    assert "to be ordered now" in second
     assert "nothing is guarded" in "\n".join(lines)

@@ -183,6 +183,12 @@ def test_status_says_what_a_run_said(world: World) -> None:
     calls, log = len(world.box.calls()), world.ca.log
     after = world.renewer("status", "--json")
     assert after.one == told | {"action": "fresh"}
+    world.nginx.stop()
+    down = world.renewer("status", "--json")
+    assert (down.code, down.answer["exit"], down.one["action"]) == (1, 1, "failed")
+    assert (down.one["served"], down.one["error"]) == (False, "nginx is not running")
+    assert down.one["next"] < told["next"]
+    assert "start nginx" in world.renewer("status").out
     assert (len(world.box.calls()), world.ca.log) == (calls, log)
 
 

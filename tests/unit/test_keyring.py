@@ -124,6 +124,22 @@ def test_the_next_look_is_for_the_end_of_a_grace_or_for_a_rotation() -> None:
     assert (told.action, told.next) == (SiteAction.ROTATED, NOW + MINUTE + TIMED.grace)
 
 
+def test_a_site_without_a_key_is_not_shown_with_the_one_that_it_will_have() -> None:
+    soon = keyring.outcome(SPEC, Kept(), first(), due=True)
+    told = keyring.ahead(soon, SPEC, Kept(), NOW)
+    assert (soon.since, told.since, told.honoured_until) == (NOW, None, None)
+    assert (told.action, told.next, told.rotation) == (SiteAction.ROTATED, NOW, NOW)
+
+
+def test_a_rotation_that_is_still_to_come_is_due_now_and_the_key_is_the_old_one() -> None:
+    kept, later = Kept(served=first()), NOW + MINUTE
+    rotated = keyring.wanted(SPEC, kept, cycle(certificate="two"), draw)
+    told = keyring.ahead(keyring.outcome(SPEC, kept, rotated, due=True), SPEC, kept, later)
+    assert (told.since, told.next, told.rotation, told.honoured_until) == (NOW, later, later, None)
+    settled = keyring.outcome(SPEC, kept, first(), due=False)
+    assert keyring.ahead(settled, SPEC, kept, later) == settled
+
+
 steps = st.tuples(
     st.integers(0, 20 * 24).map(lambda hours: timedelta(hours=hours)),
     st.sampled_from(["one", "two", "three"]),

@@ -86,12 +86,40 @@ def test_at_rest_a_failure_that_is_over_is_not_told() -> None:
     assert (said.action, said.error, said.exit_code) == (Action.FRESH, None, 0)
 
 
-def test_at_rest_what_is_due_is_told() -> None:
-    assert outcome.at_rest(NONE, NOW).action is Action.ISSUED
-    assert (
-        outcome.at_rest(replace(FRESH, sight=Sight(published=True, served=False)), NOW).action
-        is Action.DEPLOYED
-    )
+def test_at_rest_what_is_due_is_told_as_due_now() -> None:
+    unpublished = replace(FRESH, sight=Sight(published=False, served=None))
+    forced = replace(FRESH, forced=True)
+    for snapshot, action in ((NONE, Action.ISSUED), (unpublished, Action.DEPLOYED), (forced, Action.ISSUED)):
+        said = outcome.at_rest(snapshot, NOW)
+        assert (said.action, said.next, said.due, said.exit_code) == (action, NOW, True, 0)
+    assert not outcome.at_rest(FRESH, NOW).due
+
+
+def test_what_should_have_been_tried_again_by_now_is_due_now() -> None:
+    late = replace(HELD, at=NOW - DAY, retry=NOW - timedelta(hours=1), binding=False)
+    said = outcome.at_rest(replace(NONE, failure=late), NOW)
+    assert (said.next, said.due) == (NOW, True)
+
+
+@pytest.mark.parametrize(("published", "hint"), [(True, ""), (False, "start nginx")])
+def test_at_rest_what_nginx_is_seen_not_to_serve_is_a_failure(*, published: bool, hint: str) -> None:
+    sight = Sight(published=published, served=False, detail="nginx shows another", hint=hint)
+    said = outcome.at_rest(replace(FRESH, sight=sight), NOW)
+    assert (said.action, said.error, said.exit_code) == (Action.FAILED, "nginx shows another", 1)
+    assert (said.next, said.due, bool(said.hint)) == (NOW, True, True)
+    assert said.hint == hint or not hint
+
+
+def test_at_rest_it_is_none_where_there_is_nothing_to_serve_yet() -> None:
+    said = outcome.at_rest(replace(NONE, sight=Sight(published=False, served=False)), NOW)
+    assert (said.action, said.error, said.exit_code) == (Action.ISSUED, None, 0)
+
+
+def test_what_comes_back_from_another_ca_is_told_to_be_replaced() -> None:
+    stranger = replace(FRESH, material=replace(STORED, server="https://staging.example/directory"))
+    said = outcome.of(Turn(stranger, deploy=True), NOW)
+    assert (said.action, said.exit_code, said.next) == (Action.DEPLOYED, 0, NOW)
+    assert said.detail.startswith("the next run replaces it: the stored one is from another CA")
 
 
 def test_the_placeholder_is_called_by_that_name() -> None:

@@ -271,23 +271,22 @@ class TestFailures:
             policy.refuse_wrong_clock(kept, NOW - 25 * HOUR)
 
     @pytest.mark.parametrize(
-        ("snapshot", "stage", "stands"),
+        ("snapshot", "stage", "stands", "following"),
         [
-            (DUE, Stage.ISSUE, True),
-            (FRESH, Stage.ISSUE, False),
-            (replace(FRESH, sight=UNSERVED), Stage.ISSUE, False),
-            (replace(FRESH, sight=UNSERVED), Stage.DEPLOY, True),
-            (FRESH, Stage.DEPLOY, False),
-            (DUE, Stage.DEPLOY, False),
+            (DUE, Stage.ISSUE, True, NOW - MINUTE + HOUR),
+            (FRESH, Stage.ISSUE, False, policy.renewal(FRESH, NOW)),
+            (replace(FRESH, sight=UNSERVED), Stage.ISSUE, False, NOW),
+            (replace(FRESH, sight=UNSERVED), Stage.DEPLOY, True, NOW - MINUTE + HOUR),
+            (FRESH, Stage.DEPLOY, False, policy.renewal(FRESH, NOW)),
+            (DUE, Stage.DEPLOY, False, NOW),
         ],
     )
-    def test_a_failure_stands_as_long_as_its_step_is_due(
-        self, snapshot: Snapshot, stage: Stage, *, stands: bool
+    def test_a_failure_stands_as_long_as_its_step_is_due_and_what_else_is_due_is_due_now(
+        self, snapshot: Snapshot, stage: Stage, following: datetime, *, stands: bool
     ) -> None:
         snapshot = replace(snapshot, failure=failed(stage))
         assert (policy.standing(snapshot, NOW) == snapshot.failure) == stands
-        retry = NOW - MINUTE + HOUR
-        assert policy.next_due(snapshot, NOW) == (retry if stands else policy.renewal(snapshot, NOW))
+        assert policy.next_due(snapshot, NOW) == following
 
 
 instants = st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
