@@ -15,6 +15,7 @@ from renewer.deployed import HookOutcome
 from renewer.errors import RenewerError, Transient
 from renewer.model import CertOutcome, Material, Outcome
 from renewer.sites import SiteOutcome
+from renewer.spoken import at, distance
 
 Value = TypeVar("Value")
 
@@ -287,24 +288,13 @@ def _paragraph(notice: Notice, now: datetime) -> str:
     finding, life = notice.finding, notice.finding.life
     lines = [f"{finding.name} {notice.kind}."]
     if notice.kind is Kind.RECOVERED:
-        lines += [f"It had failed since {_spoken(notice.since)}."] if notice.since else []
+        lines += [f"It had failed since {at(notice.since)}."] if notice.since else []
     elif finding.error:
         lines += [f"What: {finding.error}"]
-        lines += [f"Since: {_spoken(notice.since)}"] if notice.since else []
+        lines += [f"Since: {at(notice.since)}"] if notice.since else []
         lines += [f"What to do: {finding.hint or 'see renewer status'}"]
     else:
         lines += ["What to do: see renewer status and renewer renew"]
     if life:
-        lines.append(f"Its certificate ends {_spoken(life.end)}, {_distance(life.end - now)}.")
+        lines.append(f"Its certificate ends {at(life.end)}, {distance(life.end - now)}.")
     return "\n".join(lines)
-
-
-def _spoken(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"
-
-
-def _distance(left: timedelta) -> str:
-    ahead, hours = left > timedelta(0), round(abs(left) / timedelta(hours=1))
-    figure, unit = (hours // 24, "day") if hours >= 2 * 24 else (hours, "hour")
-    length = f"{figure} {unit}{'' if figure == 1 else 's'}" if figure else "less than an hour"
-    return f"in {length}" if ahead else f"{length} ago"

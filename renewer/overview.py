@@ -1,7 +1,7 @@
 """Tables that a person reads at a glance: how everything stands, and which certificates there were."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from renewer.nginx.archive import Generation
 from renewer.provenance import Provenance
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
+from renewer.spoken import at, distance
 
 _SERVED = {True: ("yes", "green"), False: ("NO", "red"), None: ("not looked for", "yellow")}
 
@@ -23,8 +24,6 @@ _NEXT = {
     Action.FAILED: "again",
 }
 """What is next for a certificate."""
-
-_UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 
 _GAP = "  "
 
@@ -85,17 +84,7 @@ def generations_record(
 
 def when(then: datetime | None, now: datetime) -> str:
     """Return a time with how far away it is."""
-    return f"{then:%Y-%m-%d %H:%M} UTC, {distance(then - now)}" if then else "-"
-
-
-def distance(left: timedelta) -> str:
-    """Return how long it is until something, or since it was, in the largest unit that tells it well."""
-    for unit, name in _UNITS:
-        count = abs(left) // unit
-        if count > 1 or (count and name == "minute"):
-            spoken = f"{count} {name}{'' if count == 1 else 's'}"
-            return f"in {spoken}" if left > timedelta() else f"{spoken} ago"
-    return "now"
+    return f"{at(then)}, {distance(then - now)}" if then else "-"
 
 
 Row = tuple[Sequence[Cell], Sequence[str]]

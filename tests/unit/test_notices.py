@@ -179,8 +179,8 @@ def test_a_recovery_says_how_long_it_took() -> None:
 @pytest.mark.parametrize(
     ("left", "said"),
     [
-        (timedelta(minutes=10), "in less than an hour"),
-        (timedelta(minutes=61), "in 1 hour"),
+        (timedelta(minutes=10), "in 10 minutes"),
+        (timedelta(minutes=120), "in 2 hours"),
         (timedelta(hours=47), "in 47 hours"),
         (timedelta(hours=50), "in 2 days"),
         (-timedelta(days=3), "3 days ago"),
