@@ -77,6 +77,7 @@ class Commands(click.Group):
 def commands(context: click.Context, file: str, *, verbose: bool) -> None:
     """Obtain certificates through DNS-01 at Cloudflare, and see to it that nginx serves them."""
     context.obj = Call(file, verbose)
+    context.color = False if report.plain() else None  # for all that a command prints
 
 
 def main() -> NoReturn:

@@ -1,6 +1,8 @@
 """Tables that a person reads at a glance: how everything stands, and which certificates there were."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +29,12 @@ _NEXT = {
 
 _GAP = "  "
 
+_LEAST = 16
+"""Columns that a cell has in any case."""
+
+_WHOLE: Mapping[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+"""How words are kept whole: paths, addresses, names."""
+
 _DIGITS = 16
 """How many digits of a fingerprint are shown."""
 
@@ -34,7 +42,12 @@ Cell = tuple[str, str | None]
 """Text and its colour."""
 
 
-def status(outcome: Outcome, now: datetime) -> Iterator[str]:
+def width() -> int:
+    """Return how many columns there are to write in; 0 where nobody looks."""
+    return shutil.get_terminal_size((0, 0)).columns
+
+
+def status(outcome: Outcome, now: datetime, width: int = 0) -> Iterator[str]:
     """Yield how certificates, sites and hooks stand, with what went wrong under each."""
     groups = [
         (("CERTIFICATE", "SERVED", "ENDS", "NEXT"), [_certificate(one, now) for one in outcome.certificates]),
@@ -45,19 +58,19 @@ def status(outcome: Outcome, now: datetime) -> Iterator[str]:
     for heads, rows in groups:
         if rows:
             yield from [""] if between else []
-            yield from _table(heads, rows)
+            yield from _table(heads, rows, width)
             between = True
 
 
 def generations(
-    found: Sequence[Generation], stored: Material | None, known: Provenance, now: datetime
+    found: Sequence[Generation], stored: Material | None, known: Provenance, now: datetime, width: int = 0
 ) -> Iterator[str]:
     """Yield the generations of a certificate: which is in use, stored or revoked, and where each is from."""
     if not found:
         yield "none yet: see renewer status"
         return
     rows = [(_generation(one, stored, known, now), _told("", one.problem, "")) for one in found]
-    yield from _table(("GENERATION", "ENDS", "FINGERPRINT", "STATE", "FROM"), rows)
+    yield from _table(("GENERATION", "ENDS", "FINGERPRINT", "STATE", "FROM"), rows, width)
 
 
 def generations_record(
@@ -157,13 +170,35 @@ def _told(error: str | None, detail: str, hint: str) -> list[str]:
     return [f"  {line}" for line in told("", said, hint if error else "").splitlines()] if said else []
 
 
-def _table(heads: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+def _table(heads: Sequence[str], rows: Sequence[Row], width: int) -> Iterator[str]:
+    """Yield the rows below their heads or, where that is wider than there is room, each as a block."""
     texts = [list(heads), *([text for text, _ in cells] for cells, _ in rows)]
     widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
-    yield click.style(_line([(head, None) for head in heads], widths), bold=True)
+    narrow = 0 < width < sum(widths) + len(_GAP) * (len(widths) - 1)
+    if not narrow:
+        yield click.style(_line([(head, None) for head in heads], widths), bold=True)
     for cells, below in rows:
-        yield _line(cells, widths)
-        yield from below
+        yield from _block(heads, cells, width) if narrow else [_line(cells, widths)]
+        for line in below:
+            yield from _wrapped(line, width)
+
+
+def _block(heads: Sequence[str], cells: Sequence[Cell], width: int) -> Iterator[str]:
+    """Yield a row as a block: its first cell, and a line or more for each of the others."""
+    (name, colour), *others = cells
+    yield f"{click.style(heads[0], bold=True)} {_coloured(name, colour)}"
+    longest = max(len(head) for head in heads[1:])
+    for head, (text, colour) in zip(heads[1:], others, strict=True):
+        label, first = f"  {head.lower():<{longest}}  ", True
+        for line in textwrap.wrap(text, max(width - len(label), _LEAST), **_WHOLE) or [""]:
+            yield (label if first else " " * len(label)) + _coloured(line, colour)
+            first = False
+
+
+def _wrapped(line: str, width: int) -> Iterator[str]:
+    """Yield a line as one or more, none longer than there is room; words such as paths stay whole."""
+    indent = " " * (len(line) - len(line.lstrip(" ->")))
+    yield from textwrap.wrap(line, width, subsequent_indent=indent, **_WHOLE) if width else [line]
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int]) -> str:

@@ -1,5 +1,6 @@
 """What a person sees while it runs, on standard error: problems only, lines for a log, or a live display."""
 
+import os
 import sys
 import threading
 import traceback
@@ -39,7 +40,7 @@ class Quiet:
         self._write(f"{subject}: {''.join(traceback.format_exception(error)).rstrip()}")
 
     def _write(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(f"{text}\n", end="", file=self._stream, flush=True)  # in one, for many threads speak
 
 
 class Silent(Quiet):
@@ -118,6 +119,11 @@ class Live(Quiet):
             )
             self._display.start()
         return self._display
+
+
+def plain() -> bool:
+    """Tell whether there is to be text alone: no colour is wanted (no-color.org) or the terminal has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def told(subject: str, what: str, hint: str = "") -> str:

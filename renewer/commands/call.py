@@ -75,10 +75,11 @@ class Call:
         return outcome
 
     def report(self) -> report.Quiet:
-        """Return how to speak: live on a terminal, lines if asked for, else problems only."""
-        if self.verbose:
+        """Return how to speak: live on a terminal, or in lines where nothing may move; else problems only."""
+        on_terminal = sys.stderr.isatty()
+        if self.verbose or (on_terminal and report.plain()):
             return report.Lines()
-        return report.Live() if sys.stderr.isatty() else report.Quiet()
+        return report.Live() if on_terminal else report.Quiet()
 
 
 def broken(error: Exception) -> RenewerError:

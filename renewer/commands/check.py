@@ -19,11 +19,11 @@ MARKS = {
     Status.ERROR: ("ERROR", "red"),
 }
 
-NARROW, WIDE = 72, 110
-"""The bounds of a line's length."""
+LEAST, NARROW, WIDE = 30, 72, 110
+"""The bounds of a line's length; with less room than the second, a group has a line of its own."""
 
-INDENT = " " * 24
-"""What stands before a sentence: its group, then how bad it is."""
+GROUP, MARK = 15, 9
+"""Columns before a sentence: for its group, then for how bad it is."""
 
 
 @click.command(
@@ -78,24 +78,30 @@ def _record(finding: Finding) -> dict[str, str]:
 
 def _lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the findings for a person: by group, the sentence, and below it why it matters and what to do."""
+    columns = shutil.get_terminal_size((WIDE, 0)).columns
+    margin = 2 if columns < NARROW else GROUP
+    indent = " " * (margin + MARK)
     for group, found in groupby(findings, lambda one: one.group):
         title = group.heading
+        if columns < NARROW:
+            yield click.style(title, bold=True)
+            title = ""
         for finding in found:
             word, colour = MARKS[finding.status]
-            head = click.style(f"{title:<15}", bold=True) + click.style(f"{word:<9}", fg=colour)
+            head = click.style(f"{title:<{margin}}", bold=True) + click.style(f"{word:<{MARK}}", fg=colour)
             title = ""
-            yield from _wrapped(finding.what, head, INDENT)
+            yield from _wrapped(finding.what, head, indent, columns)
             if finding.why:
-                yield from _wrapped(finding.why, INDENT, INDENT, dim=True)
+                yield from _wrapped(finding.why, indent, indent, columns, dim=True)
             if finding.hint:
-                yield from _wrapped(finding.hint, f"{INDENT}-> ", f"{INDENT}   ")
+                yield from _wrapped(finding.hint, f"{indent}-> ", f"{indent}   ", columns)
     yield ""
     yield _summary(findings)
 
 
-def _wrapped(text: str, first: str, others: str, *, dim: bool = False) -> Iterator[str]:
+def _wrapped(text: str, first: str, others: str, columns: int, *, dim: bool = False) -> Iterator[str]:
     """Yield a text in lines; words such as paths and addresses stay whole."""
-    width = min(max(shutil.get_terminal_size((WIDE, 0)).columns, NARROW), WIDE) - len(others)
+    width = min(max(columns, LEAST), WIDE) - len(others)
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
     yield first + click.style(lines[0], dim=dim or None)
     yield from (others + click.style(line, dim=dim or None) for line in lines[1:])

@@ -38,7 +38,7 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(overview.generations_record(found, stored, known)))
     else:
-        for line in overview.generations(found, stored, known, now):
+        for line in overview.generations(found, stored, known, now, overview.width()):
             click.echo(line)
     return 0
 

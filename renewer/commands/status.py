@@ -24,6 +24,6 @@ def status(call: Call, *, as_json: bool) -> int:
     if as_json:
         click.echo(show.as_json(outcome))
     else:
-        for line in overview.status(outcome, engine.clock.now()):
+        for line in overview.status(outcome, engine.clock.now(), overview.width()):
             click.echo(line)
     return show.exit_code(outcome)
