@@ -8,6 +8,8 @@ import os
 import pwd
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from renewer import credentials, disk
@@ -61,9 +63,7 @@ def become(user: pwd.struct_passwd, state: Path) -> None:
     (prctl(2), PR_SET_DUMPABLE). Raises `ConfigError` if the user may not read the program, parts of which are
     loaded later.
     """
-    os.initgroups(user.pw_name, user.pw_gid)
-    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    _take_on(user, for_good=True)
     os.environ["HOME"] = user.pw_dir
     for path in (Path(__file__).parent, Path(os.__file__).parent, Path(sys.executable)):
         if not os.access(path, os.R_OK | os.X_OK):
@@ -71,3 +71,28 @@ def become(user: pwd.struct_passwd, state: Path) -> None:
                 f"the state folder {state} belongs to {user.pw_name}, who may not read the program in {path}",
                 hint="install it where everybody can read it: PIPX_HOME=/opt/pipx pipx install renewer",
             )
+
+
+@contextmanager
+def as_owner(state: Path) -> Iterator[None]:
+    """Be the user of `owner_to_become` for as long as this is open, for who is needed as root afterwards."""
+    owner = owner_to_become(state)
+    if owner is None:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    _take_on(owner, for_good=False)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _take_on(user: pwd.struct_passwd, *, for_good: bool) -> None:
+    """Take on groups and rights; the real and the saved ones, that lead back, only `for_good`."""
+    group, person = user.pw_gid, user.pw_uid
+    os.initgroups(user.pw_name, group)
+    os.setresgid(group if for_good else -1, group, group if for_good else -1)
+    os.setresuid(person if for_good else -1, person, person if for_good else -1)

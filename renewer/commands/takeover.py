@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -142,32 +141,11 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
 
 
 def _carried_out(call: Call, plan: Plan, settings: Config, *, dry_run: bool) -> Plan:
-    with call.report() as report, _as_owner(settings.state):
+    # Only root may read what the other client has, and write the configuration afterwards.
+    with call.report() as report, identity.as_owner(settings.state):
         vault = wire.vault(settings, report)
         settled = heritage.settle(plan, vault)
         return settled if dry_run else heritage.keep(settled, vault)
-
-
-@contextmanager
-def _as_owner(state: Path) -> Iterator[None]:
-    """Be the user whom the state folder belongs to, as `identity` wants it, for as long as this is open.
-
-    Only root may read what the other client has, and write the configuration afterwards.
-    """
-    owner = identity.owner_to_become(state)
-    if owner is None:
-        yield
-        return
-    group, groups = os.getegid(), os.getgroups()
-    os.initgroups(owner.pw_name, owner.pw_gid)
-    os.setegid(owner.pw_gid)
-    os.seteuid(owner.pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 def _tell(plan: Plan, *, ahead: bool) -> None:

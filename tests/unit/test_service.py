@@ -181,6 +181,19 @@ class TestIdentity:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     @as_root
+    def test_root_is_the_owner_for_a_while_and_then_root_again(self, tmp_path: Path) -> None:
+        before = (os.getresuid(), os.getresgid(), os.getgroups())
+        with identity.as_owner(tmp_path):
+            assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+        state = tmp_path / "state"
+        state.mkdir()
+        os.chown(state, NOBODY, NOBODY)
+        with suppress(Refused), identity.as_owner(state):
+            assert (os.geteuid(), os.getegid(), set(os.getgroups())) == (NOBODY, NOBODY, {NOBODY})
+            raise Refused("whatever goes wrong meanwhile")
+        assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+    @as_root
     def test_an_owner_whom_nobody_knows(self, tmp_path: Path) -> None:
         os.chown(tmp_path, 54321, 54321)
         with pytest.raises(ConfigError, match="belongs to the user #54321, whom this machine does not know"):
