@@ -63,9 +63,7 @@ class Engine:
         self._try_to_prepare()
         self._tidy_forgotten()
         turns = _side_by_side(partial(self._tend, forced=force), specs)
-        refusals, sites = self._deploy(turns, None)
-        concluded = tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
-        return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
+        return self._finish(turns)
 
     def rotate(self, asked: Asked) -> Outcome:
         """Give a site a new key, with the overlap or at once; no certificate is touched."""
@@ -76,8 +74,7 @@ class Engine:
                 hint=f"it has {', '.join(known) or 'none'}",
             )
         self._try_to_prepare()
-        _, sites = self._deploy((), asked)
-        return Outcome((), sites, self._follow_up.tell((), sites))
+        return self._finish((), asked)
 
     def revoke(self, name: str, reason: Reason) -> Outcome:
         """Revoke a certificate and replace it; what of that cannot be done now the next cycles do."""
@@ -110,10 +107,7 @@ class Engine:
             if stored := self.vault.material(spec.name):
                 hold(spec.name, stored)
             ledger.keep(material)
-        turn = Turn(self._look(spec, forced=False), deploy=True)
-        refusals, sites = self._deploy([turn], None)
-        concluded = (self._conclude(turn, refusals.get(spec.name)),)
-        return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
+        return self._finish([Turn(self._look(spec, forced=False), deploy=True)])
 
     def _again(self, spec: CertSpec, pairs: tuple[Pair, ...]) -> Material:
         """Return a generation with the CA that it came from; raises `Refused` for one that is no good."""
@@ -279,6 +273,12 @@ class Engine:
     @property
     def _follow_up(self) -> FollowUp:
         return FollowUp(self.vault, self.clock, self.report, self.deploy_hooks)
+
+    def _finish(self, turns: Sequence[Turn], asked: Asked | None = None) -> Outcome:
+        """Deploy, conclude, and tell the hooks: the end of whatever was begun."""
+        refusals, sites = self._deploy(turns, asked)
+        concluded = tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
+        return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
 
     def _deploy(self, turns: Sequence[Turn], asked: Asked | None) -> tuple[Refusals, tuple[SiteOutcome, ...]]:
         """Deploy what is not served, and whatever the hooks propose, with one reload."""
