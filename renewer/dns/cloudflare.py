@@ -137,8 +137,12 @@ class CloudflareDns:
         adopted = self._adopt(zone, records)
         there = {handle.record for handle in adopted}
         missing = [record for record in records if record not in there]
-        with explained():
-            return [*adopted, *(self._batch(zone, missing) if missing else ())]
+        try:
+            with explained():
+                return [*adopted, *(self._batch(zone, missing) if missing else ())]
+        except RenewerError as error:
+            self._take_back(adopted, error)
+            raise
 
     def _batch(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
         posts: list[record_batch_params.Post] = [
