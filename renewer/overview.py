@@ -1,6 +1,7 @@
 """Tables that a person reads at a glance: how everything stands, and which certificates there were."""
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -44,7 +45,8 @@ Cell = tuple[str, str | None]
 
 def width() -> int:
     """Return how many columns there are to write in; 0 where nobody looks."""
-    return shutil.get_terminal_size((0, 0)).columns
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
+    return shutil.get_terminal_size((0, 0)).columns if on_terminal else 0
 
 
 def status(outcome: Outcome, now: datetime, width: int = 0) -> Iterator[str]:
