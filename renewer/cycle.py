@@ -13,7 +13,15 @@ from typing import TypeVar
 from renewer import backoff, outcome, policy
 from renewer.backoff import Attempt
 from renewer.deploy import Deployment, Refusals
-from renewer.errors import ConfigError, LockBusy, LostLease, Refused, RenewerError, Stopped, Unexpected
+from renewer.errors import (
+    ConfigError,
+    Declined,
+    LockBusy,
+    LostLease,
+    RenewerError,
+    Stopped,
+    Unexpected,
+)
 from renewer.followup import FollowUp
 from renewer.model import (
     CertOutcome,
@@ -82,7 +90,7 @@ class Engine:
         with self.vault.certificate(spec.name) as ledger:
             material = self.vault.material(spec.name)
             if material is None:
-                raise Refused(f"there is no certificate {name} yet", hint="see renewer status")
+                raise Declined(f"there is no certificate {name} yet", hint="see renewer status")
             # Where nothing tells which CA it is from, it is most likely the one that is configured.
             issued = material if material.server else replace(material, server=spec.server)
             ledger.revoke(Revocation(issued, reason))
@@ -110,15 +118,15 @@ class Engine:
         return self._finish([Turn(self._look(spec, forced=False), deploy=True)])
 
     def _again(self, spec: CertSpec, pairs: tuple[Pair, ...]) -> Material:
-        """Return a generation with the CA that it came from; raises `Refused` for one that is no good."""
+        """Return a generation with the CA that it came from; raises `Declined` for one that is no good."""
         known, material = self.vault.known(spec.name), Material(pairs, server="")
         if why := known.revoked(material.fingerprints):
-            raise Refused(
+            raise Declined(
                 f"that generation of {spec.name} was revoked ({why}), and must not be served again",
                 hint=f"choose another one of: renewer list-generations {spec.name}; or run: renewer renew",
             )
         if material.not_after <= self.clock.now():
-            raise Refused(f"that generation of {spec.name} has ended", hint="choose a later one, or renew")
+            raise Declined(f"that generation of {spec.name} has ended", hint="choose a later one, or renew")
         return replace(material, server=known.server(material.fingerprints))
 
     def prepare(self) -> Sequence[str]:

@@ -56,6 +56,10 @@ class Refused(RenewerError):
         self.spent = spent
 
 
+class Declined(Refused):
+    """What a person asked for is not to be had; nothing is wrong with how things stand."""
+
+
 class Transient(RenewerError):
     """It may work later: the network, a 5xx, a rate limit.
 

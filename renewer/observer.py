@@ -101,9 +101,14 @@ class Observer:
 
     def _show(self, record: Record, exit_code: int, now: datetime) -> None:
         if self.audience.gauges:
+            certificates: dict[str, CertificateReading] = {}
+            for spec in self.specs:
+                with self._at_most_told(
+                    spec.name
+                ):  # what cannot be read of one is no reason to hide the rest
+                    certificates[spec.name] = self._reading(spec, record, now)
             with self._at_most_told("metrics"):
-                certificates = {spec.name: self._reading(spec, record, now) for spec in self.specs}
-                self.audience.gauges.show(Readings(now, exit_code, certificates, dict(self._keys())))
+                self.audience.gauges.show(Readings(now, exit_code, certificates, self._keys()))
 
     def _deliver(self, found: Sequence[Finding], record: Record, save: Save, now: datetime) -> None:
         """Send what is new to each; it counts as told once it was taken: a death between tells it twice."""
@@ -141,12 +146,15 @@ class Observer:
             seen.success,
         )
 
-    def _keys(self) -> Iterator[tuple[str, datetime]]:
-        """Yield when each site's current key became that."""
+    def _keys(self) -> dict[str, datetime]:
+        """Return when each site's current key became that."""
+        since: dict[str, datetime] = {}
         for name in self.sites:
-            kept = self.vault.site(name)
-            if ring := kept.served or kept.wanted:
-                yield name, ring.since
+            with self._at_most_told(name):
+                kept = self.vault.site(name)
+                if ring := kept.served or kept.wanted:
+                    since[name] = ring.since
+        return since
 
     @contextmanager
     def _at_most_told(self, subject: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from renewer import audience, config, report, show, wire
-from renewer.errors import ConfigError, Refused, RenewerError, Unexpected
+from renewer.errors import ConfigError, Declined, RenewerError, Unexpected
 from renewer.model import Outcome
 from renewer.ports import Report
 from renewer.system import Signals, SystemClock
@@ -51,7 +51,7 @@ class Call:
     def cycle(self, told: Report, work: Callable[["Engine"], Outcome]) -> Outcome:
         """Do a cycle's work; whoever listens outside is told how it ended, also if it could not begin.
 
-        They are not told that it was asked to end, nor that a person asked for what is not there.
+        They are not told that it was asked to end, nor that a person asked for what is not to be had.
         """
         settings, clock = self.load(), self.clock()
         observer = None
@@ -64,7 +64,7 @@ class Call:
             raise
         try:
             outcome = work(engine)
-        except (ConfigError, Refused):
+        except (ConfigError, Declined):
             raise
         except Exception as error:
             if observer and not clock.stopping:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from renewer import disk, keys
-from renewer.errors import Refused, RenewerError
+from renewer.errors import Declined, Refused, RenewerError
 from renewer.model import Fingerprint, Material, Pair
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import FULLCHAIN, PRIVKEY, Layout, suffixes
@@ -44,16 +44,16 @@ class Archive:
         return [_read(folder, served=folder == shown) for folder in self._generations.folders(name)]
 
     def find(self, name: str, wanted: str) -> Generation:
-        """Return one by its name, or by its number alone; raises `Refused` for one that cannot be used."""
+        """Return one by its name, or by its number alone; raises `Declined` for one that cannot be used."""
         every = self.generations(name)
         number = wanted.removeprefix("g").lstrip("0")
         found = next((one for one in every if one.name.lstrip("g0") == number), None)
         if found is None:
             there = ", ".join(one.name for one in every) or "none"
-            raise Refused(f"{name} has no generation {wanted}", hint=f"there is {there}")
+            raise Declined(f"{name} has no generation {wanted}", hint=f"there is {there}")
         if found.problem:
             why = f"{found.name} of {name} cannot be used: {found.problem}"
-            raise Refused(why, hint="choose another one")
+            raise Declined(why, hint="choose another one")
         return found
 
     def hold(self, name: str, material: Material) -> None:

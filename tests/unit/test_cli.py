@@ -279,6 +279,24 @@ class TestOutside:
         assert program("-c", settled.file, *arguments).code == code
         assert f"renewer_last_cycle_exit_code {code}.0\n" in settled.textfile.read_text()
 
+    def test_a_cycle_that_is_refused_in_its_midst_leaves_them_too(
+        self, program: Program, settled: Home
+    ) -> None:
+        other = '[certificate."b.example"]\ndomains = ["b.example"]\n[site.s]\nhost = "https://b.example"'
+        settled.configure(f'[metrics]\ntextfile = "{settled.textfile}"\n{other}')
+        (settled.state / "store" / "certificate" / "b.example.json").mkdir()
+        done = program("-c", settled.file, "renew", NAME)
+        assert (done.code, "b.example.json" in done.err) == (1, True)
+        assert "renewer_last_cycle_exit_code 1.0\n" in settled.textfile.read_text()
+
+    @pytest.mark.parametrize("arguments", [["restore", NAME, "7"], ["renew", "no.example"], ["rotate", "s"]])
+    def test_a_person_s_mistake_leaves_none(
+        self, program: Program, settled: Home, arguments: list[str]
+    ) -> None:
+        settled.configure(f'[metrics]\ntextfile = "{settled.textfile}"')
+        assert program("-c", settled.file, *arguments).code in (1, 78)
+        assert not settled.textfile.exists()
+
     @pytest.mark.parametrize("arguments", [["renew", "--dry-run"], ["status"], ["nginx"]])
     def test_what_is_no_cycle_leaves_none(
         self, program: Program, settled: Home, arguments: list[str]

@@ -11,6 +11,7 @@ from renewer.errors import ConfigError, DeployFailed, Fault, RenewerError, worst
 CODES = {
     "ConfigError": 78,
     "Refused": 1,
+    "Declined": 1,
     "Transient": 75,
     "Stopped": 75,
     "LockBusy": 75,
