@@ -8,6 +8,7 @@ from renewer.check.finding import Finding, Group, Topic
 from renewer.domains import covers
 from renewer.limits import Exemption, History, Limit
 from renewer.model import CertSpec, Failure, Material
+from renewer.provenance import Provenance
 
 MOST = {"classic": 100, "tlsserver": 25, "shortlived": 25}
 """How many names Let's Encrypt puts into a certificate of a profile (letsencrypt.org/docs/profiles)."""
@@ -65,7 +66,7 @@ def held(
 
 
 def ending(
-    spec: CertSpec, material: Material | None, failure: Failure | None, now: datetime
+    spec: CertSpec, material: Material | None, known: Provenance, failure: Failure | None, now: datetime
 ) -> Iterator[Finding]:
     """Yield what is wrong with the certificate that is stored, and with the last try to renew it."""
     if material and material.not_after <= now:
@@ -74,6 +75,13 @@ def ending(
             f"the certificate {spec.name} ended on {_minute(material.not_after)}",
             "clients refuse it",
             "run: renewer renew",
+        )
+    if material and (why := known.revoked(material.fingerprints)):
+        yield _RENEWAL.error(
+            "revoked",
+            f"the certificate {spec.name} is revoked ({why})",
+            "clients that look for that refuse it, and its key may be in other hands",
+            "run: renewer renew, which replaces it",
         )
     if failure:
         yield _RENEWAL.warning(

@@ -85,12 +85,13 @@ def _certificates(scene: Scene) -> Iterator[Finding]:
     for spec in scene.config.specs:
         try:
             material, failure = scene.vault.material(spec.name), scene.vault.failure(spec.name)
+            known = scene.vault.known(spec.name)
             history, own = scene.vault.history(spec.server), scene.config.acme.limits_at(spec.server)
         except RenewerError:  # what cannot be read is told under state
             found += 1
         else:
             told = [
-                *names.ending(spec, material, failure, now),
+                *names.ending(spec, material, known, failure, now),
                 *names.held(spec, history, own, material, now),
             ]
             found += len(told)

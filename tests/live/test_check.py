@@ -275,6 +275,12 @@ def in_future(text: str) -> str:
     return json.dumps(document)
 
 
+def compromised(text: str) -> str:
+    """Return a memory in which every certificate was revoked."""
+    known = [one | {"revoked": "keyCompromise"} for one in json.loads(text)["certificates"]]
+    return json.dumps({"certificates": known})
+
+
 def left_alone(text: str) -> str:
     """Return a history in which the CA asked to be left alone for long."""
     return json.dumps(json.loads(text) | {"told": [{"until": "2099-01-01T00:00:00Z", "names": []}]})
@@ -675,6 +681,12 @@ TABLE: dict[str, list[Row]] = {
             "warning",
             ("no order for example.com is sent before", "asked to be left alone"),
             stored("limits/*", left_alone),
+        ),
+        Row(
+            "renewal.revoked",
+            "error",
+            ("example.com is revoked (keyCompromise)", "renewer renew"),
+            stored("provenance/example.com", compromised),
         ),
         Row(
             "configuration.hook",

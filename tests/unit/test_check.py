@@ -19,7 +19,8 @@ from renewer.config import Certificate, Config
 from renewer.errors import Refused, Stopped, Transient
 from renewer.issuer.directory import Directory
 from renewer.limits import ORDERS, Event, History, Kind, Limit
-from renewer.model import Failure, Stage
+from renewer.model import Failure, Reason, Stage
+from renewer.provenance import Provenance
 from renewer.report import Silent
 from renewer.system import SystemClock
 
@@ -140,12 +141,15 @@ def test_a_limit_of_the_ca_that_is_reached() -> None:
     assert list(names.held(one, history, limits, None, NOW + DAY)) == []
 
 
-def test_a_certificate_that_has_ended_and_a_try_that_failed() -> None:
+def test_a_certificate_that_has_ended_or_is_revoked_and_a_try_that_failed() -> None:
     failure = Failure(Stage.ISSUE, 3, NOW, NOW + DAY, "the CA is on fire", "put it out")
     kept = material(spec(NAME), life=2 * DAY)
-    assert list(names.ending(spec(NAME), kept, None, NOW)) == []
-    assert told(names.ending(spec(NAME), kept, failure, NOW + 2 * DAY)) == [
+    known = Provenance().noted(kept)
+    assert list(names.ending(spec(NAME), kept, known, None, NOW)) == []
+    revoked = known.noted(kept, Reason.KEY_COMPROMISE)
+    assert told(names.ending(spec(NAME), kept, revoked, failure, NOW + 2 * DAY)) == [
         ("renewal.ended", "error"),
+        ("renewal.revoked", "error"),
         ("renewal.failure", "warning"),
     ]
 
