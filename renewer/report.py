@@ -3,6 +3,7 @@
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Quiet:
         self._write(f"{subject}: {''.join(traceback.format_exception(error)).rstrip()}")
 
     def _write(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        with suppress(OSError):  # what nobody can hear must not end a cycle
+            print(text, file=self._stream, flush=True)
 
 
 class Silent(Quiet):

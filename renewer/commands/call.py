@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,8 +91,9 @@ def broken(error: Exception) -> RenewerError:
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
     """Tell what became of everything: problems always, the rest to whoever looks; return the exit code."""
-    for problem in show.problems(outcome):
-        click.echo(problem, err=True)
+    with suppress(OSError):  # the exit code tells it too
+        for problem in show.problems(outcome):
+            click.echo(problem, err=True)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
     return present(outcome, as_json=as_json, silent=not (call.verbose or on_terminal))
 

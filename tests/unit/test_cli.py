@@ -420,3 +420,22 @@ def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled
     faulty = f"{sys.executable} -m renewer -c /nowhere renew --json 2>&-"
     done = subprocess.run(["sh", "-c", faulty], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (78, "")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "renew --json"])
+def test_a_standard_output_that_is_full_is_told_in_one_sentence(settled: Home, arguments: str) -> None:
+    shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} >/dev/full"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "renewer: standard output cannot be written: No space left on device\n"
+        "  -> free some space where it goes; what was done so far stands\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["renew nosuch", "renew --nonsense"])
+def test_a_standard_error_that_is_full_changes_no_exit_code(settled: Home, arguments: str) -> None:
+    settled.file.write_text("nonsense")
+    shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} 2>/dev/full"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 78
