@@ -1,13 +1,14 @@
 """Outcomes and links as a person, or a program, reads them on standard output."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from renewer.deployed import HookAction, HookOutcome
+from renewer.errors import RenewerError
 from renewer.model import Action, CertOutcome, Outcome
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
@@ -41,6 +42,14 @@ def as_json(outcome: Outcome) -> str:
             "exit": exit_code(outcome),
         }
     )
+
+
+def error_as_json(error: RenewerError, empty: Sequence[str]) -> str:
+    """Return what a program is told that asked for an outcome, where an error came before there was any.
+
+    `empty` are the lists that the outcome would have held.
+    """
+    return json.dumps({**{name: [] for name in empty}, "error": str(error), "exit": error.exit_code})
 
 
 def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:

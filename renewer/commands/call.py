@@ -4,10 +4,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -80,6 +80,28 @@ class Call:
         if self.verbose:
             return report.Lines()
         return report.Live() if sys.stderr.isatty() else report.Quiet()
+
+
+class Answering(click.Command):
+    """A command with `--json`: what ends it before it has an outcome is an answer too, with its `error`.
+
+    `empty` are the lists that its answer has otherwise.
+    """
+
+    def __init__(
+        self, *args: Any, empty: Sequence[str] = ("certificates", "sites"), **attributes: Any
+    ) -> None:
+        super().__init__(*args, **attributes)
+        self._empty = tuple(empty)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; whoever waits for JSON gets some whatever it raises."""
+        try:
+            return super().invoke(ctx)
+        except RenewerError as error:
+            if ctx.params["as_json"]:
+                click.echo(show.error_as_json(error, self._empty))
+            raise
 
 
 def broken(error: Exception) -> RenewerError:

@@ -15,7 +15,7 @@ from renewer import credentials, disk, identity, wire
 from renewer import takeover as heritage
 from renewer.authorities import DIRECTORIES
 from renewer.commands import first
-from renewer.commands.call import Call
+from renewer.commands.call import Answering, Call
 from renewer.commands.help import examples
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, table
@@ -49,6 +49,8 @@ class Target:
 
 @click.command(
     "import",
+    cls=Answering,
+    empty=("accounts", "certificates"),
     short_help="Take over what certbot, acme.sh or lego has.",
     epilog=examples(
         "renewer import certbot /etc/letsencrypt --dry-run    # what would be done",

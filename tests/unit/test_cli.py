@@ -191,6 +191,37 @@ class TestWrongCalls:
         assert "can be written by others" in done.err
 
 
+class TestJson:
+    @pytest.mark.parametrize(
+        ("arguments", "lists"),
+        [
+            ("renew nosuch", {"certificates", "sites"}),
+            ("renew --dry-run nosuch", {"certificates", "sites"}),
+            ("rotate nosuch", {"certificates", "sites"}),
+            ("revoke nosuch", {"certificates", "sites"}),
+            ("restore nosuch g000001", {"certificates", "sites"}),
+            ("list-generations nosuch", {"generations"}),
+        ],
+    )
+    def test_whoever_asks_for_what_is_not_there_is_answered(
+        self, program: Program, settled: Home, arguments: str, lists: set[str]
+    ) -> None:
+        done = program("-c", settled.file, *arguments.split(), "--json")
+        assert (done.code, done.answer["exit"]) == (78, 78)
+        assert done.answer.keys() == {*lists, "error", "exit"}
+        assert all(done.answer[name] == [] for name in lists)
+        assert f"renewer: {done.answer['error']}\n" in done.err
+        assert "named nosuch" in done.answer["error"]
+
+    @pytest.mark.parametrize(
+        "arguments", ["renew", "rotate s", "status", "check", f"revoke {NAME}", f"import certbot {ROOT}"]
+    )
+    def test_a_faulty_configuration_is_an_answer(self, program: Program, home: Home, arguments: str) -> None:
+        home.file.write_text("nonsense")
+        done = program("-c", home.file, *arguments.split(), "--json")
+        assert (done.code, done.answer["exit"]) == (78, 78)
+
+
 class TestRenew:
     def test_without_a_terminal_nothing_is_said_when_nothing_is_due(
         self, program: Program, settled: Home
@@ -419,7 +450,7 @@ def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled
     assert (done.returncode, json.loads(done.stdout)["exit"]) == (0, 0)
     faulty = f"{sys.executable} -m renewer -c /nowhere renew --json 2>&-"
     done = subprocess.run(["sh", "-c", faulty], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (78, "")
+    assert (done.returncode, json.loads(done.stdout)["exit"]) == (78, 78)
 
 
 @pytest.mark.parametrize("arguments", ["--help", "renew --json"])
