@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from renewer.deployed import HookAction, HookOutcome
-from renewer.errors import RenewerError
+from renewer.errors import Refused, RenewerError
 from renewer.model import Action, CertOutcome, Outcome
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
@@ -74,10 +74,17 @@ def problems(outcome: Outcome) -> Iterator[str]:
 
 
 def qr(text: str) -> str:
-    """Return the text as a QR code of half blocks, black on white whatever the terminal's colours are."""
+    """Return the text as a QR code of half blocks, black on white whatever the terminal's colours are.
+
+    Raises `Refused` for more than one can hold.
+    """
     import segno  # noqa: PLC0415 - only one command needs it
 
-    rows = [list(row) for row in segno.make_qr(text, error="l").matrix_iter(border=2)]
+    try:
+        code = segno.make_qr(text, error="l")
+    except segno.DataOverflowError:
+        raise Refused("the link is too long for a QR code", hint="leave --qr out") from None
+    rows = [list(row) for row in code.matrix_iter(border=2)]
     rows += [[0] * len(rows[0])] * (len(rows) % 2)
     pairs = zip(rows[::2], rows[1::2], strict=True)
     return "\n".join(_BLACK_ON_WHITE + "".join(map(_half, *pair)) + _PLAIN for pair in pairs)
