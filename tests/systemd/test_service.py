@@ -213,6 +213,7 @@ def test_it_can_be_undone(house: House) -> None:
     done = house.renewer("install-service --remove")
     assert f"give {STATE} back to root" in done.out
     assert "renewer-renew.timer was edited, so it stays" in done.err
+    assert f"the group renewer can still read /etc/renewer, {FILE}; to end that: chgrp root" in done.err
     left = house.machine.run(
         "find /etc/systemd /usr/local /etc/tmpfiles.d /etc/sysusers.d -name '*re*oa*d*'"
     ).out
