@@ -4,6 +4,7 @@ It is given JSON on standard input and answers JSON on standard output. Nothing 
 what a service or its plug-in says may hold the address, which is a secret.
 """
 
+import ctypes
 import json
 import logging
 import os
@@ -16,9 +17,12 @@ REFUSED = "the service did not take the message"
 UNKNOWN = "this is no address that apprise knows"
 SLOW = "the service did not answer in time"
 
+_PR_SET_DUMPABLE = 4
+
 
 def main() -> NoReturn:
     """Send what is on standard input, side by side, and end in time whatever hangs."""
+    _let_nobody_look_in()
     answer = _alone()
     errand = json.load(sys.stdin)
     os.environ.update(errand["environment"])
@@ -36,6 +40,11 @@ def main() -> NoReturn:
         sender.join(max(deadline - time.monotonic(), 0))
     os.write(answer, json.dumps(said).encode())
     os._exit(0)  # what still hangs is left behind
+
+
+def _let_nobody_look_in() -> None:
+    """Keep other processes of this user out: the addresses may be from a file of root's (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _alone() -> int:
