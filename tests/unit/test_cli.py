@@ -18,6 +18,7 @@ from fakes import FakeClock, Notes
 from renewer import __version__, cli, show
 from renewer.authorities import DIRECTORIES
 from renewer.errors import worst
+from renewer.limits import Event, History, Kind
 from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
 from renewer.nginx.deployer import NginxDeployer
 from renewer.store.files import FileStore
@@ -470,3 +471,17 @@ def test_a_standard_error_that_is_full_changes_no_exit_code(settled: Home, argum
     shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} 2>/dev/full"
     done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 78
+
+
+def test_what_a_limit_forbids_is_not_announced(
+    program: Program, settled: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "a-made-up-token-of-forty-characters-abcd")
+    used = History(tuple(Event(datetime.now(UTC), Kind.CERTIFICATE, SPEC.domains) for _ in range(5)))
+    settled.vault.keep_history(SPEC.server, lambda _: used)
+    done = program("-c", settled.file, "renew", "--force", "--dry-run")
+    assert done.code == 75
+    assert "to be ordered" not in done.out
+    assert f"{NAME}  failed" in done.out
+    assert f"no order is sent to the CA at {SPEC.server} before " in done.out
+    assert "5 of 5 certificates for exactly these names in 7 days are used up" in done.out
