@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import certs
 import pytest
 from fakes import FakeClock, Notes
 
-from renewer import __version__, cli, show
+from renewer import __version__, cli, identity, show
 from renewer.authorities import DIRECTORIES
 from renewer.errors import worst
 from renewer.limits import Event, History, Kind
 from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
 from renewer.nginx.deployer import NginxDeployer
+from renewer.service import shipped
 from renewer.store.files import FileStore
 from renewer.vault import Vault
 
@@ -396,6 +398,39 @@ class TestHelp:
 
     def test_the_version(self, program: Program) -> None:
         assert program("--version").out == f"renewer, version {__version__}\n"
+
+
+class TestRun:
+    """The advice for root, beside a service whose user has the state folder; it has to work."""
+
+    @pytest.fixture
+    def foreign(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+        monkeypatch.setattr(identity, "owner_to_become", lambda _: pwd.getpwnam("nobody"))
+        monkeypatch.setattr(shipped, "UNITS", home.folder / "units")
+        monkeypatch.setattr(shipped, "PACKAGED", home.folder / "packaged")
+        return home
+
+    def test_systemd_starts_the_daemon_that_it_has(self, program: Program, foreign: Home) -> None:
+        shipped.PACKAGED.write_text(f"ExecStart=/usr/bin/renewer -c {foreign.file} run\n")
+        done = program("-c", foreign.file, "run")
+        assert (done.code, done.out) == (78, "")
+        assert f"the state folder {foreign.state} belongs to nobody, but this runs as root" in done.err
+        assert done.err.endswith("-> let systemd run it as that user: systemctl start renewer\n")
+
+    def test_without_a_unit_for_this_configuration_the_user_gets_a_copy_of_the_token(
+        self, program: Program, foreign: Home
+    ) -> None:
+        shipped.PACKAGED.write_text("ExecStart=/usr/bin/renewer -c /etc/renewer/renewer.toml run\n")
+        assert (
+            f"runuser -u nobody -- renewer -c {foreign.file} run\n" in program("-c", foreign.file, "run").err
+        )
+        foreign.configure('[cloudflare]\ntoken_file = "/etc/token"')
+        advice = program("-c", foreign.file, "run").err
+        assert "install -o nobody -m 400 /etc/token /run/renewer-token/cloudflare_token && " in advice
+        assert (
+            f" CREDENTIALS_DIRECTORY=/run/renewer-token runuser -u nobody -- renewer -c {foreign.file} run"
+            in advice
+        )
 
 
 class TestMain:
