@@ -63,7 +63,10 @@ def accept(file: str) -> Accepted:
         (*RENEWER, "--config", file, "accept"), stdout=subprocess.PIPE, check=False
     )
     if checked.returncode:
-        raise ConfigError(f"{file} is not in force", hint="mend what is told above")
+        raise ConfigError(
+            f"{file} has the faults that are told above",
+            hint="mend them, then: systemctl reload renewer; until then a restart fails",
+        )
     answer = json.loads(checked.stdout)
     return Accepted(answer["text"], Path(answer["state"]), timedelta(seconds=answer["deadline"]))
 
