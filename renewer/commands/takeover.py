@@ -105,7 +105,7 @@ def import_(  # noqa: PLR0913 - one for each option
     if as_json:
         click.echo(json.dumps(_record(plan, target, written=written, token=taken)))
     elif not dry_run and any(heir.fate is not Fate.FAILED for heir in plan.heirs):
-        _remind(call, module, client)
+        _remind(call, target, module, client)
     return 1 if plan.failed else 0
 
 
@@ -239,9 +239,9 @@ def _lacking(plan: Plan) -> str:
     return "\n\n".join(table(heir.planned) for heir in heirs)
 
 
-def _remind(call: Call, module: ModuleType, client: str) -> None:
+def _remind(call: Call, target: Target, module: ModuleType, client: str) -> None:
     click.echo(
-        f"\nNext:\n{first.next_steps(call.file)}\n"
+        f"\nNext:\n{first.next_steps(call.file, target.token_file)}\n"
         f"\nThen switch {client} off, so that the two do not order the same certificates:\n"
         + "\n".join(f"  {line}" for line in module.OFF)
         + f"\nRevoke nothing with {client}, and delete no account there: they are in use here now.\n"
