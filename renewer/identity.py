@@ -65,8 +65,13 @@ def become(user: pwd.struct_passwd, state: Path) -> None:
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     os.environ["HOME"] = user.pw_dir
+    require_program(user, state)
+
+
+def require_program(user: pwd.struct_passwd, state: Path) -> None:
+    """Raise `ConfigError` if the user, whose rights are in effect, may not read the program."""
     for path in (Path(__file__).parent, Path(os.__file__).parent, Path(sys.executable)):
-        if not os.access(path, os.R_OK | os.X_OK):
+        if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
             raise ConfigError(
                 f"the state folder {state} belongs to {user.pw_name}, who may not read the program in {path}",
                 hint="install it where everybody can read it: PIPX_HOME=/opt/pipx pipx install renewer",

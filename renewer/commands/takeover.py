@@ -90,6 +90,7 @@ def import_(  # noqa: PLR0913 - one for each option
     estate = _read(module, path, DIRECTORIES.get(server or "", server or ""))
     there = os.path.lexists(call.file)
     settings = call.load() if there else None
+    _refuse_another(state, settings, call.file)
     plan = Planner(estate, settings, SystemClock().now()).plan()
     target = (
         Target(Path(call.file), settings) if settings else _target(call, plan, state or str(DEFAULT.state))
@@ -107,6 +108,15 @@ def import_(  # noqa: PLR0913 - one for each option
     elif not dry_run and any(heir.fate is not Fate.FAILED for heir in plan.heirs):
         _remind(call, target, module, client)
     return 1 if plan.failed else 0
+
+
+def _refuse_another(state: str | None, settings: Config | None, file: str) -> None:
+    """Raise `ConfigError` for another state folder than that of the configuration, which stays as it is."""
+    if state and settings and Path(state).absolute() != settings.state:
+        raise ConfigError(
+            f"--state is for a new configuration, but {file} is there, with {settings.state} as its state",
+            hint="leave --state out, or name a new configuration with -c FILE",
+        )
 
 
 def _read(module: ModuleType, path: Path, server: str) -> Estate:
@@ -154,7 +164,8 @@ def _carried_out(call: Call, plan: Plan, settings: Config, *, dry_run: bool) -> 
 def _as_owner(state: Path) -> Iterator[None]:
     """Be the user whom the state folder belongs to, as `identity` wants it, for as long as this is open.
 
-    Only root may read what the other client has, and write the configuration afterwards.
+    Only root may read what the other client has, and write the configuration afterwards. Raises `ConfigError`
+    for a user who could not go on with what is taken over, as he may not read the program.
     """
     owner = identity.owner_to_become(state)
     if owner is None:
@@ -165,6 +176,7 @@ def _as_owner(state: Path) -> Iterator[None]:
     os.setegid(owner.pw_gid)
     os.seteuid(owner.pw_uid)
     try:
+        identity.require_program(owner, state)
         yield
     finally:
         os.seteuid(0)
