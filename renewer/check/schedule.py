@@ -64,7 +64,9 @@ def _trigger(ways: Sequence[str], *, waiting: bool) -> Finding:
         what = f"{SERVICE} is enabled, but no daemon runs for this configuration"
         return _TOPIC.warning("trigger", what, ends, "see why: systemctl status renewer")
     what = "nothing sets a renewal off: no daemon runs, no timer is enabled, cron has no line for it"
-    hint = "take one of the ways in the README: systemctl enable --now renewer, or a line for cron"
+    hint = (
+        "run: renewer install-service; or take another of the ways in the README: a timer, or a line for cron"
+    )
     return _TOPIC.warning("trigger", what, ends, hint)
 
 

@@ -902,3 +902,16 @@ def test_cloudflare_that_cannot_be_reached_or_talks_nonsense_hides_nothing_else(
         bench.world.box.api.heal()
         assert [one["check"] for one in problems(done)] == ["token.verify", "zones.look"], done.out
         assert {one["group"] for one in done.answer["findings"]} == set(Group)
+
+
+def test_every_address_that_shows_something_else_is_told_and_who_writes_a_file_of_ours(bench: Bench) -> None:
+    ports = [free_port(), free_port()]
+    probe = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+    bench.config.append(("[nginx]", f"[nginx]\nprobe = [{probe}]"))
+    bench.nginx.append(("http.conf;", "htpt.conf;"))
+    bench.write()
+    found = problems(bench.run("check", "--json"))
+    told = [one["what"] for one in found if one["check"] == "nginx.served"]
+    assert [any(f"127.0.0.1:{port} " in one for one in told) for port in ports] == [True, True]
+    (refused,) = [one for one in found if one["check"] == "nginx.test"]
+    assert refused["hint"] == "have what nginx includes written: renewer nginx, then: nginx -t"

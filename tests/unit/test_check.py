@@ -11,7 +11,7 @@ import pytest
 from fakes import DAY, NOW, FakeClock, material, spec
 
 from renewer.authorities import DIRECTORIES, Acme, FallbackCa
-from renewer.check import ca, names, rivals, schedule, state
+from renewer.check import ca, names, rivals, schedule, state, webserver
 from renewer.check.finding import Finding, Group, Status, Topic, exit_code
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
@@ -263,10 +263,35 @@ def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
     assert found.hint == "see why: systemctl status renewer"
 
 
+@pytest.mark.parametrize(
+    ("active", "enabled", "status", "hint"),
+    [
+        ("active", "enabled", "ok", ""),
+        ("active", "enabled-runtime", "ok", ""),
+        ("active", "disabled", "warning", "run: systemctl enable --now renewer-reload.path"),
+        ("inactive", "enabled", "error", "run: systemctl enable --now renewer-reload.path"),
+        ("failed", "enabled", "error", "run: systemctl enable --now renewer-reload.path"),
+        (
+            "inactive",
+            "masked",
+            "error",
+            "run: systemctl unmask renewer-reload.path && systemctl enable --now",
+        ),
+        ("inactive", "not-found", "error", "put it in place: renewer install-service"),
+    ],
+)
+def test_a_reload_helper_that_hears_nothing(active: str, enabled: str, status: str, hint: str) -> None:
+    found = webserver.helper(active, enabled)
+    assert (found.check, found.status, found.hint.startswith(hint)) == ("nginx.helper", status, True)
+    assert status == "ok" or enabled in found.what
+
+
 @pytest.mark.parametrize("line", ["# 0 0 * * * root renewer renew", "0 0 * * * root renewer status", ""])
 def test_what_sets_nothing_off(tmp_path: Path, line: str) -> None:
     put(tmp_path / "etc/crontab", line)
-    assert told(schedule.look(scene(tmp_path)))[0] == ("renewal.trigger", "warning")
+    found = next(schedule.look(scene(tmp_path)))
+    assert (found.check, found.status) == ("renewal.trigger", "warning")
+    assert found.hint.startswith("run: renewer install-service; or ")
 
 
 @pytest.mark.parametrize(
