@@ -883,8 +883,9 @@ def test_a_record_that_cannot_be_removed_is_told_and_removed_the_next_time(bench
     assert bench.world.box.records() == []
 
 
-def test_a_first_check_makes_no_state_folder(bench: Bench) -> None:
+def test_a_first_check_makes_no_state_folder_and_removes_what_one_that_was_killed_left(bench: Bench) -> None:
     fresh = bench.folder / "fresh"
+    bench.world.box.zones[NAME].add(f"_renewer-check.{NAME}", "TXT", f'"1764000000.{"x" * 24}"')
     bench.config.append((f'state = "{bench.world.state}"', f'state = "{fresh}"'))
     bench.write()
     done = bench.run("check", "--json")

@@ -11,7 +11,7 @@ import pytest
 from fakes import DAY, NOW, FakeClock, material, spec
 
 from renewer.authorities import DIRECTORIES, Acme, FallbackCa
-from renewer.check import ca, names, rivals, schedule, state, webserver
+from renewer.check import ca, names, rivals, schedule, state, webserver, zones
 from renewer.check.finding import Finding, Group, Status, Topic, exit_code
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
@@ -217,6 +217,25 @@ def test_a_clock_that_is_a_little_off(
 ) -> None:
     (found,) = ca.clock(known(scene(tmp_path), behind=behind))
     assert (found.status, words in found.what) == (status, True)
+
+
+# -- the zones ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "value", "left"),
+    [
+        (zones.ABANDONED + timedelta(seconds=1), None, True),
+        (zones.ABANDONED, None, False),
+        (timedelta(0), None, False),
+        (DAY, "somebody else's", False),
+        (DAY, "1764000000.too-short", False),
+    ],
+)
+def test_a_record_of_a_check_that_was_killed(age: timedelta, value: str | None, *, left: bool) -> None:
+    record = zones.trial(NAME, NOW - age)
+    assert record.name == f"_renewer-check.{NAME}"
+    assert zones.abandoned(replace(record, value=value) if value else record, NOW) is left
 
 
 # -- this machine -------------------------------------------------------------------------------------------
