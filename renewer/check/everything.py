@@ -10,6 +10,7 @@ from renewer.check import (
     authority,
     ca,
     names,
+    outside,
     permission,
     rivals,
     schedule,
@@ -22,7 +23,7 @@ from renewer.check.finding import UNREADABLE, Finding, Group, Status, Topic
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
 from renewer.config import STANDARD_INPUT
-from renewer.errors import ConfigError, HookFailed
+from renewer.errors import ConfigError, Fault, HookFailed
 from renewer.ports import Report
 
 _TOPIC = Topic(Group.CONFIGURATION)
@@ -43,6 +44,7 @@ def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
         Group.STATE: state.look,
         Group.NGINX: webserver.look,
         Group.RENEWAL: schedule.look,
+        Group.OUTSIDE: outside.look,
         Group.OTHERS: rivals.look,
     }
     looks = [Look(group, partial(one, scene)) for group, one in plain.items()]
@@ -75,7 +77,7 @@ def configuration(scene: Scene) -> Iterator[Finding]:
         *_hooks(scene),
     ]
     faults += [
-        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", ROOTS)
+        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", _cure(fault))
         for fault in wire.unfit(config)
         if not fault.place.startswith("nginx.")
     ]
@@ -88,6 +90,10 @@ def configuration(scene: Scene) -> Iterator[Finding]:
             _count(len(config.sites), "site"),
         ]
         yield _TOPIC.ok("read", f"{scene.file}: {', '.join(part for part in parts if part)}")
+
+
+def _cure(fault: Fault) -> str:
+    return ROOTS if fault.place.endswith("ca_bundle") else "install it, or take the key out"
 
 
 def _hooks(scene: Scene) -> Iterator[Finding]:

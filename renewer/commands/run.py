@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from renewer import config, disk, identity, wire
+from renewer import config, identity, wire
 from renewer.commands.call import Call
 from renewer.commands.help import examples
 from renewer.errors import ConfigError
@@ -42,9 +42,8 @@ def run(call: Call) -> NoReturn:
 
 def _as_owner(name: str, file: Path, settings: config.Config) -> str:
     """Return how the daemon runs as the owner of the state folder, who may not read the token's file."""
-    for unit in (shipped.UNITS / DAEMON, shipped.PACKAGED):
-        if f" -c {file} " in (disk.read(unit) or b"").decode(errors="replace"):
-            return f"let systemd run it as that user: systemctl start {DAEMON.removesuffix('.service')}"
+    if DAEMON in shipped.works_with(file):
+        return "let systemd run it as that user: systemctl start renewer"
     command = shlex.join(["renewer", "-c", str(file), "run"])
     if settings.cloudflare.token_file is None:
         return (

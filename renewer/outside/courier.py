@@ -30,7 +30,7 @@ def main() -> NoReturn:
     said = [SLOW] * len(letters)
 
     def send(place: int) -> None:
-        said[place] = _send(*letters[place])
+        said[place] = _send(*letters[place]) if errand["send"] else _known(letters[place][0])
 
     senders = [threading.Thread(target=send, args=(place,), daemon=True) for place in range(len(letters))]
     for sender in senders:
@@ -54,6 +54,18 @@ def _alone() -> int:
     os.dup2(nowhere, 2)
     logging.disable(logging.CRITICAL)
     return answer
+
+
+def _known(address: str) -> str:
+    """Return what is wrong with an address, empty for nothing; nobody is asked."""
+    import apprise  # noqa: PLC0415 - after the ways are closed on which it could be heard
+
+    try:
+        return (
+            "" if apprise.Apprise(asset=apprise.AppriseAsset(secure_logging=True)).add(address) else UNKNOWN
+        )
+    except Exception:  # noqa: BLE001 - a plug-in may raise anything, with the address in it
+        return UNKNOWN
 
 
 def _send(address: str, title: str, body: str, good: bool) -> str:  # noqa: FBT001 - as JSON has it

@@ -30,6 +30,11 @@ def word(verb: str, unit: str) -> str:
     return NOT_FOUND if not said or said.startswith("Failed ") else said
 
 
+def shown(unit: str, name: str) -> str:
+    """Return a property of a unit, as `systemctl show` writes it."""
+    return proc.run(("systemctl", "show", "--value", "-p", name, unit), LIMIT).output.strip()
+
+
 def told(*argv: str) -> None:
     """Run a program of systemd's; raises `Refused` with its last words if it fails."""
     ended = proc.run(argv, LIMIT)

@@ -355,6 +355,17 @@ def homes(bench: Bench) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def told_outside(bench: Bench) -> Iterator[None]:
+    """Three who are told how cycles end, none of whom could be."""
+    urls = bench.folder / "urls"
+    urls.touch(0o600)
+    urls.write_text(f"json://a.example/\n# and\nnosuch://{named('good')}\n")
+    notify = f'[notify]\nurls_file = "{urls}"\nping = "http://127.0.0.1:{CLOSED}/"\n'
+    bench.tables.append(f'{notify}[metrics]\ntextfile = "/no/folder/renewer.prom"\n')
+    yield
+
+
 STREAM = (
     "stream { server { listen 127.0.0.1:1;"
     f" ssl_certificate /etc/letsencrypt/live/{NAME}/fullchain.pem; }} }}\n"
@@ -478,6 +489,9 @@ TABLE: dict[str, list[Row]] = {
     ],
     "the token ends soon": [
         Row("token.expiry", "warning", ("expires on", "later end"), token(named("ending"))),
+        Row("outside.addresses", "error", ("line 3 of", "no address that apprise knows"), told_outside),
+        Row("outside.ping", "warning", ("cannot be reached: Connection refused",), nothing),
+        Row("outside.textfile", "error", ("/no/folder, the folder for metrics, is not there",), nothing),
         Row("zones.paused", "warning", ("is paused",), zone(paused=True)),
         Row("dns.tcp", "warning", ("does not answer over TCP",), server(udp_only=True)),
     ],

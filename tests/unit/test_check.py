@@ -7,15 +7,16 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from fakes import DAY, NOW, FakeClock, material, spec
 
 from renewer.authorities import DIRECTORIES, Acme, FallbackCa
-from renewer.check import ca, names, rivals, schedule, state, webserver, zones
+from renewer.check import ca, names, outside, rivals, schedule, state, webserver, zones
 from renewer.check.finding import Finding, Group, Status, Topic, exit_code
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
-from renewer.config import Certificate, Config
+from renewer.config import Certificate, Config, Metrics, Notify
 from renewer.errors import Refused, Stopped, Transient
 from renewer.issuer.directory import Directory
 from renewer.limits import ORDERS, Event, History, Kind, Limit
@@ -236,6 +237,54 @@ def test_a_record_of_a_check_that_was_killed(age: timedelta, value: str | None, 
     record = zones.trial(NAME, NOW - age)
     assert record.name == f"_renewer-check.{NAME}"
     assert zones.abandoned(replace(record, value=value) if value else record, NOW) is left
+
+
+# -- those outside ------------------------------------------------------------------------------------------
+
+
+def heard(scene: Scene, **tables: Metrics | Notify) -> list[Finding]:
+    object.__setattr__(scene, "config", msgspec.structs.replace(scene.config, **tables))
+    return list(outside.look(scene))
+
+
+def test_where_nobody_is_told_that_is_no_fault(tmp_path: Path) -> None:
+    assert told(outside.look(scene(tmp_path))) == [("outside.none", "ok")]
+
+
+def test_the_folder_for_metrics(tmp_path: Path) -> None:
+    textfile = tmp_path / "metrics" / "renewer.prom"
+    (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
+    assert (found.status, found.hint.startswith("make it, ")) == (Status.ERROR, True)
+    textfile.mkdir(parents=True)
+    (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
+    assert (found.status, found.what) == (Status.ERROR, f"{textfile} is a folder")
+    textfile.rmdir()
+    assert heard(scene(tmp_path), metrics=Metrics(textfile))[0].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("writable", "shut"),
+    [("", True), ("/var/lib /srv/metrics", False), ("-/srv", False), ("/srv/metrics/x /srv/met", True)],
+)
+def test_a_folder_that_the_service_may_not_write_to(writable: str, *, shut: bool) -> None:
+    assert outside.shut(writable, Path("/srv/metrics")) is shut
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [
+        ("", 0o600, "names nobody"),
+        ("json://a.example", 0o644, "by others"),
+        ("no address", 0o600, "line 1 of"),
+    ],
+)
+def test_a_file_of_addresses_that_is_no_good(tmp_path: Path, text: str, mode: int, words: str) -> None:
+    urls = put(tmp_path / "urls", text)
+    urls.chmod(mode)
+    (found,) = heard(scene(tmp_path), notify=Notify(urls_file=urls))
+    assert (found.check, found.status, words in found.what) == ("outside.addresses", Status.ERROR, True)
+    (found,) = heard(scene(tmp_path), notify=Notify(ping_file=tmp_path / "none"))
+    assert (found.check, found.status, "cannot be read" in found.what) == ("outside.ping", Status.ERROR, True)
 
 
 # -- this machine -------------------------------------------------------------------------------------------

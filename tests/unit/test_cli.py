@@ -407,7 +407,8 @@ class TestRun:
     def foreign(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
         monkeypatch.setattr(identity, "owner_to_become", lambda _: pwd.getpwnam("nobody"))
         monkeypatch.setattr(shipped, "UNITS", home.folder / "units")
-        monkeypatch.setattr(shipped, "PACKAGED", home.folder / "packaged")
+        monkeypatch.setattr(shipped, "PACKAGED", home.folder / "lib" / "renewer.service")
+        shipped.PACKAGED.parent.mkdir()
         return home
 
     def test_systemd_starts_the_daemon_that_it_has(self, program: Program, foreign: Home) -> None:
