@@ -9,7 +9,7 @@ from pathlib import Path
 from renewer import proc, wire
 from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.check.scene import Scene
-from renewer.errors import RenewerError
+from renewer.errors import Fault, RenewerError
 from renewer.model import CertSpec, Sight
 from renewer.nginx.configuration import Line, lines, read
 from renewer.nginx.control import LIMIT, Control
@@ -28,18 +28,32 @@ _TOPIC = Topic(Group.NGINX)
 _UNSERVED = "what is renewed is not served as long as it is so"
 
 
-def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found of nginx."""
-    settings = scene.config.nginx
-    faults = [fault for fault in wire.unfit(scene.config) if fault.place.startswith("nginx.")]
-    for fault in faults:
+def program(scene: Scene) -> Iterator[Finding]:
+    """Yield whether nginx is there and takes its configuration, all of which only root may read."""
+    for fault in _lacking(scene):
         hint = f"correct {fault.place} in the configuration"
         yield _TOPIC.error("there", fault.message, "renewer stops before it does anything", hint)
-    if faults:
+    if not _lacking(scene):
+        control = _control(scene)
+        yield _version(control)
+        yield from _tested(control, scene.config.state)
+
+
+def _lacking(scene: Scene) -> list[Fault]:
+    return [fault for fault in wire.unfit(scene.config) if fault.place.startswith("nginx.")]
+
+
+def _control(scene: Scene) -> Control:
+    """Return the way to test nginx, whoever it is reloaded by."""
+    settings = scene.config.nginx
+    return Control(str(settings.binary), str(settings.config), "signal", scene.clock)
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Yield whether nginx runs, serves and guards what it is given, and is reloaded."""
+    if _lacking(scene):
         return
-    control = Control(str(settings.binary), str(settings.config), "signal", scene.clock)
-    yield _version(control)
-    yield from _tested(control, scene.config.state)
+    settings, control = scene.config.nginx, _control(scene)
     configuration = read(str(settings.config))
     down = master(control.resolved(configuration.pid, "--pid-path")).down
     if down:
