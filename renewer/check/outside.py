@@ -33,10 +33,20 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 def _readable(scene: Scene, path: Path | None) -> list[Finding]:
     """Return that the service may not read what root could."""
-    if not (path and scene.unit and path.exists()) or os.access(path, os.R_OK, effective_ids=True):
+    if not (path and scene.unit) or os.access(path, os.R_OK, effective_ids=True) or _absent(path):
         return []
     what = f"the service ({scene.unit}) may not read {path}"
     return [_TOPIC.error("readable", what, _UNTOLD, config.opening(path))]
+
+
+def _absent(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:  # a folder that may not be entered
+        return False
+    return False
 
 
 def _addresses(path: Path) -> Iterator[Finding]:
@@ -71,7 +81,7 @@ def _monitor(address: audience.Address) -> Iterator[Finding]:
 
 def _writable(scene: Scene, path: Path) -> Finding:
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112  (Path.is_dir raises where a folder may not be entered)
         hint = (
             f"make it, for the user that runs renewer: install -d {folder}; or correct textfile in [metrics]"
         )
@@ -80,7 +90,7 @@ def _writable(scene: Scene, path: Path) -> Finding:
         group = config.own_group()
         hint = f"let the user in: chgrp {group} {folder} && chmod g+w {folder}"
         return _TOPIC.error("textfile", f"this user may not write to {folder}", _UNSEEN, hint)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  (as above)
         hint = "move it away, or name another textfile in [metrics]"
         return _TOPIC.error("textfile", f"{path} is a folder", _UNSEEN, hint)
     if scene.unit and systemd.booted() and shut(systemd.shown(scene.unit, "ReadWritePaths"), folder):

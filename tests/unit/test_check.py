@@ -503,6 +503,20 @@ def test_a_configuration_that_the_service_may_not_read(shared: Path) -> None:
     assert hint.endswith(f"chgrp {group} {shared}/conf && chmod 750 {shared}/conf")
 
 
+@as_root
+def test_a_file_of_addresses_that_the_service_may_not_read(shared: Path) -> None:
+    looked, urls = served(shared), put(shared / "secrets/urls", "json://a.example")
+    urls.chmod(0o600)
+    (found,) = by_nobody(lambda: heard(looked, notify=Notify(urls_file=urls))).values()
+    assert found[1] == f"the service (renewer.service) may not read {urls}"
+    assert found[2].endswith(f" {urls} && chmod 640 {urls}")
+    urls.parent.chmod(0o700)
+    (found,) = by_nobody(lambda: heard(looked, notify=Notify(urls_file=urls))).values()
+    assert found[2].endswith("secrets")
+    metrics = Metrics(urls.parent / "x" / "renewer.prom")
+    assert by_nobody(lambda: heard(looked, metrics=metrics))["outside.textfile"][0] == "error"
+
+
 def test_root_looks_at_what_only_root_may_see_and_then_becomes_the_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
