@@ -45,14 +45,15 @@ def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
         scene,
         {Group.NGINX: webserver.program, Group.RENEWAL: schedule.trigger, Group.OTHERS: rivals.look},
     )
-    if state.stranger(scene) is None:
+    owner = state.stranger(scene)
+    if owner is None:
         return around([*first, *_others(scene)], scene.clock, report)
     found = around(first, scene.clock, report)
     try:
         identity.settle(scene.config)
     except ConfigError as error:
         return in_order((*found, state.unsettled(error)))
-    return in_order((*found, *around(_others(scene), scene.clock, report)))
+    return in_order((*found, state.settled(owner), *around(_others(scene), scene.clock, report)))
 
 
 def _others(scene: Scene) -> list[Look]:

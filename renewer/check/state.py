@@ -35,6 +35,11 @@ def stranger(scene: Scene) -> pwd.struct_passwd | None:
         return None
 
 
+def settled(owner: pwd.struct_passwd) -> Finding:
+    """Return that root has become the owner of the folder."""
+    return _TOPIC.ok("owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it")
+
+
 def unsettled(error: ConfigError) -> Finding:
     """Return that root cannot become the owner of the folder."""
     return _TOPIC.refused("owner", error, "every command of root's stops here")
