@@ -22,6 +22,10 @@ EXTRAS = {"prometheus_client": "metrics", "apprise": "notify"}
 """The packages that are only there if somebody wants them, and the extra that brings each."""
 
 
+Address = Callable[[], str]
+"""How an address to ping is come by; raises `ConfigError` where its file has none."""
+
+
 def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
     """Return who tells those outside how cycles end, or `None` where nobody listens."""
     identity.settle(config)
@@ -55,7 +59,7 @@ def unfit(config: Config) -> Iterator[Fault]:
     """Yield which packages are lacking for those whom the configuration wants told."""
     if config.metrics.textfile:
         yield from _lacking("metrics.textfile", "prometheus_client")
-    if _notify_urls(config):
+    if urls_file(config):
         yield from _lacking("notify.urls_file", "apprise")
 
 
@@ -65,11 +69,11 @@ def _audience(config: Config, report: Report) -> "Audience | None":
         from renewer.outside.textfile import Textfile
 
         gauges = Textfile(config.metrics.textfile)
-    if urls := _notify_urls(config):
+    if urls := urls_file(config):
         from renewer.outside.recipients import Addresses
 
         recipients = Addresses(urls, "notify.urls_file", report)
-    if address := _ping(config):
+    if address := pinged(config):
         from renewer.outside.ping import Ping
 
         pulse = Ping(address)
@@ -80,11 +84,12 @@ def _audience(config: Config, report: Report) -> "Audience | None":
     return Audience(gauges, recipients, pulse, config.notify.expiring)
 
 
-def _notify_urls(config: Config) -> Path | None:
+def urls_file(config: Config) -> Path | None:
+    """Return the file with the addresses of those who are told by message, if there is one."""
     return credentials.source(config.notify.urls_file, "notify_urls", os.environ)
 
 
-def _ping(config: Config) -> Callable[[], str] | None:
+def pinged(config: Config) -> Address | None:
     """Return how to come by the address to ping; a file is read for each cycle."""
     if address := config.notify.ping:
         return lambda: address

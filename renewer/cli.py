@@ -1,7 +1,9 @@
 """The command line: which commands there are, and where an error becomes a sentence and an exit code."""
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
@@ -80,23 +82,64 @@ def commands(context: click.Context, file: str, *, verbose: bool) -> None:
     context.color = False if report.plain() else None  # for all that a command prints
 
 
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why standard output takes no more. All else that the program writes has a path, which its error names."""
+
+
 def main() -> NoReturn:
     """Run the command line; the one place where an error becomes a sentence and an exit code."""
     never_dump_core()
     if sys.stderr is None:  # it was closed; what is said there must not go where results go
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
+    code = _ended()
     try:
-        sys.exit(commands.main(prog_name="renewer", standalone_mode=False))
+        sys.stderr.flush()
+    except OSError:
+        _to_nowhere(sys.stderr.fileno())
+    sys.exit(code)
+
+
+def _ended() -> int:
+    try:
+        code: int = commands.main(prog_name="renewer", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        sys.exit(ConfigError.exit_code)
+        with suppress(OSError):
+            error.show()
+        return ConfigError.exit_code
     except click.Abort:
-        click.echo("renewer: stopped", err=True)
-        sys.exit(1)
+        _say("renewer: stopped")
+        return 1
     except RenewerError as error:
-        click.echo(report.told("renewer", str(error), error.hint), err=True)
-        sys.exit(error.exit_code)
+        _say(report.told("renewer", str(error), error.hint))
+        return error.exit_code
+    except OSError as error:
+        return _broken(error) if error.filename or error.errno not in UNWRITABLE else _unheard(error)
     except Exception as bug:  # noqa: BLE001 - whatever it is, the exit code has to say that it is a bug
-        report.Quiet().bug("renewer", bug)
-        click.echo("renewer: this is a bug: please report it with the lines above", err=True)
-        sys.exit(Unexpected.exit_code)
+        return _broken(bug)
+    return code
+
+
+def _broken(bug: Exception) -> int:
+    report.Quiet().bug("renewer", bug)
+    _say("renewer: this is a bug: please report it with the lines above")
+    return Unexpected.exit_code
+
+
+def _unheard(error: OSError) -> int:
+    """Tell that standard output takes no more."""
+    _to_nowhere(1)
+    why = f"standard output cannot be written: {os.strerror(error.errno or 0)}"
+    _say(report.told("renewer", why, "free some space where it goes; what was done so far stands"))
+    return 1
+
+
+def _to_nowhere(descriptor: int) -> None:
+    """Let what is still on its way there be lost: at its end Python would fail on it once more."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
+
+
+def _say(text: str) -> None:
+    """Speak on standard error; whoever has filled that up has the exit code."""
+    with suppress(OSError):
+        click.echo(text, err=True)

@@ -5,6 +5,8 @@ The structs are the contract: their fields are the keys, their defaults what a k
 touched, and no secret read.
 """
 
+import grp
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -24,6 +26,9 @@ from renewer.sites import Mode, Signer, SiteSpec
 from renewer.toml import Table, Together
 
 STANDARD_INPUT = "-"
+
+_LAST_SYSTEM_USER = 999
+"""The last number that Debian gives to a user who is no person (Debian Policy, section 9.2.2)."""
 
 _NONE_YET = "name the right file with -c FILE, or have a first one written: renewer init"
 
@@ -276,8 +281,7 @@ def read(path: Path | str) -> str:
         data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
     except OSError as error:
         message = f"the configuration cannot be read: {error.strerror}"
-        denied = isinstance(error, PermissionError)
-        hint = "run it as root: sudo renewer …" if denied else _NONE_YET
+        hint = _of_denial(Path(path)) if isinstance(error, PermissionError) else _NONE_YET
         raise ConfigError([Fault(str(path), message)], hint=hint) from None
     except ValueError:  # a zero byte in the path
         raise ConfigError("the name of the configuration file has a zero byte in it") from None
@@ -287,6 +291,27 @@ def read(path: Path | str) -> str:
         line = data[: error.start].count(b"\n") + 1
         fault = Fault(f"line {line}", "has bytes that are no UTF-8")
         raise ConfigError([fault], hint=f"save {_called(str(path))} as UTF-8") from None
+
+
+def _of_denial(path: Path) -> str:
+    """Return what to do for a user who may not read a file: a service's is let in, a person asks root."""
+    return opening(path) if 0 < os.geteuid() <= _LAST_SYSTEM_USER else "run it as root: sudo renewer …"
+
+
+def opening(path: Path) -> str:
+    """Return how the group of this process is let to a file: at the first folder that it may not enter."""
+    folders = reversed(Path(os.path.abspath(path)).parents)  # noqa: PTH100  (Path.absolute keeps "..")
+    shut = next((folder for folder in folders if not os.access(folder, os.X_OK, effective_ids=True)), None)
+    place, mode = (shut, 750) if shut else (path, 640)
+    return f"let the group of the service in: chgrp {own_group()} {place} && chmod {mode} {place}"
+
+
+def own_group() -> str:
+    """Return what the group of this process is called."""
+    try:
+        return grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        return str(os.getegid())
 
 
 def parse(text: str, source: str) -> Config:

@@ -159,6 +159,8 @@ class Engine:
     def _forecast(self, snapshot: Snapshot) -> CertOutcome:
         step = policy.decide(snapshot, self.clock.now())
         if isinstance(step, Issue):
+            if hindrance := self._ordering.hindrance(snapshot, step):
+                return outcome.hindered(snapshot, hindrance, self.clock.now())
             step = replace(step, reason=step.reason + self._ordering.cost(snapshot))
         return outcome.planned(snapshot, step, self.clock.now())
 

@@ -63,7 +63,10 @@ def accept(file: str) -> Accepted:
         (*RENEWER, "--config", file, "accept"), stdout=subprocess.PIPE, check=False
     )
     if checked.returncode:
-        raise ConfigError(f"{file} is not in force", hint="mend what is told above")
+        raise ConfigError(
+            f"{file} has the faults that are told above",
+            hint="mend them, then: systemctl reload renewer; until then a restart fails",
+        )
     answer = json.loads(checked.stdout)
     return Accepted(answer["text"], Path(answer["state"]), timedelta(seconds=answer["deadline"]))
 
@@ -163,10 +166,7 @@ class Daemon:
     def _next(self, answer: str) -> datetime:
         """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
         try:
-            found = json.loads(answer)
-            every = (*found["certificates"], *found["sites"], *found.get("hooks", ()))
-            told = [datetime.fromisoformat(one["next"]) for one in every if one["next"]]
-            due = min([*told, _now() + LOOK])
+            due = min([*_planned(answer), _now() + LOOK])
         except (KeyError, TypeError, ValueError):
             self._crashes += 1
             return _now() + AFTER_A_CRASH[min(self._crashes, len(AFTER_A_CRASH)) - 1]
@@ -215,6 +215,18 @@ def main() -> NoReturn:
 def _last_words(error: RenewerError) -> int:
     print(told("renewer", str(error), error.hint), file=sys.stderr)  # noqa: T201 - this is where it speaks
     return error.exit_code
+
+
+def _planned(answer: str) -> list[datetime]:
+    """Return when something is due; raises KeyError, TypeError or ValueError where the answer tells nothing.
+
+    A worker that ended before it looked at anything answers with its `error` alone.
+    """
+    found = json.loads(answer)
+    if "error" in found:
+        raise ValueError(found["error"])
+    every = (*found["certificates"], *found["sites"], *found.get("hooks", ()))
+    return [datetime.fromisoformat(one["next"]) for one in every if one["next"]]
 
 
 def _distance() -> float:

@@ -214,7 +214,7 @@ def refuse_unsafe(path: Path) -> None:
         _refuse_unsafe(place)
     except PermissionError:
         raise ConfigError(
-            f"the state folder {place} cannot be looked at by {_user(os.geteuid())}: permission denied",
+            f"the state folder {place} cannot be looked at by {user(os.geteuid())}: permission denied",
             hint=f"let that user enter every folder above it: namei -l {place}",
         ) from None
 
@@ -249,10 +249,10 @@ def _refuse_foreign(place: Path) -> None:
         raise ConfigError(f"the state folder {place} is not a folder", hint="name a folder as state")
     if owner == ours:
         return
-    name = _user(owner)
+    name = user(owner)
     run_as = f"run it as that user: runuser -u {name} -- renewer …"
     raise ConfigError(
-        f"the state folder {place} belongs to {name}, but this runs as {_user(ours)}",
+        f"the state folder {place} belongs to {name}, but this runs as {user(ours)}",
         hint=run_as if ours == 0 else f"run it as {name}, or name a folder of your own as state",
     )
 
@@ -264,7 +264,8 @@ def _open_to_others(above: Path) -> bool:
     return not trusted or bool(status.st_mode & _BY_OTHERS and not guarded)
 
 
-def _user(uid: int) -> str:
+def user(uid: int) -> str:
+    """Return what a user is called, by number."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -324,7 +325,7 @@ def _border(doing: str, path: Path) -> Iterator[None]:
 def _translated(error: OSError, what: str, path: Path) -> RenewerError:
     code, cause = error.errno or 0, (error.strerror or str(error)).lower()
     if code in _DENIED:
-        hint = f"let the user {_user(os.geteuid())} in (ls -ld {path} {path.parent})"
+        hint = f"let the user {user(os.geteuid())} in (ls -ld {path} {path.parent})"
         return Refused(f"{what}: {cause}", hint=hint)
     if code == errno.ELOOP:
         return Refused(f"{what}: a link stands there", hint="find out who put it there, then remove it")

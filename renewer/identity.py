@@ -65,8 +65,13 @@ def become(user: pwd.struct_passwd, state: Path) -> None:
     """
     _take_on(user, for_good=True)
     os.environ["HOME"] = user.pw_dir
+    require_program(user, state)
+
+
+def require_program(user: pwd.struct_passwd, state: Path) -> None:
+    """Raise `ConfigError` if the user, whose rights are in effect, may not read the program."""
     for path in (Path(__file__).parent, Path(os.__file__).parent, Path(sys.executable)):
-        if not os.access(path, os.R_OK | os.X_OK):
+        if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
             raise ConfigError(
                 f"the state folder {state} belongs to {user.pw_name}, who may not read the program in {path}",
                 hint="install it where everybody can read it: PIPX_HOME=/opt/pipx pipx install renewer",
@@ -75,7 +80,10 @@ def become(user: pwd.struct_passwd, state: Path) -> None:
 
 @contextmanager
 def as_owner(state: Path) -> Iterator[None]:
-    """Be the user of `owner_to_become` for as long as this is open, for who is needed as root afterwards."""
+    """Be the user of `owner_to_become` for as long as this is open, for who is needed as root afterwards.
+
+    Raises `ConfigError` for a user who could not go on with what is begun, as he may not read the program.
+    """
     owner = owner_to_become(state)
     if owner is None:
         yield
@@ -83,6 +91,7 @@ def as_owner(state: Path) -> Iterator[None]:
     group, groups = os.getegid(), os.getgroups()
     _take_on(owner, for_good=False)
     try:
+        require_program(owner, state)
         yield
     finally:
         os.seteuid(0)

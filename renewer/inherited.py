@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LEAST_RSA_BITS = 2048
 """What CAs take for an account's key."""
 
+_CHAIN = "put the CA's intermediate certificates behind it, in the same file, and import again"
+
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """Those that ACME signs with (RFC 8555, section 6.2)."""
 
@@ -42,7 +44,7 @@ def pair(key_pem: str, chain_pem: str) -> Pair:
     if not own:
         raise Refused("its key and its certificate do not belong together")
     if not whole:
-        raise Refused("the chain above its certificate is missing, or does not fit")
+        raise Refused("the chain above its certificate is missing, or does not fit", hint=_CHAIN)
     return found
 
 

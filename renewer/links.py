@@ -26,10 +26,13 @@ def life(expires: str | None, uri: str | None) -> timedelta:
     """Return how long a link is to be good for; raises `ConfigError`."""
     if expires is None:
         return URL_LIFE if uri else LIFE
+    usual = "a day" if uri else "15 minutes"
     try:
         return notation.duration(expires)
     except ConfigError as error:
-        raise ConfigError(f"--expires {error}") from None
+        raise ConfigError(
+            f"--expires {error}", hint=f"leave it out for {usual}, or write --expires 1h"
+        ) from None
 
 
 def find(specs: Sequence[SiteSpec], name: str) -> SiteSpec:

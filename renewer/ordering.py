@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from renewer import policy
-from renewer.errors import RenewerError, Stopped
+from renewer.errors import RenewerError, Stopped, Transient
 from renewer.model import CertSpec, Material, Snapshot, Suggestion
 from renewer.policy import Issue
 from renewer.ports import Clock, Issuer, Report
@@ -35,6 +35,16 @@ class Ordering:
         """Return what an order that a person forces uses up of the CA's limits."""
         cost = self.issuer.cost(snapshot.spec) if snapshot.forced else ""
         return f"; it is {cost}" if cost else ""
+
+    def hindrance(self, snapshot: Snapshot, step: Issue) -> Transient | None:
+        """Return why the order that a person forces would have to wait, if a limit of the CA forbids it."""
+        if not snapshot.forced or snapshot.pending:  # an order that is under way was counted already
+            return None
+        try:
+            self.issuer.require(_from(snapshot.spec, step.server), snapshot.material)
+        except Transient as error:
+            return error
+        return None
 
     def _rehearse(self, spec: CertSpec, server: str, journal: Ledger) -> None:
         """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""

@@ -36,6 +36,12 @@ def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
             return _outcome(snapshot, Action.FRESH, now)
 
 
+def hindered(snapshot: Snapshot, error: Transient, now: datetime) -> CertOutcome:
+    """Return that a cycle would not do what is next, and when it could."""
+    failed = _failed(snapshot, now, str(error), error.hint, error.exit_code)
+    return replace(failed, next=now + error.retry_after) if error.retry_after else failed
+
+
 def at_rest(snapshot: Snapshot, now: datetime) -> CertOutcome:
     """Return what `status` says: the last failure if nothing has gone well since, else how things stand.
 

@@ -107,6 +107,9 @@ class Issuer(Protocol):
     def cost(self, spec: CertSpec) -> str:
         """Return what an order would use up of the CA's rate limits; empty where none is known."""
 
+    def require(self, spec: CertSpec, replaces: Material | None) -> None:
+        """Raise `Transient` with the wait if a new order would cross one of the CA's rate limits now."""
+
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove what an earlier attempt for the certificate `name` left in the DNS; never an error."""
 

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Quiet:
         self._write(f"{subject}: {''.join(traceback.format_exception(error)).rstrip()}")
 
     def _write(self, text: str) -> None:
-        print(f"{text}\n", end="", file=self._stream, flush=True)  # in one, for many threads speak
+        with suppress(OSError):  # what nobody can hear must not end a cycle
+            # In one, for many threads speak.
+            print(f"{text}\n", end="", file=self._stream, flush=True)
 
 
 class Silent(Quiet):

@@ -1,13 +1,14 @@
 """Outcomes and links as a person, or a program, reads them on standard output."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from renewer.deployed import HookAction, HookOutcome
+from renewer.errors import Refused, RenewerError
 from renewer.model import Action, CertOutcome, Outcome
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
@@ -43,6 +44,14 @@ def as_json(outcome: Outcome) -> str:
     )
 
 
+def error_as_json(error: RenewerError, empty: Sequence[str]) -> str:
+    """Return what a program is told that asked for an outcome, where an error came before there was any.
+
+    `empty` are the lists that the outcome would have held.
+    """
+    return json.dumps({**{name: [] for name in empty}, "error": str(error), "exit": error.exit_code})
+
+
 def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:
     """Yield the outcome for a person; `ahead`: what it tells is still to come."""
     width = max((len(one.name) for one in _every(outcome)), default=0)
@@ -65,10 +74,17 @@ def problems(outcome: Outcome) -> Iterator[str]:
 
 
 def qr(text: str) -> str:
-    """Return the text as a QR code of half blocks, black on white whatever the terminal's colours are."""
+    """Return the text as a QR code of half blocks, black on white whatever the terminal's colours are.
+
+    Raises `Refused` for more than one can hold.
+    """
     import segno  # noqa: PLC0415 - only one command needs it
 
-    rows = [list(row) for row in segno.make_qr(text, error="l").matrix_iter(border=2)]
+    try:
+        code = segno.make_qr(text, error="l")
+    except segno.DataOverflowError:
+        raise Refused("the link is too long for a QR code", hint="leave --qr out") from None
+    rows = [list(row) for row in code.matrix_iter(border=2)]
     rows += [[0] * len(rows[0])] * (len(rows) % 2)
     pairs = zip(rows[::2], rows[1::2], strict=True)
     return "\n".join(_BLACK_ON_WHITE + "".join(map(_half, *pair)) + _PLAIN for pair in pairs)

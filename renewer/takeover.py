@@ -144,7 +144,8 @@ class Planner:
     def _lost(self, lineage: Lineage, pair: Pair | None, error: RenewerError) -> Heir:
         domains = pair.domains if pair else ()
         name = _called(lineage.name, domains)
-        return Heir(lineage.name, name, Fate.FAILED, lineage.server, domains, why=str(error), hint=error.hint)
+        hint = error.hint or ANEW
+        return Heir(lineage.name, name, Fate.FAILED, lineage.server, domains, why=str(error), hint=hint)
 
     def _servers(self, sound: Sequence[Lineage]) -> tuple[str, ...]:
         """Return the CAs that may issue: those configured, or those that did, most certificates first.

@@ -77,7 +77,8 @@ def _plain(path: str) -> str:
     plain = unquote(path, errors="strict") if _decodable(path) else ""
     if not path.startswith("/") or not plain:
         raise ConfigError(
-            f"{path!r} is not the path of a URL: it begins with / and is UTF-8 where it is encoded"
+            f"{path!r} is not the path of a URL: it begins with / and is UTF-8 where it is encoded",
+            hint="write it as it stands in the URL, behind the host: --uri /file.zip",
         )
     if "?" in path or "#" in path:
         raise ConfigError(

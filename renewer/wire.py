@@ -164,6 +164,10 @@ class _Late:
         """See `ports.Issuer`."""
         return self._issuer().cost(spec)
 
+    def require(self, spec: CertSpec, replaces: Material | None) -> None:
+        """See `ports.Issuer`."""
+        self._issuer().require(spec, replaces)
+
     def tidy(self, name: str, journal: Journal) -> None:
         """See `ports.Issuer`."""
         self._issuer().tidy(name, journal)

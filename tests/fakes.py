@@ -174,6 +174,11 @@ class FakeIssuer:
     def cost(self, spec: CertSpec) -> str:
         return self.costs.get(spec.name, "")
 
+    def require(self, spec: CertSpec, replaces: Material | None) -> None:
+        del replaces
+        if error := self.fails.get(f"require {spec.name}"):
+            raise error
+
     def tidy(self, name: str, journal: Journal) -> None:
         self.tidied.append(name)
         if self.tidies:

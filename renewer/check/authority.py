@@ -21,13 +21,16 @@ _WAITS = "before each order renewer waits until every name server shows the reco
 def look(scene: Scene) -> Iterator[Finding]:
     """Yield what is found of the aliases, and of the name servers of every zone."""
     zones: dict[str, Delegation] = {}
+    told: set[str] = set()
     for name in scene.bases:
         try:
             challenge = scene.challenge(name)
             found = scene.delegation(challenge)
         except RenewerError as error:
             why = f"the CA could not find the records of {name} either, and a failed try counts"
-            yield _TOPIC.refused("delegation", error, why)
+            if str(error) not in told:  # such as that no resolver can be asked at all
+                yield _TOPIC.refused("delegation", error, why)
+            told.add(str(error))
             continue
         yield from _alias(name, challenge)
         zones[found.zone] = found

@@ -1,15 +1,17 @@
 """Every look there is, and the findings on the configuration itself."""
 
+import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from renewer import wire
+from renewer import identity, wire
 from renewer.check import (
     authority,
     ca,
     names,
+    outside,
     permission,
     rivals,
     schedule,
@@ -19,10 +21,10 @@ from renewer.check import (
     zones,
 )
 from renewer.check.finding import UNREADABLE, Finding, Group, Status, Topic
-from renewer.check.rounds import Look, around
+from renewer.check.rounds import Look, around, in_order
 from renewer.check.scene import Scene
-from renewer.config import STANDARD_INPUT
-from renewer.errors import ConfigError, HookFailed
+from renewer.config import STANDARD_INPUT, opening
+from renewer.errors import ConfigError, Fault, HookFailed
 from renewer.ports import Report
 
 _TOPIC = Topic(Group.CONFIGURATION)
@@ -34,18 +36,41 @@ SLOW = 60.0
 
 
 def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
-    """Return all that is found; raises `Stopped` when the program is asked to end."""
-    plain: dict[Group, Callable[[Scene], Iterator[Finding]]] = {
-        Group.CONFIGURATION: configuration,
-        Group.TOKEN: token.look,
-        Group.CA: ca.look,
-        Group.CLOCK: ca.clock,
-        Group.STATE: state.look,
-        Group.NGINX: webserver.look,
-        Group.RENEWAL: schedule.look,
-        Group.OTHERS: rivals.look,
-    }
-    looks = [Look(group, partial(one, scene)) for group, one in plain.items()]
+    """Return all that is found; raises `Stopped` when the program is asked to end.
+
+    Root then is the owner of the state folder, as with every command: what only root may see is looked at
+    before, the rest with the rights that renewals have.
+    """
+    first = _looks(
+        scene,
+        {Group.NGINX: webserver.program, Group.RENEWAL: schedule.trigger, Group.OTHERS: rivals.look},
+    )
+    owner = state.stranger(scene)
+    if owner is None:
+        return around([*first, *_others(scene)], scene.clock, report)
+    found = around(first, scene.clock, report)
+    try:
+        identity.settle(scene.config)
+    except ConfigError as error:
+        return in_order((*found, state.unsettled(error)))
+    return in_order((*found, state.settled(owner), *around(_others(scene), scene.clock, report)))
+
+
+def _others(scene: Scene) -> list[Look]:
+    """Return the looks that need no more rights than a renewal has."""
+    looks = _looks(
+        scene,
+        {
+            Group.CONFIGURATION: configuration,
+            Group.TOKEN: token.look,
+            Group.CA: ca.look,
+            Group.CLOCK: ca.clock,
+            Group.STATE: state.look,
+            Group.NGINX: webserver.look,
+            Group.RENEWAL: schedule.look,
+            Group.OUTSIDE: outside.look,
+        },
+    )
     if scene.config.certificates:
         looks += [
             Look(Group.ZONES, partial(zones.look, scene), SLOW, tidies=True),
@@ -53,7 +78,11 @@ def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
             Look(Group.DNS, partial(authority.look, scene)),
             Look(Group.DNS, partial(permission.look, scene)),
         ]
-    return around(looks, scene.clock, report)
+    return looks
+
+
+def _looks(scene: Scene, found: Mapping[Group, Callable[[Scene], Iterator[Finding]]]) -> list[Look]:
+    return [Look(group, partial(one, scene)) for group, one in found.items()]
 
 
 def unreadable(error: ConfigError) -> tuple[Finding, ...]:
@@ -71,11 +100,11 @@ def configuration(scene: Scene) -> Iterator[Finding]:
     faults = [
         *names.too_many(config.specs),
         *names.needless(config.specs),
-        *_owned(scene.file),
+        *_owned(scene),
         *_hooks(scene),
     ]
     faults += [
-        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", ROOTS)
+        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", _cure(fault))
         for fault in wire.unfit(config)
         if not fault.place.startswith("nginx.")
     ]
@@ -90,6 +119,10 @@ def configuration(scene: Scene) -> Iterator[Finding]:
         yield _TOPIC.ok("read", f"{scene.file}: {', '.join(part for part in parts if part)}")
 
 
+def _cure(fault: Fault) -> str:
+    return ROOTS if fault.place.endswith("ca_bundle") else "install it, or take the key out"
+
+
 def _hooks(scene: Scene) -> Iterator[Finding]:
     """Yield which deploy hooks could not be run."""
     for hook in wire.commands(scene.config):
@@ -100,11 +133,17 @@ def _hooks(scene: Scene) -> Iterator[Finding]:
             yield _TOPIC.error("hook", f"{hook.name}: {error}", why, error.hint)
 
 
-def _owned(file: str) -> Iterator[Finding]:
-    """Yield that others could have the program run what they like."""
+def _owned(scene: Scene) -> Iterator[Finding]:
+    """Yield that the service cannot read the file, or that others could have it run what they like."""
+    file = scene.file
     if file == STANDARD_INPUT:
         return
-    mode = Path(file).stat().st_mode
+    if scene.unit and not os.access(file, os.R_OK, effective_ids=True):
+        what = f"the service ({scene.unit}) may not read {file}"
+        why = "root's commands go on, but the service does not start, nor take a change"
+        yield _TOPIC.error("readable", what, why, opening(Path(file)))
+        return
+    mode = Path(file).stat().st_mode if os.path.exists(file) else 0  # noqa: PTH110  (Path.exists raises)
     if mode & stat.S_IWOTH:
         yield _TOPIC.warning(
             "writable",

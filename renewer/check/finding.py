@@ -27,12 +27,19 @@ class Group(StrEnum):
     STATE = "state"
     NGINX = "nginx"
     RENEWAL = "renewal"
+    OUTSIDE = "outside"
     OTHERS = "others"
 
     @property
     def heading(self) -> str:
         """What a person reads."""
-        titles = {"dns": "DNS", "ca": "CA", "state": "state folder", "others": "other clients"}
+        titles = {
+            "dns": "DNS",
+            "ca": "CA",
+            "state": "state folder",
+            "outside": "those outside",
+            "others": "other clients",
+        }
         return titles.get(self, str(self))
 
 

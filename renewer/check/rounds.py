@@ -1,7 +1,7 @@
 """The looks, side by side: none that hangs or breaks holds up or hides another."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from renewer.check.finding import Finding, Group, Topic
@@ -81,6 +81,10 @@ def around(looks: Sequence[Look], clock: Clock, report: Report) -> tuple[Finding
             if walk.look.tidies:
                 walk.over.wait(TIDY)
         raise
+    return in_order(finding for walk in walks for finding in walk.told())
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings in the order of the groups."""
     order = list(Group)
-    found = (finding for walk in walks for finding in walk.told())
-    return tuple(sorted(found, key=lambda one: order.index(one.group)))
+    return tuple(sorted(findings, key=lambda one: order.index(one.group)))

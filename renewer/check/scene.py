@@ -19,6 +19,7 @@ from renewer.issuer.directory import Directory
 from renewer.journal import Progress
 from renewer.ports import Clock, Journal
 from renewer.report import Silent
+from renewer.service import shipped, steps
 from renewer.store.files import FileStore
 from renewer.vault import Vault
 
@@ -108,6 +109,15 @@ class Scene:
     def vault(self) -> Vault:
         """The program's memory."""
         return Vault(FileStore(self.config.state), Silent())
+
+    @property
+    def unit(self) -> str:
+        """The unit of systemd that is enabled, and works with this configuration; empty where none is."""
+        for unit in shipped.works_with(Path(self.file).absolute(), self.root):
+            starter = steps.TIMER if unit == steps.ONE_SHOT else unit
+            if any(self.root.glob(f"etc/systemd/system/*.wants/{starter}")):
+                return unit
+        return ""
 
     @property
     def bases(self) -> tuple[str, ...]:

@@ -45,10 +45,9 @@ def enabled(root: Path, unit: str) -> bool:
     return any(root.glob(f"etc/systemd/system/*.wants/{unit}"))
 
 
-def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what sets renewals off, and how they went so far."""
+def trigger(scene: Scene) -> Iterator[Finding]:
+    """Yield what sets renewals off; only root may read all that cron does."""
     yield _trigger(list(_ways(scene)), waiting=enabled(scene.root, SERVICE))
-    yield from _certificates(scene)
 
 
 def _trigger(ways: Sequence[str], *, waiting: bool) -> Finding:
@@ -64,7 +63,9 @@ def _trigger(ways: Sequence[str], *, waiting: bool) -> Finding:
         what = f"{SERVICE} is enabled, but no daemon runs for this configuration"
         return _TOPIC.warning("trigger", what, ends, "see why: systemctl status renewer")
     what = "nothing sets a renewal off: no daemon runs, no timer is enabled, cron has no line for it"
-    hint = "take one of the ways in the README: systemctl enable --now renewer, or a line for cron"
+    hint = (
+        "run: renewer install-service; or take another of the ways in the README: a timer, or a line for cron"
+    )
     return _TOPIC.warning("trigger", what, ends, hint)
 
 
@@ -79,7 +80,7 @@ def _ways(scene: Scene) -> Iterator[str]:
             yield f"cron ({Path('/') / os.path.relpath(job.file, scene.root)})"
 
 
-def _certificates(scene: Scene) -> Iterator[Finding]:
+def look(scene: Scene) -> Iterator[Finding]:
     """Yield how the certificates stand: their ends, their last failures, the limits of the CA."""
     now, found = scene.clock.now(), 0
     for spec in scene.config.specs:

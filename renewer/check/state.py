@@ -1,6 +1,8 @@
 """The state folder: whose it is, how full its disk is, and whether all that lies in it can be read."""
 
 import os
+import pwd
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
 from renewer.errors import ConfigError, RenewerError
 from renewer.nginx.layout import Layout
+from renewer.service import systemd
+from renewer.service.setting import USER
 
 FULL, NEARLY_FULL = 4 << 20, 64 << 20
 """Bytes that have to be free: fewer than the first do not hold a renewal, the second is a warning."""
@@ -23,42 +27,104 @@ _TOPIC = Topic(Group.STATE)
 _LOST = "a renewal writes down each step before it takes it, and stops where it cannot"
 
 
+def stranger(scene: Scene) -> pwd.struct_passwd | None:
+    """Return whom root becomes, if it does; an owner whom nobody knows is told by `look`."""
+    try:
+        return identity.owner_to_become(scene.config.state)
+    except ConfigError:
+        return None
+
+
+def settled(owner: pwd.struct_passwd) -> Finding:
+    """Return that root has become the owner of the folder."""
+    return _TOPIC.ok("owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it")
+
+
+def unsettled(error: ConfigError) -> Finding:
+    """Return that root cannot become the owner of the folder."""
+    return _TOPIC.refused("owner", error, "every command of root's stops here")
+
+
 def look(scene: Scene) -> Iterator[Finding]:
     """Yield what is found; nothing is changed by looking."""
     folder = scene.config.state
     try:
         Layout(folder)
-        owner = identity.owner_to_become(folder)
-        if owner:
-            disk.refuse_unsafe_above(folder)
-            yield _TOPIC.ok(
-                "owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it"
-            )
-        else:
-            disk.refuse_unsafe(folder)
+        identity.owner_to_become(folder)
+        disk.refuse_unsafe(folder)
     except ConfigError as error:
         yield _TOPIC.refused(
             "folder", error, "renewer works only in a folder that is its own: nginx is given what lies there"
         )
         return
     existing = next(place for place in (folder, *folder.parents) if place.exists())
+    yield from _taken_away(scene)
     yield from _writable(folder, existing)
     yield from _room(existing)
-    if folder.exists():
+    if folder.exists() and _open(folder):
         yield from _contents(scene)
 
 
+def _taken_away(scene: Scene) -> Iterator[Finding]:
+    """Yield that root, who has become nobody, looks at a folder that the service's user should have."""
+    folder, unit = scene.config.state, scene.unit
+    if not unit or not folder.exists() or os.geteuid() != 0:
+        return
+    user = systemd.shown(unit, "User") if systemd.booted() else USER
+    if user not in {"", "root"}:
+        yield _TOPIC.error(
+            "owner",
+            f"{folder} belongs to root, but {unit} runs as the user {user}",
+            "the service does not start, and could not go on with what root does meanwhile",
+            "run: renewer install-service, which gives it back",
+        )
+
+
+def _open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK, effective_ids=True)
+
+
 def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
+    shut = next((one for one in _below(folder, existing) if not _ours(one)), None)
     if os.statvfs(existing).f_flag & os.ST_RDONLY:
         hint = f"mount the disk of {existing} writable again; see dmesg for why it is not"
         yield _TOPIC.error("writable", f"{existing} is on a disk that is mounted read-only", _LOST, hint)
-    elif not os.access(existing, os.W_OK | os.X_OK):
+    elif not _writes(existing):
         hint = f"run this as the user that runs renewer, or give it the folder: ls -ld {existing}"
-        yield _TOPIC.error("writable", f"this user may not write to {existing}", _LOST, hint)
+        if existing.stat().st_uid == os.geteuid():
+            hint = f"run: chmod 700 {existing}"
+        what = f"the user {disk.user(os.geteuid())} may not write to {existing}"
+        yield _TOPIC.error("writable", what, _LOST, hint)
+    elif shut:
+        user = disk.user(os.geteuid())
+        hint = f"give it back, and let its owner write: chown -Rh {user}: {shut} && chmod -R u+rwX {shut}"
+        yield _TOPIC.error("writable", f"the user {user} may not change {shut}", _LOST, hint)
     elif folder.exists():
         yield _TOPIC.ok("folder", f"{folder} is there, writable by its owner alone")
     else:
         yield _TOPIC.ok("folder", f"{folder} is not there yet; the first run makes it")
+
+
+def _below(folder: Path, existing: Path) -> Iterator[Path]:
+    """Yield what lies in the folder, if it is there, as far as it can be seen; no link is followed."""
+    if existing == folder:
+        for place, folders, files in os.walk(folder):
+            yield from (Path(place, name) for name in (*folders, *files))
+
+
+def _ours(place: Path) -> bool:
+    """Tell whether this user could replace it, or what lies in it; root may do anything."""
+    try:
+        status = place.lstat()
+    except FileNotFoundError:  # a run has replaced it meanwhile
+        return True
+    return os.geteuid() == 0 or (
+        status.st_uid == os.geteuid() and (not stat.S_ISDIR(status.st_mode) or _writes(place))
+    )
+
+
+def _writes(place: Path) -> bool:
+    return os.access(place, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def _room(existing: Path) -> Iterator[Finding]:

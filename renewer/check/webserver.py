@@ -9,13 +9,16 @@ from pathlib import Path
 from renewer import proc, wire
 from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.check.scene import Scene
-from renewer.errors import RenewerError
-from renewer.model import CertSpec
+from renewer.errors import Fault, RenewerError
+from renewer.model import CertSpec, Sight
 from renewer.nginx.configuration import Line, lines, read
 from renewer.nginx.control import LIMIT, Control
+from renewer.nginx.deployer import WHO_ANSWERS
 from renewer.nginx.layout import Layout
 from renewer.nginx.processes import master
 from renewer.report import Silent
+from renewer.service import systemd
+from renewer.service.steps import PATH
 from renewer.sites import Mode
 
 GATES = {Mode.SESSION: ("enter.conf", "gate.conf"), Mode.URL: ("gate-url.conf",)}
@@ -25,32 +28,69 @@ _TOPIC = Topic(Group.NGINX)
 _UNSERVED = "what is renewed is not served as long as it is so"
 
 
-def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found of nginx."""
-    settings = scene.config.nginx
-    faults = [fault for fault in wire.unfit(scene.config) if fault.place.startswith("nginx.")]
-    for fault in faults:
+def program(scene: Scene) -> Iterator[Finding]:
+    """Yield whether nginx is there and takes its configuration, all of which only root may read."""
+    for fault in _lacking(scene):
         hint = f"correct {fault.place} in the configuration"
         yield _TOPIC.error("there", fault.message, "renewer stops before it does anything", hint)
-    if faults:
+    if not _lacking(scene):
+        control = _control(scene)
+        yield _version(control)
+        yield from _tested(control, scene.config.state)
+
+
+def _lacking(scene: Scene) -> list[Fault]:
+    return [fault for fault in wire.unfit(scene.config) if fault.place.startswith("nginx.")]
+
+
+def _control(scene: Scene) -> Control:
+    """Return the way to test nginx, whoever it is reloaded by."""
+    settings = scene.config.nginx
+    return Control(str(settings.binary), str(settings.config), "signal", scene.clock)
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Yield whether nginx runs, serves and guards what it is given, and is reloaded."""
+    if _lacking(scene):
         return
-    control = Control(str(settings.binary), str(settings.config), "signal", scene.clock)
-    yield _version(control)
-    yield from _tested(control)
+    settings, control = scene.config.nginx, _control(scene)
     configuration = read(str(settings.config))
     down = master(control.resolved(configuration.pid, "--pid-path")).down
     if down:
         yield _TOPIC.error("running", "nginx is not running", _UNSERVED, "start it: systemctl start nginx")
     for spec in scene.config.specs:
-        found = _served(scene, spec)
-        if not down or found.status is not Status.ERROR:  # that it is down was told already
-            yield found
+        for found in _served(scene, spec):
+            if not down or found.status is not Status.ERROR:  # that it is down was told already
+                yield found
     written = lines(str(settings.config))
     yield from _guards(scene, written)
     yield from _habits(written, has_sites=bool(scene.config.sites))
+    yield from _asked(Control(str(settings.binary), str(settings.config), settings.reload, scene.clock))
     if settings.reload == "none":
         hint = 'set reload = "auto" in [nginx], unless something else reloads nginx'
         yield _TOPIC.warning("reload", 'reload = "none": renewer does not reload nginx', _UNSERVED, hint)
+
+
+def _asked(control: Control) -> Iterator[Finding]:
+    """Yield whether root's helper hears a request to reload, where that is how nginx is reloaded."""
+    if control.asks and systemd.booted():
+        yield helper(systemd.word("is-active", PATH), systemd.word("is-enabled", PATH))
+
+
+def helper(active: str, enabled: str) -> Finding:
+    """Return what systemd's words on the unit that starts the helper mean."""
+    hint = f"run: systemctl enable --now {PATH}"
+    if enabled.startswith("masked"):
+        hint = f"run: systemctl unmask {PATH} && systemctl enable --now {PATH}"
+    elif enabled == systemd.NOT_FOUND:
+        hint = "put it in place: renewer install-service"
+    if active != "active":
+        what = f"{PATH} is {active} and {enabled}, so root's helper hears no request to reload nginx"
+        return _TOPIC.error("helper", what, _UNSERVED, hint)
+    if not enabled.startswith("enabled"):
+        what = f"{PATH}, which starts root's helper that reloads nginx, is {enabled}"
+        return _TOPIC.warning("helper", what, "after the next boot it may not be there", hint)
+    return _TOPIC.ok("helper", "root's helper waits for requests to reload nginx")
 
 
 def _version(control: Control) -> Finding:
@@ -59,7 +99,7 @@ def _version(control: Control) -> Finding:
     return _TOPIC.ok("there", f"{control.binary} is nginx {found[1]}" if found else f"{control.binary} runs")
 
 
-def _tested(control: Control) -> Iterator[Finding]:
+def _tested(control: Control, state: Path) -> Iterator[Finding]:
     refused = control.test()
     if not refused:
         yield _TOPIC.ok("test", "it accepts its configuration (nginx -t)")
@@ -71,15 +111,35 @@ def _tested(control: Control) -> Iterator[Finding]:
     else:
         what = f"it refuses its configuration: {refused}"
         why = "it takes no reload as it is, and does not come back from a restart"
-        yield _TOPIC.error("test", what, why, "mend the line that it names, then: nginx -t")
+        ours = f'"{state}/' in refused and "No such file" in refused
+        hint = "have what nginx includes written: renewer nginx" if ours else "mend the line that it names"
+        yield _TOPIC.error("test", what, why, f"{hint}, then: nginx -t")
 
 
-def _served(scene: Scene, spec: CertSpec) -> Finding:
+def _served(scene: Scene, spec: CertSpec) -> Iterator[Finding]:
+    """Yield whether nginx serves the certificate, or every address at which it does not."""
     try:
         material = scene.vault.material(spec.name)
     except RenewerError as error:
-        return _TOPIC.refused("served", error, "whether nginx serves what is stored is not seen")
-    sight = wire.nginx(scene.config, scene.clock, Silent()).look(spec, material)
+        yield _TOPIC.refused("served", error, "whether nginx serves what is stored is not seen")
+        return
+    deployer = wire.nginx(scene.config, scene.clock, Silent())
+    sight = deployer.look(spec, material)
+    if sight.served is not False:
+        yield _seen(scene, spec, sight)
+    elif material is None and _answers(sight.detail):
+        shown = "the placeholder" if sight.placeholder else "another certificate"
+        why = "there is no certificate yet"
+        yield _TOPIC.warning("served", f"{spec.name}: nginx shows {shown} for it", why, "run: renewer renew")
+    else:
+        for detail in deployer.differences(spec, material) or (sight.detail,):
+            hint = WHO_ANSWERS if _answers(detail) else "see that nginx listens there: ss -tlnp"
+            after = f"{hint}; then run: renewer renew"
+            yield _TOPIC.error("served", f"{spec.name}: {detail}", _UNSERVED, after)
+
+
+def _seen(scene: Scene, spec: CertSpec, sight: Sight) -> Finding:
+    """Return that nginx serves the certificate, or why nobody can tell."""
     if sight.served is None and "includes" in sight.detail:
         why = "the certificate is renewed, but no client of nginx ever sees it"
         hint = f"put this into its server block: include {Layout(scene.config.state).snippet(spec.name)};"
@@ -88,14 +148,7 @@ def _served(scene: Scene, spec: CertSpec) -> Finding:
         hint = "see [nginx] probe, and which sockets the server listens on"
         why = "whether nginx really serves a new certificate is not seen"
         return _TOPIC.warning("probe", f"{spec.name}: {sight.detail}", why, hint)
-    if sight.served:
-        return _TOPIC.ok("served", f"{spec.name}: nginx serves what is stored")
-    if material is None and _answers(sight.detail):
-        shown = "the placeholder" if sight.placeholder else "another certificate"
-        why = "there is no certificate yet"
-        return _TOPIC.warning("served", f"{spec.name}: nginx shows {shown} for it", why, "run: renewer renew")
-    hint = "see that nginx listens there: ss -tlnp; then run: renewer renew"
-    return _TOPIC.error("served", f"{spec.name}: {sight.detail}", _UNSERVED, hint)
+    return _TOPIC.ok("served", f"{spec.name}: nginx serves what is stored")
 
 
 def _answers(detail: str) -> bool:

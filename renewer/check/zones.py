@@ -1,8 +1,10 @@
 """The zones: there for every name, in order, and open to the token, which a record of our own proves."""
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from renewer import wire
 from renewer.check.finding import Finding, Group, Topic
@@ -11,14 +13,20 @@ from renewer.dns.refusals import REMEDY
 from renewer.dns01 import Dns01
 from renewer.errors import LockBusy, RenewerError, Stopped
 from renewer.journal import Handle, TxtRecord
-from renewer.ports import DnsProvider, Journal
+from renewer.ports import Journal
 from renewer.report import Silent
+
+if TYPE_CHECKING:
+    from renewer.dns.cloudflare import CloudflareDns
 
 LABEL = "_renewer-check"
 """What our record is called in a zone: no CA ever looks at it."""
 
 PATIENCE = timedelta(seconds=12)
 """How long the name servers have to show the record; Cloudflare's need two or three seconds."""
+
+ABANDONED = timedelta(minutes=10)
+"""How old a record of ours has to be for nobody to be at it any more: no check takes that long."""
 
 LISTED = 5
 """How many names a sentence holds."""
@@ -148,7 +156,7 @@ def _prove(scene: Scene, zones: Mapping[str, str]) -> Iterator[Finding]:
             proof.sweep("check", journal)  # what a check that died has left
             right: list[TxtRecord] = []
             try:
-                yield from _created(provider, journal, zones, right)
+                yield from _created(provider, journal, zones, right, scene.clock.now())
                 yield from _shown(proof, right)
             finally:
                 proof.sweep("check", journal)
@@ -161,11 +169,29 @@ def _prove(scene: Scene, zones: Mapping[str, str]) -> Iterator[Finding]:
         yield _TOPIC.warning("edit", str(busy), why, busy.hint)
 
 
+def trial(zone: str, now: datetime) -> TxtRecord:
+    """Return a record of ours, which tells when it was made: a check that was killed may leave it."""
+    return TxtRecord(f"{LABEL}.{zone}", f"{int(now.timestamp())}.{secrets.token_urlsafe(18)}")
+
+
+def abandoned(record: TxtRecord, now: datetime) -> bool:
+    """Tell whether a record was left by a check that was killed."""
+    made = re.fullmatch(r"([0-9]{10})\.[\w-]{24}", record.value)
+    return made is not None and now - datetime.fromtimestamp(int(made[1]), UTC) > ABANDONED
+
+
 def _created(
-    provider: DnsProvider, journal: Journal, zones: Mapping[str, str], right: list[TxtRecord]
+    provider: "CloudflareDns",
+    journal: Journal,
+    zones: Mapping[str, str],
+    right: list[TxtRecord],
+    now: datetime,
 ) -> Iterator[Finding]:
-    """Create a record in each zone, and add those that turn up where they should to `right`."""
-    records = {zone: TxtRecord(f"{LABEL}.{zone}", secrets.token_urlsafe(18)) for zone in zones}
+    """Create a record in each zone, and add those that turn up where they should to `right`.
+
+    What others left there long ago goes into the journal too, and so is removed with them.
+    """
+    records = {zone: trial(zone, now) for zone in zones}
     handles: list[Handle] = []
     before = journal.load()  # with what could not be removed just now
     journal.save(before.with_announced((*before.announced, *records.values())))
@@ -173,7 +199,9 @@ def _created(
         try:
             created = list(provider.present([record]))
             handles += created
-            strange = not provider.find([record])
+            there = provider.named(record.name)
+            handles += (one for one in there if abandoned(one.record, now))
+            strange = record not in {one.record for one in there}
         except Stopped:
             raise
         except RenewerError as error:

@@ -4,9 +4,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -82,6 +83,28 @@ class Call:
         return report.Live() if on_terminal else report.Quiet()
 
 
+class Answering(click.Command):
+    """A command with `--json`: what ends it before it has an outcome is an answer too, with its `error`.
+
+    `empty` are the lists that its answer has otherwise.
+    """
+
+    def __init__(
+        self, *args: Any, empty: Sequence[str] = ("certificates", "sites"), **attributes: Any
+    ) -> None:
+        super().__init__(*args, **attributes)
+        self._empty = tuple(empty)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; whoever waits for JSON gets some whatever it raises."""
+        try:
+            return super().invoke(ctx)
+        except RenewerError as error:
+            if ctx.params["as_json"]:
+                click.echo(show.error_as_json(error, self._empty))
+            raise
+
+
 def broken(error: Exception) -> RenewerError:
     """Return what ended a cycle as it is told outside."""
     if isinstance(error, RenewerError):
@@ -91,8 +114,9 @@ def broken(error: Exception) -> RenewerError:
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
     """Tell what became of everything: problems always, the rest to whoever looks; return the exit code."""
-    for problem in show.problems(outcome):
-        click.echo(problem, err=True)
+    with suppress(OSError):  # the exit code tells it too
+        for problem in show.problems(outcome):
+            click.echo(problem, err=True)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
     return present(outcome, as_json=as_json, silent=not (call.verbose or on_terminal))
 

@@ -38,9 +38,10 @@ GROUP, MARK = 15, 9
 def check(call: Call, *, as_json: bool) -> int:
     """Look for everything that could go wrong, before it does.
 
-    Token, zones, name servers, CAA, the CA, the clock, the state folder, nginx, what sets renewals off, and
-    other clients. Nothing is ordered and nothing is reloaded; a TXT record named _renewer-check is created in
-    each zone and removed again, to see that the token may.
+    Token, zones, name servers, CAA, the CA, the clock, the state folder, nginx, what sets renewals off, those
+    outside who are told, and other clients. Nothing is ordered, reloaded or sent; a TXT record named
+    _renewer-check is created in each zone and removed again, to see that the token may. Run by root it looks
+    as the owner of the state folder does, but for what only root may see.
 
     Exits with 1 when something will fail, with 0 when nothing will.
     """

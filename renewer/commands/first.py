@@ -52,11 +52,19 @@ def token_file(file: Path) -> Path:
 
 
 def nginx(named: str | None, say: Callable[[str], None]) -> Found:
-    """Find nginx and tell of it; `named` is its main configuration where somebody knows better."""
+    """Find nginx and tell of it; `named` is its main configuration where somebody knows better.
+
+    Raises `ConfigError` where that is not there.
+    """
     program = installed.find()
     if program is None:
         say("nginx: it is not on this machine; to install it: apt-get install nginx-light")
     usual = program.config if program else DEFAULT.nginx.config
+    if named and not Path(named).is_file():
+        raise ConfigError(
+            f"--nginx-config: {named} is not there",
+            hint="name nginx's main configuration, as nginx -t tells it",
+        )
     found = Found(
         nginx=program.binary if program else DEFAULT.nginx.binary,
         nginx_config=Path(named).absolute() if named else usual,
@@ -73,14 +81,17 @@ def write(file: Path, text: str, mode: int) -> None:
     click.echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
 
 
-def next_steps(file: str) -> str:
-    """Return the three commands that come next."""
-    words = ["sudo"] if os.environ.get("SUDO_USER") else []
-    words += ["renewer"] if file == USUAL else ["renewer", "-c", file]
-    call = shlex.join(words)
+def next_steps(file: str, token: Path | None) -> str:
+    """Return the commands that come next; the file of the token is the first where it is not there yet."""
+    sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
+    call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
     steps = {
         "nginx": "the lines for nginx; it starts with a placeholder",
         "check": "what could go wrong, before it does",
         "renew": "the certificate, until nginx is seen to serve it",
     }
-    return "\n".join(f"  {call} {command}   # {what}" for command, what in steps.items())
+    lines = [f"  {call} {command}   # {what}" for command, what in steps.items()]
+    if token and not token.exists():
+        put = shlex.join([*sudo, "install", "-D", "-m", "600", "/dev/stdin", str(token)])
+        lines.insert(0, f"  {put}   # paste the Cloudflare token, then Ctrl-D")
+    return "\n".join(lines)

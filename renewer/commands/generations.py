@@ -5,7 +5,7 @@ import json
 import click
 
 from renewer import overview
-from renewer.commands.call import Call, conclude
+from renewer.commands.call import Answering, Call, conclude
 from renewer.commands.help import certificates, examples
 from renewer.cycle import Engine
 from renewer.model import Outcome
@@ -14,6 +14,8 @@ from renewer.nginx.archive import Archive
 
 @click.command(
     "list-generations",
+    cls=Answering,
+    empty=("generations",),
     short_help="List what is kept of a certificate.",
     epilog=examples("renewer list-generations example.com"),
 )
@@ -44,6 +46,7 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
 
 
 @click.command(
+    cls=Answering,
     short_help="Go back to an earlier certificate.",
     epilog=examples("renewer restore example.com g000003    # one that list-generations names"),
 )

@@ -1,9 +1,10 @@
 """`renewer init`: a first configuration, asked for on a terminal or made of options."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,8 +14,12 @@ from renewer.commands.call import Call
 from renewer.commands.help import examples
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, Planned
-from renewer.errors import ConfigError, Refused, RenewerError
+from renewer.errors import ConfigError, Refused, Transient
+from renewer.report import told
 from renewer.system import SystemClock
+
+if TYPE_CHECKING:
+    from renewer.dns.account import Token
 
 Answer = TypeVar("Answer")
 
@@ -74,6 +79,8 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
 
     Nothing that is there already is changed.
     """
+    if staging and server:
+        raise click.UsageError("--staging and --server name two CAs: leave one of them out")
     file = first.free(call.file)
     token = Path(token_file).absolute() if token_file else first.token_file(file)
     authority = server or ("letsencrypt-staging" if staging else DEFAULT.acme.server)
@@ -95,27 +102,34 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
     )
     settings = draft.parsed(f"what {file} would hold")
     click.echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")
-    _try_token(call, wishes, settings)
+    wishes = _with_token(call, wishes, settings)
     if wishes.token:
         first.write(wishes.token_file, f"{wishes.token}\n", 0o600)
     first.write(file, draft.text, 0o644)
-    click.echo(f"\nNext:\n{first.next_steps(call.file)}")
+    click.echo(f"\nNext:\n{first.next_steps(call.file, wishes.token_file)}")
     return 0
 
 
 def _asked(wishes: Wishes, file: Path, *, certain: bool) -> Wishes:
     """Return the wishes with what was missing in them; raises `Refused` for who leaves in the middle."""
     click.echo(f"This writes {file}. Until the last answer nothing is written; Ctrl-C ends it.\n", err=True)
-    try:
+    with _leaving():
         domains = wishes.domains or _domains()
         email = wishes.email if wishes.email is not None else _email()
         token = "" if wishes.token_file.exists() else _token(wishes.token_file)
         server = wishes.server if certain else _server()
+    click.echo(err=True)
+    return Wishes(domains, email, server, wishes.token_file, token)
+
+
+@contextmanager
+def _leaving() -> Iterator[None]:
+    """Raise `Refused` for who leaves in the middle of a question."""
+    try:
+        yield
     except click.Abort:
         click.echo(err=True)
         raise Refused("stopped; nothing was written") from None
-    click.echo(err=True)
-    return Wishes(domains, email, server, wishes.token_file, token)
 
 
 def _domains() -> tuple[str, ...]:
@@ -146,6 +160,10 @@ def _token(place: Path) -> str:
         err=True,
     )
 
+    return _typed_token()
+
+
+def _typed_token() -> str:
     def fit(told: str) -> str:
         return credentials.fit(told.strip(), "") if told.strip() else ""
 
@@ -175,23 +193,60 @@ def _ask(question: str, read: Callable[[str], Answer], default: str | None, *, h
     return found
 
 
+def _with_token(call: Call, wishes: Wishes, settings: Config) -> Wishes:
+    """Return the wishes with a token that Cloudflare does not refuse, or with none yet.
+
+    One that was typed in is asked for again; raises `Refused` where it is in a file, or for who leaves.
+    """
+    while True:
+        try:
+            _try_token(call, wishes, settings)
+        except Refused as refused:
+            if not wishes.token:
+                raise Refused(f"{refused}; nothing was written", hint=_better(wishes, refused)) from None
+            click.echo(told("token", f"it is not taken: {refused}", refused.hint), err=True)
+        else:
+            return wishes
+        with _leaving():
+            wishes = replace(wishes, token=_typed_token())
+
+
+def _better(wishes: Wishes, refused: Refused) -> str:
+    what = refused.hint or f"make another at {TOKEN_PAGE}"
+    return f"{what}; it goes into {wishes.token_file}, or name another file with --token-file"
+
+
 def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
-    """Tell what the token is good for; raises `ConfigError` for one that cannot be right."""
+    """Tell what the token is good for.
+
+    Raises `ConfigError` for one that cannot be right, and `Refused` for one that Cloudflare does not take.
+    """
     place = wishes.token_file
     if not wishes.token and not place.exists():
-        click.echo(f"token: put it into {place}, and: chmod 600 {place}")
+        click.echo(f"token: there is none yet; it goes into {place}")
         return
-    secret = wishes.token or credentials.token(settings, {})
-    with call.report() as told:
-        told.doing("token", "asking Cloudflare what it may do")
+    secret, clock = wishes.token or credentials.token(settings, {}), SystemClock()
+    with call.report() as report:
+        report.doing("token", "asking Cloudflare what it may do")
         try:
-            token = wire.token(secret, settings, SystemClock(), told)
-            status, zones = token.verdict(()).status, [zone.name for zone in token.zones()]
-        except RenewerError as error:
-            told.problem("token", str(error), error.hint)
+            token = wire.token(secret, settings, clock, report)
+            verdict = token.verdict(())
+            zones = _zones(token)
+        except Transient as error:
+            report.problem("token", str(error), error.hint)
             return
+    if not verdict.good(clock.now()):
+        state = "not valid at this time" if verdict.status == "active" else verdict.status
+        raise Refused(f"Cloudflare says that the token is {state}")
     seen = ", ".join(zones) or "no zone: it lacks Zone: Zone: Read, or has no zones"
-    click.echo(f"token: {status}; it sees {seen}")
+    click.echo(f"token: {verdict.status}; it sees {seen}")
     for name in dict.fromkeys(domain.removeprefix("*.") for domain in wishes.domains):
         if zones and not any(name == zone or name.endswith(f".{zone}") for zone in zones):
             click.echo(f"token: none of these is the zone of {name}", err=True)
+
+
+def _zones(token: "Token") -> list[str]:
+    try:
+        return [zone.name for zone in token.zones()]
+    except Refused:  # a good token without Zone:Read
+        return []

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import click
 
-from renewer.commands.call import Call, conclude, present
+from renewer.commands.call import Answering, Call, conclude, present
 from renewer.commands.help import certificates, examples
 
 
 @click.command(
+    cls=Answering,
     short_help="Run one cycle: obtain what is due, deploy what is not served.",
     epilog=examples(
         "renewer renew                              # what is due",

@@ -2,12 +2,13 @@
 
 import click
 
-from renewer.commands.call import Call, conclude
+from renewer.commands.call import Answering, Call, conclude
 from renewer.commands.help import certificates, examples
 from renewer.model import Reason
 
 
 @click.command(
+    cls=Answering,
     short_help="Revoke a certificate and replace it.",
     epilog=examples(
         "renewer revoke example.com --reason keyCompromise",

@@ -2,12 +2,13 @@
 
 import click
 
-from renewer.commands.call import Call, conclude
+from renewer.commands.call import Answering, Call, conclude
 from renewer.commands.help import examples, sites
 from renewer.sites import Asked
 
 
 @click.command(
+    cls=Answering,
     short_help="Give a site a new key.",
     epilog=examples(
         "renewer rotate nodered          # the old key is honoured for the grace",

@@ -1,15 +1,21 @@
 """`renewer run`: the daemon."""
 
 import os
+import shlex
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from renewer import config, wire
+from renewer import config, identity, wire
 from renewer.commands.call import Call
 from renewer.commands.help import examples
 from renewer.errors import ConfigError
+from renewer.service import shipped
+from renewer.service.steps import DAEMON
+
+TOKEN_FOLDER = "/run/renewer-token"  # noqa: S105 - where it goes for as long as somebody runs the daemon by hand
 
 
 @click.command(
@@ -24,5 +30,28 @@ def run(call: Call) -> NoReturn:
     """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""
     if call.file == config.STANDARD_INPUT:
         raise ConfigError("the daemon reads its configuration again later: name a file with -c FILE")
-    wire.check(call.load())
+    settings = call.load()
+    if owner := identity.owner_to_become(settings.state):
+        raise ConfigError(
+            f"the state folder {settings.state} belongs to {owner.pw_name}, but this runs as root",
+            hint=_as_owner(owner.pw_name, Path(call.file).absolute(), settings),
+        )
+    wire.check(settings)
     os.execv(sys.executable, (sys.executable, "-P", "-m", "renewer.daemon", call.file))  # noqa: S606 - our own
+
+
+def _as_owner(name: str, file: Path, settings: config.Config) -> str:
+    """Return how the daemon runs as the owner of the state folder, who may not read the token's file."""
+    if DAEMON in shipped.works_with(file):
+        return "let systemd run it as that user: systemctl start renewer"
+    command = shlex.join(["renewer", "-c", str(file), "run"])
+    if settings.cloudflare.token_file is None:
+        return (
+            f"run it as that user, who gets the token from your environment: runuser -u {name} -- {command}"
+        )
+    token = shlex.quote(str(settings.cloudflare.token_file))
+    return (
+        f"run it as that user, with a copy of the token: install -d -o {name} -m 700 {TOKEN_FOLDER} &&"
+        f" install -o {name} -m 400 {token} {TOKEN_FOLDER}/cloudflare_token &&"
+        f" CREDENTIALS_DIRECTORY={TOKEN_FOLDER} runuser -u {name} -- {command}"
+    )

@@ -3,11 +3,12 @@
 import click
 
 from renewer import overview, show
-from renewer.commands.call import Call
+from renewer.commands.call import Answering, Call
 from renewer.commands.help import examples
 
 
 @click.command(
+    cls=Answering,
     short_help="Show what is stored, served and due.",
     epilog=examples(
         "renewer status",

@@ -14,7 +14,7 @@ from renewer import credentials, disk, identity, wire
 from renewer import takeover as heritage
 from renewer.authorities import DIRECTORIES
 from renewer.commands import first
-from renewer.commands.call import Call
+from renewer.commands.call import Answering, Call
 from renewer.commands.help import examples
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, table
@@ -48,6 +48,8 @@ class Target:
 
 @click.command(
     "import",
+    cls=Answering,
+    empty=("accounts", "certificates"),
     short_help="Take over what certbot, acme.sh or lego has.",
     epilog=examples(
         "renewer import certbot /etc/letsencrypt --dry-run    # what would be done",
@@ -87,6 +89,7 @@ def import_(  # noqa: PLR0913 - one for each option
     estate = _read(module, path, DIRECTORIES.get(server or "", server or ""))
     there = os.path.lexists(call.file)
     settings = call.load() if there else None
+    _refuse_another(state, settings, call.file)
     plan = Planner(estate, settings, SystemClock().now()).plan()
     target = (
         Target(Path(call.file), settings) if settings else _target(call, plan, state or str(DEFAULT.state))
@@ -102,8 +105,17 @@ def import_(  # noqa: PLR0913 - one for each option
     if as_json:
         click.echo(json.dumps(_record(plan, target, written=written, token=taken)))
     elif not dry_run and any(heir.fate is not Fate.FAILED for heir in plan.heirs):
-        _remind(call, module, client)
+        _remind(call, target, module, client)
     return 1 if plan.failed else 0
+
+
+def _refuse_another(state: str | None, settings: Config | None, file: str) -> None:
+    """Raise `ConfigError` for another state folder than that of the configuration, which stays as it is."""
+    if state and settings and Path(state).absolute() != settings.state:
+        raise ConfigError(
+            f"--state is for a new configuration, but {file} is there, with {settings.state} as its state",
+            hint="leave --state out, or name a new configuration with -c FILE",
+        )
 
 
 def _read(module: ModuleType, path: Path, server: str) -> Estate:
@@ -215,9 +227,9 @@ def _lacking(plan: Plan) -> str:
     return "\n\n".join(table(heir.planned) for heir in heirs)
 
 
-def _remind(call: Call, module: ModuleType, client: str) -> None:
+def _remind(call: Call, target: Target, module: ModuleType, client: str) -> None:
     click.echo(
-        f"\nNext:\n{first.next_steps(call.file)}\n"
+        f"\nNext:\n{first.next_steps(call.file, target.token_file)}\n"
         f"\nThen switch {client} off, so that the two do not order the same certificates:\n"
         + "\n".join(f"  {line}" for line in module.OFF)
         + f"\nRevoke nothing with {client}, and delete no account there: they are in use here now.\n"

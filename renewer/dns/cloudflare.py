@@ -106,6 +106,11 @@ class CloudflareDns:
             handle for zone, there in self._by_zone(records).items() for handle in self._adopt(zone, there)
         ]
 
+    def named(self, name: str) -> Sequence[Handle]:
+        """Return every TXT record of this very name, whoever created it."""
+        zone = self._zone(name)
+        return [Handle(zone, id_, record) for record, id_ in self._there(zone, name).items()]
+
     def remove(self, handles: Sequence[Handle]) -> None:
         """Remove the records, all of a zone in one call; see `ports.DnsProvider`."""
         zones: dict[str, list[str]] = defaultdict(list)
@@ -170,20 +175,20 @@ class CloudflareDns:
         """Return those of the records that exist already, whoever created them: the content is ours alone."""
         found: list[Handle] = []
         for name in dict.fromkeys(record.name for record in records):
-            with explained():
-                page = self._call(
-                    partial(
-                        self._api.dns.records.list,
-                        zone_id=zone,
-                        type="TXT",
-                        name={"exact": name},
-                        per_page=100,
-                    )
-                )
-            with _sensible():
-                there = {_record(answer): answer.id for answer in page.result or []}
+            there = self._there(zone, name)
             found.extend(Handle(zone, there[record], record) for record in records if record in there)
         return found
+
+    def _there(self, zone: str, name: str) -> Mapping[TxtRecord, str]:
+        """Return the TXT records of a name, with their identifiers."""
+        with explained():
+            page = self._call(
+                partial(
+                    self._api.dns.records.list, zone_id=zone, type="TXT", name={"exact": name}, per_page=100
+                )
+            )
+        with _sensible():
+            return {_record(answer): answer.id for answer in page.result or []}
 
     def _delete(self, zone: str, ids: Sequence[str]) -> None:
         try:

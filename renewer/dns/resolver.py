@@ -318,5 +318,8 @@ def _endpoint(text: str) -> tuple[str, int]:
     try:
         found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"[propagation] resolver is {text!r}: {error}") from error
+        raise ConfigError(
+            f"[propagation] resolver is {text!r}: {error}",
+            hint='name one that is there, such as "127.0.0.1:53"',
+        ) from error
     return str(found[0][4][0]), int(port)

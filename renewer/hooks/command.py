@@ -6,7 +6,6 @@ names of what changed. What it prints is shown in part only when it fails, witho
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import stat
@@ -14,19 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renewer import disk, proc
+from renewer import disk, proc, redaction
 from renewer.deployed import Deployed
 from renewer.errors import ConfigError, HookFailed, RenewerError
 
-_SHOWN = 200
-"""How many characters of a line of the program's are shown."""
-
-_PRIVATE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\A(?:(?!-----BEGIN ).)*-----END [A-Z ]*PRIVATE KEY-----",
-    re.DOTALL,
-)
-_LONG_WORD = re.compile(r"(?<![\w/.-])(?!/)(?=[A-Za-z_+=/-]*[0-9])[A-Za-z0-9_+=/-]{32,}(?![\w.])")
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -59,7 +49,7 @@ class CommandHook:
             raise HookFailed(str(error), hint=error.hint) from error
         if ended.code:
             how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"failed with {ended.code}"
-            said = redacted(ended.output)
+            said = redaction.last_line(ended.output)
             raise HookFailed(
                 f"{self.what} {how}{f': {said}' if said else ''}",
                 hint="nginx serves what is new; run the hook by hand to see why. The next run tries again",
@@ -94,11 +84,3 @@ class CommandHook:
                 hint=f"run: chown root {shlex.quote(path)} && chmod go-w {shlex.quote(path)}",
             )
         return path
-
-
-def redacted(output: str) -> str:
-    """Return the last line that a program printed, short, without keys and what looks like a token."""
-    plain = _PRIVATE.sub("[a private key]", output)
-    last = next((line.strip() for line in reversed(plain.splitlines()) if line.strip()), "")
-    shown = "".join(one if one.isprintable() else " " for one in _LONG_WORD.sub("[…]", last))
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

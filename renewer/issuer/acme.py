@@ -67,6 +67,10 @@ class AcmeIssuer:
         """Return what an order would use up of the CA's limits; see `ports.Issuer`."""
         return self._allowance(spec.server).cost(spec.domains)
 
+    def require(self, spec: CertSpec, replaces: Material | None) -> None:
+        """Raise `Transient` if a limit forbids an order now; see `ports.Issuer`."""
+        self._allowance(spec.server).require(spec.domains, self._exemption(replaces, spec))
+
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove the TXT records of an earlier attempt; see `ports.Issuer`."""
         self.dns01.sweep(name, journal)

@@ -45,7 +45,7 @@ class Control:
 
     def test(self) -> str:
         """Return why nginx refuses its configuration as it stands (with FILE:LINE), empty if it does not."""
-        if self._asks:
+        if self.asks:
             return self._ask()
         tested = proc.run((self.binary, "-t", "-c", self.config), LIMIT)
         return words(tested.output) if tested.code else ""
@@ -56,7 +56,7 @@ class Control:
         Raises `NotServed` if nginx is not running or cannot be told to reload.
         """
         refused = self.test()
-        if refused or self._asks or self.mode == "none":
+        if refused or self.asks or self.mode == "none":
             return refused
         if master.down and isinstance(self.mode, str):
             raise _down()
@@ -77,7 +77,7 @@ class Control:
         return Path(path) if path.startswith("/") else Path(self.built_in("--prefix"), path)
 
     @property
-    def _asks(self) -> bool:
+    def asks(self) -> bool:
         """Whether root's helper tests and reloads: where it is asked for, or found and this is not root."""
         return self.mode == "request" or (self.mode == "auto" and os.geteuid() != 0 and self.helper.reachable)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,12 @@ from renewer.sites import Guard
 
 LIMIT = 10.0
 """Seconds within which a reload must have come through."""
+
+WHO_ANSWERS = "see which server of nginx, or which other program, answers there: nginx -T; ss -tlnp"
+"""What to do where another certificate is shown."""
+
+AT_ONCE = 8
+"""How many addresses are looked at side by side."""
 
 _RELOAD_BY_HAND = 'reload nginx: with reload = "none" in [nginx], renewer does not'
 
@@ -67,6 +74,15 @@ class NginxDeployer:
             return Sight(published, None, found.detail, placeholder)
         detail = self._difference(_sought(spec, material, found), configuration)
         return Sight(published, not detail, detail, placeholder, START if detail == _DOWN else "")
+
+    def differences(self, spec: CertSpec, material: Material | None) -> tuple[str, ...]:
+        """Return every address at which another certificate is shown, or none: `look` tells the first."""
+        sought = _sought(spec, material, self._discover(self._configuration(), spec))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            seen = zip(sought, pool.map(lambda one: handshake(one.target), sought), strict=True)
+            return tuple(
+                self._words(one, had) for one, had in seen if had.fingerprint not in one.fingerprints
+            )
 
     def stands(self, guard: Guard) -> bool:
         """Tell whether the files for secure links are just as they have to be."""
@@ -216,7 +232,7 @@ class NginxDeployer:
             return NotServed(message, hint=_RELOAD_BY_HAND)
         return NotServed(
             message,
-            hint="see which server of nginx, or which other program, answers there: nginx -T; ss -tlnp",
+            hint=WHO_ANSWERS,
         )
 
     def _words(self, one: Sought, seen: Seen) -> str:

@@ -4,12 +4,13 @@ That is the convention of healthchecks.io (https://healthchecks.io/docs/http_api
 no sentence here shows it, nor what the server says of it.
 """
 
+import socket
 import threading
 from collections.abc import Callable
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, Request, build_opener, getproxies, proxy_bypass
 
 from renewer import __version__
 from renewer.errors import Transient
@@ -17,6 +18,7 @@ from renewer.errors import Transient
 PATIENCE = 10.0
 """Seconds that a ping may take, the search for the server's address included."""
 
+_PORTS = {"https": 443}
 _HINT = "see whether this machine reaches the monitor, and whether the check is still there"
 
 
@@ -38,6 +40,22 @@ class Ping:
         trouble = answers[0] if answers else f"it did not answer within {PATIENCE:g} s"
         if trouble:
             raise Transient(f"the monitor could not be told: {trouble}", hint=_HINT)
+
+    def reach(self) -> None:
+        """Connect to where the address is, or to the proxy on the way; to ask for it would be a ping.
+
+        Raises `Transient` when nobody is there.
+        """
+        parts = urlsplit(self._address())
+        proxy = getproxies().get(parts.scheme)
+        if proxy and not proxy_bypass(parts.hostname or ""):
+            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        try:
+            place = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80)
+            socket.create_connection(place, timeout=PATIENCE).close()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise Transient(f"the monitor cannot be reached: {why}", hint=_HINT) from None
 
 
 def failed(address: str) -> str:

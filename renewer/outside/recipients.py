@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from renewer import credentials, proc
-from renewer.errors import RenewerError
+from renewer.errors import RenewerError, Transient
 from renewer.notices import Message
 from renewer.ports import Report
 
@@ -24,6 +24,8 @@ SPARE = 10.0
 
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """What of our environment says how the network is reached; the first four are known in lower case too."""
+
+NOT_SENT = "the message could not be sent"
 
 COURIER = (sys.executable, "-P", "-m", "renewer.outside.courier")
 
@@ -51,15 +53,30 @@ class Addresses:
                 self._report.problem("notices", f"line {lines[who][0]} of {self._path}: {answer}", hint)
         return [who for who, answer in zip(due, answers, strict=True) if not answer]
 
+    def unknown(self) -> Sequence[int]:
+        """Return the lines whose addresses apprise does not know; nobody is told anything.
+
+        Raises `ConfigError` for a file that cannot be used, `Transient` where apprise gives no answer.
+        """
+        lines = self._read()
+        nothing = Message("", "", good=True)
+        answers = self._sent([(address, nothing) for address in lines.values()], send=False)
+        if NOT_SENT in answers:
+            raise Transient(
+                "apprise does not say which addresses it knows", hint="see whether it is installed whole"
+            )
+        return [number for number, answer in zip(lines, answers, strict=True) if answer]
+
     def _read(self) -> Mapping[int, str]:
         return credentials.read_addresses(self._path, self._place)
 
-    def _sent(self, letters: Sequence[tuple[str, Message]]) -> Sequence[str]:
-        """Have the letters sent; return what went wrong with each, empty for nothing."""
+    def _sent(self, letters: Sequence[tuple[str, Message]], *, send: bool = True) -> Sequence[str]:
+        """Have the letters sent, or only looked at; return what went wrong with each, empty for nothing."""
         names = (*NETWORK, *(name.lower() for name in NETWORK))
         errand = {
             "environment": {name: os.environ[name] for name in names if name in os.environ},
             "patience": PATIENCE,
+            "send": send,
             "letters": [[url, one.title, one.body, one.good] for url, one in letters],
         }
         try:
@@ -67,7 +84,7 @@ class Addresses:
             answers = [str(answer) for answer in json.loads(done.output)]
         except (RenewerError, ValueError, TypeError):
             answers = []
-        return answers if len(answers) == len(letters) else ["the message could not be sent"] * len(letters)
+        return answers if len(answers) == len(letters) else [NOT_SENT] * len(letters)
 
 
 def _mark(address: str) -> str:

@@ -7,12 +7,13 @@ known, and never overwritten.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from renewer import disk
-from renewer.errors import ConfigError
+from renewer.errors import ConfigError, RenewerError
 
 UNITS = Path("/etc/systemd/system")
 PACKAGED = Path("/usr/lib/systemd/system/renewer.service")
@@ -120,6 +121,16 @@ class Placed:
             head, _, rest = rest.partition("\n")
             head += "\n"
         return f"{head}{_MARK.format(_checksum(self.text))}{rest}"
+
+
+def works_with(file: Path, root: Path = Path("/")) -> Iterator[str]:
+    """Yield the units in place that start the program with this configuration."""
+    for unit in ("renewer.service", "renewer-renew.service"):
+        for place in (UNITS, PACKAGED.parent):
+            with suppress(RenewerError):
+                text = disk.read(root / place.relative_to("/") / unit) or b""
+                if f" -c {file} " in text.decode(errors="replace"):
+                    yield unit
 
 
 def placed(adaptation: Adaptation) -> Iterator[Placed]:

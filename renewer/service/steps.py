@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -75,6 +76,9 @@ def remove(setting: Setting) -> Iterator[Step]:
         yield Step(f"give {state} back to root", lambda: give(state, ROOT, ROOT))
     if _uid() != _UNKNOWN:
         yield Step(f"the user {USER} stays, as do {setting.file} and {state}")
+    if opened := [str(path) for path in _opened(setting) if _readable_by_group(path)]:
+        names = shlex.join(opened)
+        yield Step(f"the group {USER} can still read {', '.join(opened)}; to end that: chgrp root {names}")
 
 
 def _off(*units: str) -> Iterator[Step]:
@@ -137,10 +141,15 @@ def _state(state: Path) -> Iterator[Step]:
 
 def _readable(setting: Setting) -> Iterator[Step]:
     """Yield what is due for the group to read the configuration, and for others not to."""
-    places = (_FOLDER,) if _FOLDER in (path.parent for path in setting.readable) else ()
-    for path in (*places, *setting.readable):
-        if path.exists() and not _readable_by_group(path):
+    for path in _opened(setting):
+        if not _readable_by_group(path):
             yield Step(f"let the group {USER} read {path}", partial(_let_read, path))
+
+
+def _opened(setting: Setting) -> Iterator[Path]:
+    """Yield the files, and the folder, that the service's group is to read."""
+    places = (_FOLDER,) if _FOLDER in (path.parent for path in setting.readable) else ()
+    yield from (path for path in (*places, *setting.readable) if path.exists())
 
 
 def _readable_by_group(path: Path) -> bool:

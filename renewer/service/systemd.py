@@ -8,6 +8,9 @@ from renewer.errors import Refused
 LIMIT = 150.0
 """Seconds that a program of systemd may take; a start waits until the daemon says that it is ready."""
 
+NOT_FOUND = "not-found"
+"""What `is-enabled` says of a unit that is not there; older ones say a sentence."""
+
 _BOOTED = Path("/run/systemd/system")
 
 
@@ -19,6 +22,17 @@ def booted() -> bool:
 def is_(what: str, unit: str) -> bool:
     """Tell whether the unit is `active` or `enabled`."""
     return proc.run(("systemctl", "--quiet", f"is-{what}", unit), LIMIT).code == 0
+
+
+def word(verb: str, unit: str) -> str:
+    """Return what `is-active` or `is-enabled` says of a unit, in systemd's own word."""
+    said = proc.run(("systemctl", verb, unit), LIMIT).output.split("\n", 1)[0].strip()
+    return NOT_FOUND if not said or said.startswith("Failed ") else said
+
+
+def shown(unit: str, name: str) -> str:
+    """Return a property of a unit, as `systemctl show` writes it."""
+    return proc.run(("systemctl", "show", "--value", "-p", name, unit), LIMIT).output.strip()
 
 
 def told(*argv: str) -> None:

@@ -158,7 +158,7 @@ def test_all_faults_are_told_at_once(world: World) -> None:
     write(world, edit=lambda text: replaced(DOMAINS, "domains = 1")(text).replace("[nginx]", "[ngnix]"))
     with nothing_changed(world):
         done = world.renewer("renew", "--json")
-    assert (done.code, done.out, len(done.sentences), len(done.hints)) == (78, "", 2, 1)
+    assert (done.code, done.answer["exit"], len(done.sentences), len(done.hints)) == (78, 78, 2, 1)
     assert PLACE in done.err
     assert "did you mean nginx?" in done.err
 

@@ -361,6 +361,17 @@ def homes(bench: Bench) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def told_outside(bench: Bench) -> Iterator[None]:
+    """Three who are told how cycles end, none of whom could be."""
+    urls = bench.folder / "urls"
+    urls.touch(0o600)
+    urls.write_text(f"json://a.example/\n# and\nnosuch://{named('good')}\n")
+    notify = f'[notify]\nurls_file = "{urls}"\nping = "http://127.0.0.1:{CLOSED}/"\n'
+    bench.tables.append(f'{notify}[metrics]\ntextfile = "/no/folder/renewer.prom"\n')
+    yield
+
+
 STREAM = (
     "stream { server { listen 127.0.0.1:1;"
     f" ssl_certificate /etc/letsencrypt/live/{NAME}/fullchain.pem; }} }}\n"
@@ -484,6 +495,9 @@ TABLE: dict[str, list[Row]] = {
     ],
     "the token ends soon": [
         Row("token.expiry", "warning", ("expires on", "later end"), token(named("ending"))),
+        Row("outside.addresses", "error", ("line 3 of", "no address that apprise knows"), told_outside),
+        Row("outside.ping", "warning", ("cannot be reached: Connection refused",), nothing),
+        Row("outside.textfile", "error", ("/no/folder, the folder for metrics, is not there",), nothing),
         Row("zones.paused", "warning", ("is paused",), zone(paused=True)),
         Row("dns.tcp", "warning", ("does not answer over TCP",), server(udp_only=True)),
     ],
@@ -895,8 +909,9 @@ def test_a_record_that_cannot_be_removed_is_told_and_removed_the_next_time(bench
     assert bench.world.box.records() == []
 
 
-def test_a_first_check_makes_no_state_folder(bench: Bench) -> None:
+def test_a_first_check_makes_no_state_folder_and_removes_what_one_that_was_killed_left(bench: Bench) -> None:
     fresh = bench.folder / "fresh"
+    bench.world.box.zones[NAME].add(f"_renewer-check.{NAME}", "TXT", f'"1764000000.{"x" * 24}"')
     bench.config.append((f'state = "{bench.world.state}"', f'state = "{fresh}"'))
     bench.write()
     done = bench.run("check", "--json")
@@ -914,3 +929,16 @@ def test_cloudflare_that_cannot_be_reached_or_talks_nonsense_hides_nothing_else(
         bench.world.box.api.heal()
         assert [one["check"] for one in problems(done)] == ["token.verify", "zones.look"], done.out
         assert {one["group"] for one in done.answer["findings"]} == set(Group)
+
+
+def test_every_address_that_shows_something_else_is_told_and_who_writes_a_file_of_ours(bench: Bench) -> None:
+    ports = [free_port(), free_port()]
+    probe = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+    bench.config.append(("[nginx]", f"[nginx]\nprobe = [{probe}]"))
+    bench.nginx.append(("http.conf;", "htpt.conf;"))
+    bench.write()
+    found = problems(bench.run("check", "--json"))
+    told = [one["what"] for one in found if one["check"] == "nginx.served"]
+    assert [any(f"127.0.0.1:{port} " in one for one in told) for port in ports] == [True, True]
+    (refused,) = [one for one in found if one["check"] == "nginx.test"]
+    assert refused["hint"] == "have what nginx includes written: renewer nginx, then: nginx -t"

@@ -17,7 +17,7 @@ import pytest
 from world import PATIENCE
 
 from renewer.config import load
-from sandbox import Sandbox
+from sandbox import Sandbox, Token
 
 GLOBAL_KEY = "0123456789abcdef0123456789abcdef01234"
 
@@ -106,8 +106,10 @@ def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
         terminal.sees("Mail address").types("a@b.de\n")
         terminal.sees("Token (").types("two words\n").sees("has a blank")
         terminal.sees("Token (").types(f"{GLOBAL_KEY}\n").sees("is a Global API Key")
-        terminal.sees("Token (").types(f"{box.token}\n")
-        terminal.sees("CA for tests").types("y\n").sees("Next:")
+        terminal.sees("Token (").types(f"{'x' * 40}\n")
+        terminal.sees("CA for tests").types("y\n")
+        terminal.sees("token: it is not taken: Cloudflare said").sees("-> ")
+        terminal.sees("Token (").types(f"{box.token}\n").sees("Next:")
         assert terminal.ends() == 0
         shown = terminal.shown
     assert "token: active; it sees example.com" in shown
@@ -141,15 +143,17 @@ def test_without_a_terminal_it_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_from_options_with_a_token_that_is_there(box: Sandbox, tmp_path: Path) -> None:
-    file, token = tmp_path / "renewer.toml", tmp_path / "token"
+    file, token, nginx = tmp_path / "renewer.toml", tmp_path / "token", tmp_path / "nginx.conf"
+    nginx.touch()
     token.write_text(f"{box.token}\n")
     token.chmod(0o600)
     options = ["--domain", "example.org", "--email", "a@b.de", "--staging", "--token-file", token]
-    done = call("-c", file, "init", *options, "--base-url", box.api_url, "--nginx-config", "/x/nginx.conf")
+    done = call("-c", file, "init", *options, "--base-url", box.api_url, "--nginx-config", nginx)
     assert done.returncode == 0
     assert "token: active; it sees example.com" in done.stdout
     assert done.stderr == "token: none of these is the zone of example.org\n"
-    assert str(load(file).nginx.config) == "/x/nginx.conf"
+    assert load(file).nginx.config == nginx
+    assert "/dev/stdin" not in done.stdout
     text = file.read_bytes()
     again = call("-c", file, "init", "--domain", "example.com")
     assert (again.returncode, again.stdout) == (1, "")
@@ -158,18 +162,50 @@ def test_from_options_with_a_token_that_is_there(box: Sandbox, tmp_path: Path) -
     assert token.read_text() == f"{box.token}\n"
 
 
-@pytest.mark.parametrize(("token", "sentence"), [("x" * 40, "Cloudflare said"), (None, "cannot be reached")])
-def test_a_token_that_is_refused_or_cannot_be_asked_for_is_told(
-    token: str | None, sentence: str, box: Sandbox, tmp_path: Path
-) -> None:
+def test_a_token_that_cannot_be_asked_for_is_told(box: Sandbox, tmp_path: Path) -> None:
     file, place = tmp_path / "renewer.toml", tmp_path / "cloudflare.token"
-    place.write_text(token or box.token)
+    place.write_text(box.token)
     place.chmod(0o600)
-    url = box.api_url if token else "http://127.0.0.1:1/"
-    done = call("-c", file, "init", "--domain", "example.com", "--base-url", url)
+    done = call("-c", file, "init", "--domain", "example.com", "--base-url", "http://127.0.0.1:1/")
     assert done.returncode == 0
-    assert sentence in done.stderr
+    assert "cannot be reached" in done.stderr
     assert load(file).specs
+
+
+@pytest.mark.parametrize("state", ["unknown", "disabled"])
+def test_a_token_that_cloudflare_refuses_stops_it(state: str, box: Sandbox, tmp_path: Path) -> None:
+    file, place = tmp_path / "renewer.toml", tmp_path / "cloudflare.token"
+    box.tokens["d" * 40] = Token(("example.com",), status="disabled")
+    place.write_text(("x" if state == "unknown" else "d") * 40)
+    place.chmod(0o600)
+    done = call("-c", file, "init", "--domain", "example.com", "--base-url", box.api_url)
+    assert done.returncode == 1
+    assert ("Cloudflare said" if state == "unknown" else "token is disabled") in done.stderr
+    assert "nothing was written\n" in done.stderr
+    assert f"; it goes into {place}, or name another file with --token-file" in done.stderr
+    assert not file.exists()
+
+
+def test_without_a_terminal_it_says_where_the_token_goes(tmp_path: Path) -> None:
+    done = call("-c", tmp_path / "renewer.toml", "init", "--domain", "example.com")
+    assert done.returncode == 0
+    place = tmp_path / "cloudflare.token"
+    assert f"token: there is none yet; it goes into {place}\n" in done.stdout
+    first = done.stdout.partition("Next:\n")[2].splitlines()[0]
+    assert first.endswith(f"install -D -m 600 /dev/stdin {place}   # paste the Cloudflare token, then Ctrl-D")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--staging", "--server", "https://ca.example/"), "--staging and --server name two CAs"),
+        (("--nginx-config", "/no/nginx.conf"), "--nginx-config: /no/nginx.conf is not there"),
+    ],
+)
+def test_options_that_cannot_be_meant(options: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    done = call("-c", tmp_path / "renewer.toml", "init", "--domain", "example.com", *options)
+    assert (done.returncode, sentence in done.stderr) == (78, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,8 @@ def test_removed_it_leaves_what_is_not_its_own_and_purged_what_nginx_includes(ho
 
     said = house.machine.run(f"{package.APT} purge renewer").out
     assert f"{STATE} stays" in said
+    assert "removed /etc/renewer/cloudflare.token\n" in said
+    assert "The token itself is valid" in said
     assert house.machine.run("find /etc /usr /run -name '*renewer*' ! -path '/run/systemd/*'").out == ""
     house.machine.run("nginx -t && systemctl restart nginx")
     house.served(FIRST)

@@ -75,6 +75,31 @@ def test_what_is_not_the_services_business_is_not_readable_for_it(house: House) 
     assert found == ""
 
 
+def findings(house: House, code: int) -> dict[str, dict[str, str]]:
+    """Return what check, run by root, finds that is not in order, by the names of the checks."""
+    answer = json.loads(house.renewer("check --json", code=code).out)
+    return {one["check"]: one for one in answer["findings"] if one["status"] == "error"}
+
+
+def test_check_by_root_says_what_the_service_could_not_do_and_what_helps(house: House) -> None:
+    assert findings(house, 0) == {}
+    mode = house.machine.run(f"stat -c %a {STATE}").out
+    house.machine.run(f"chown root:root {FILE} && chmod 600 {FILE} && chmod 555 {STATE}")
+    house.machine.run("systemctl disable --now renewer-reload.path")
+    found = findings(house, 1)
+    assert found.keys() == {"configuration.readable", "state.writable", "nginx.helper"}
+    for check in ("configuration.readable", "nginx.helper"):
+        house.machine.run(found[check]["hint"].rpartition(": ")[2])
+    house.machine.run(f"chmod {mode.strip()} {STATE}")
+    assert findings(house, 0) == {}
+    house.machine.run(f"chown -R root:root {STATE}")
+    assert findings(house, 1).keys() == {"state.owner"}
+    house.renewer("install-service")
+    assert findings(house, 0) == {}
+    advice = house.renewer("run", code=78).err
+    assert advice.endswith("let systemd run it as that user: systemctl start renewer\n")
+
+
 def test_the_daemon_has_no_capability(house: House) -> None:
     status = house.machine.run(f"cat /proc/{house.pid()}/status").out
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -213,6 +238,7 @@ def test_it_can_be_undone(house: House) -> None:
     done = house.renewer("install-service --remove")
     assert f"give {STATE} back to root" in done.out
     assert "renewer-renew.timer was edited, so it stays" in done.err
+    assert f"the group renewer can still read /etc/renewer, {FILE}; to end that: chgrp root" in done.err
     left = house.machine.run(
         "find /etc/systemd /usr/local /etc/tmpfiles.d /etc/sysusers.d -name '*re*oa*d*'"
     ).out

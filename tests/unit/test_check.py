@@ -1,22 +1,27 @@
 """The looks of `check` that need no server: side by side, certificates, this machine's files."""
 
+import grp
 import json
+import os
+import pwd
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from fakes import DAY, NOW, FakeClock, material, spec
 
+from renewer import identity
 from renewer.authorities import DIRECTORIES, Acme, FallbackCa
-from renewer.check import ca, names, rivals, schedule, state
+from renewer.check import ca, everything, names, outside, rivals, schedule, state, webserver, zones
 from renewer.check.finding import Finding, Group, Status, Topic, exit_code
 from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
-from renewer.config import Certificate, Config
-from renewer.errors import Refused, Stopped, Transient
+from renewer.config import Certificate, Config, Metrics, Notify
+from renewer.errors import ConfigError, Refused, Stopped, Transient
 from renewer.issuer.directory import Directory
 from renewer.limits import ORDERS, Event, History, Kind, Limit
 from renewer.model import Failure, Reason, Stage
@@ -223,6 +228,73 @@ def test_a_clock_that_is_a_little_off(
     assert (found.status, words in found.what) == (status, True)
 
 
+# -- the zones ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "value", "left"),
+    [
+        (zones.ABANDONED + timedelta(seconds=1), None, True),
+        (zones.ABANDONED, None, False),
+        (timedelta(0), None, False),
+        (DAY, "somebody else's", False),
+        (DAY, "1764000000.too-short", False),
+    ],
+)
+def test_a_record_of_a_check_that_was_killed(age: timedelta, value: str | None, *, left: bool) -> None:
+    record = zones.trial(NAME, NOW - age)
+    assert record.name == f"_renewer-check.{NAME}"
+    assert zones.abandoned(replace(record, value=value) if value else record, NOW) is left
+
+
+# -- those outside ------------------------------------------------------------------------------------------
+
+
+def heard(scene: Scene, **tables: Metrics | Notify) -> list[Finding]:
+    object.__setattr__(scene, "config", msgspec.structs.replace(scene.config, **tables))
+    return list(outside.look(scene))
+
+
+def test_where_nobody_is_told_that_is_no_fault(tmp_path: Path) -> None:
+    assert told(outside.look(scene(tmp_path))) == [("outside.none", "ok")]
+
+
+def test_the_folder_for_metrics(tmp_path: Path) -> None:
+    textfile = tmp_path / "metrics" / "renewer.prom"
+    (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
+    assert (found.status, found.hint.startswith("make it, ")) == (Status.ERROR, True)
+    textfile.mkdir(parents=True)
+    (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
+    assert (found.status, found.what) == (Status.ERROR, f"{textfile} is a folder")
+    textfile.rmdir()
+    assert heard(scene(tmp_path), metrics=Metrics(textfile))[0].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("writable", "shut"),
+    [("", True), ("/var/lib /srv/metrics", False), ("-/srv", False), ("/srv/metrics/x /srv/met", True)],
+)
+def test_a_folder_that_the_service_may_not_write_to(writable: str, *, shut: bool) -> None:
+    assert outside.shut(writable, Path("/srv/metrics")) is shut
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [
+        ("", 0o600, "names nobody"),
+        ("json://a.example", 0o644, "by others"),
+        ("no address", 0o600, "line 1 of"),
+    ],
+)
+def test_a_file_of_addresses_that_is_no_good(tmp_path: Path, text: str, mode: int, words: str) -> None:
+    urls = put(tmp_path / "urls", text)
+    urls.chmod(mode)
+    (found,) = heard(scene(tmp_path), notify=Notify(urls_file=urls))
+    assert (found.check, found.status, words in found.what) == ("outside.addresses", Status.ERROR, True)
+    (found,) = heard(scene(tmp_path), notify=Notify(ping_file=tmp_path / "none"))
+    assert (found.check, found.status, "cannot be read" in found.what) == ("outside.ping", Status.ERROR, True)
+
+
 # -- this machine -------------------------------------------------------------------------------------------
 
 
@@ -255,22 +327,47 @@ def put(path: Path, text: str = "") -> Path:
 )
 def test_what_sets_renewals_off(tmp_path: Path, path: str, text: str, way: str) -> None:
     put(tmp_path / path, text)
-    found = next(schedule.look(scene(tmp_path)))
+    found = next(schedule.trigger(scene(tmp_path)))
     assert (found.status, found.what) == ("ok", f"renewals are set off by {way}")
 
 
 def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
     put(tmp_path / "etc/systemd/system/multi-user.target.wants/renewer.service")
-    found = next(schedule.look(scene(tmp_path)))
+    found = next(schedule.trigger(scene(tmp_path)))
     assert (found.check, found.status) == ("renewal.trigger", "warning")
     assert "no daemon runs" in found.what
     assert found.hint == "see why: systemctl status renewer"
 
 
+@pytest.mark.parametrize(
+    ("active", "enabled", "status", "hint"),
+    [
+        ("active", "enabled", "ok", ""),
+        ("active", "enabled-runtime", "ok", ""),
+        ("active", "disabled", "warning", "run: systemctl enable --now renewer-reload.path"),
+        ("inactive", "enabled", "error", "run: systemctl enable --now renewer-reload.path"),
+        ("failed", "enabled", "error", "run: systemctl enable --now renewer-reload.path"),
+        (
+            "inactive",
+            "masked",
+            "error",
+            "run: systemctl unmask renewer-reload.path && systemctl enable --now",
+        ),
+        ("inactive", "not-found", "error", "put it in place: renewer install-service"),
+    ],
+)
+def test_a_reload_helper_that_hears_nothing(active: str, enabled: str, status: str, hint: str) -> None:
+    found = webserver.helper(active, enabled)
+    assert (found.check, found.status, found.hint.startswith(hint)) == ("nginx.helper", status, True)
+    assert status == "ok" or enabled in found.what
+
+
 @pytest.mark.parametrize("line", ["# 0 0 * * * root renewer renew", "0 0 * * * root renewer status", ""])
 def test_what_sets_nothing_off(tmp_path: Path, line: str) -> None:
     put(tmp_path / "etc/crontab", line)
-    assert told(schedule.look(scene(tmp_path)))[0] == ("renewal.trigger", "warning")
+    found = next(schedule.trigger(scene(tmp_path)))
+    assert (found.check, found.status) == ("renewal.trigger", "warning")
+    assert found.hint.startswith("run: renewer install-service; or ")
 
 
 @pytest.mark.parametrize(
@@ -317,3 +414,129 @@ def test_another_client_with_other_names_is_no_rival(tmp_path: Path, path: str, 
 def test_a_state_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert told(state.look(scene(tmp_path))) == [("state.folder", "ok"), ("state.room", "ok")]
     assert list(tmp_path.iterdir()) == []
+
+
+# -- root beside a service ----------------------------------------------------------------------------------
+
+
+NOBODY = pwd.getpwnam("nobody")
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user's rights, which takes root")
+
+
+def by_nobody(look: Callable[[], Iterable[Finding]]) -> dict[str, list[str]]:
+    """Look with the rights of nobody, in a process of its own; return status, words and hints by check."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY.pw_gid, NOBODY.pw_gid, NOBODY.pw_gid)
+        os.setresuid(NOBODY.pw_uid, NOBODY.pw_uid, NOBODY.pw_uid)
+        found = {one.check: [one.status, one.what, one.hint] for one in look()}
+        os.write(writer, json.dumps(found).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as said:
+        answer: dict[str, list[str]] = json.load(said)
+    return answer
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Path]:
+    """A folder that everybody may enter, with a state folder of nobody's in it."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if "pytest-of-" in str(folder):
+            folder.chmod(0o755)
+    (tmp_path / "state").mkdir(mode=0o700)
+    os.chown(tmp_path / "state", NOBODY.pw_uid, NOBODY.pw_gid)
+    yield tmp_path
+    (tmp_path / "state").chmod(0o700)
+
+
+def served(folder: Path) -> Scene:
+    """Return the scene with a service in place that is enabled for its configuration."""
+    looked = replace(scene(folder), file=str(put(folder / "conf/renewer.toml")))
+    unit = put(folder / "etc/systemd/system/renewer.service", f"ExecStart=renewer -c {looked.file} run\n")
+    assert looked.unit == ""
+    put(unit.parent / "multi-user.target.wants" / unit.name)
+    assert looked.unit == unit.name
+    return looked
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+def test_a_state_folder_that_its_owner_may_not_use(shared: Path, mode: int) -> None:
+    folder = shared / "state"
+    folder.chmod(mode)
+    found = by_nobody(lambda: state.look(scene(shared)))
+    what = f"the user nobody may not write to {folder}"
+    assert found["state.writable"] == ["error", what, f"run: chmod 700 {folder}"]
+    assert ("state.file" in found) == (mode == 0o555)
+
+
+@as_root
+def test_a_state_folder_that_root_has_left_something_in(shared: Path) -> None:
+    left = put(shared / "state/store/failure/example.com.json", "{}").parent.parent
+    found = by_nobody(lambda: state.look(scene(shared)))
+    assert found["state.writable"][1] == f"the user nobody may not change {left}"
+    assert found["state.writable"][2].endswith(f"chown -Rh nobody: {left} && chmod -R u+rwX {left}")
+
+
+@as_root
+def test_a_state_folder_that_root_took_from_the_service(shared: Path) -> None:
+    os.chown(shared / "state", 0, 0)
+    assert "state.owner" not in [one.check for one in state.look(scene(shared))]
+    (found,) = [one for one in state.look(served(shared)) if one.check == "state.owner"]
+    assert (found.status, found.hint) == ("error", "run: renewer install-service, which gives it back")
+    assert "renewer.service runs as the user renewer" in found.what
+
+
+@as_root
+def test_a_configuration_that_the_service_may_not_read(shared: Path) -> None:
+    looked = served(shared)
+    Path(looked.file).chmod(0o600)
+    found = by_nobody(lambda: everything.configuration(looked))["configuration.readable"]
+    cure = f"let the group of the service in: chgrp {{}} {looked.file} && chmod 640 {looked.file}"
+    group = grp.getgrgid(NOBODY.pw_gid).gr_name
+    words = f"the service (renewer.service) may not read {looked.file}"
+    assert found == ["error", words, cure.format(group)]
+    assert "configuration.readable" not in [one.check for one in everything.configuration(looked)]
+    (shared / "conf").chmod(0o700)
+    hint = by_nobody(lambda: everything.configuration(looked))["configuration.readable"][2]
+    assert hint.endswith(f"chgrp {group} {shared}/conf && chmod 750 {shared}/conf")
+
+
+@as_root
+def test_a_file_of_addresses_that_the_service_may_not_read(shared: Path) -> None:
+    looked, urls = served(shared), put(shared / "secrets/urls", "json://a.example")
+    urls.chmod(0o600)
+    (found,) = by_nobody(lambda: heard(looked, notify=Notify(urls_file=urls))).values()
+    assert found[1] == f"the service (renewer.service) may not read {urls}"
+    assert found[2].endswith(f" {urls} && chmod 640 {urls}")
+    urls.parent.chmod(0o700)
+    (found,) = by_nobody(lambda: heard(looked, notify=Notify(urls_file=urls))).values()
+    assert found[2].endswith("secrets")
+    metrics = Metrics(urls.parent / "x" / "renewer.prom")
+    assert by_nobody(lambda: heard(looked, metrics=metrics))["outside.textfile"][0] == "error"
+
+
+def test_root_looks_at_what_only_root_may_see_and_then_becomes_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def seen(name: str) -> Callable[[Scene], Iterator[Finding]]:
+        return lambda _: iter([order.append(name) or Topic(Group.NGINX).ok(name, "")])
+
+    def shut_out(_: Config) -> None:
+        order.append("settled")
+        raise ConfigError("nobody may not read the program", hint="install it for all")
+
+    for room, name in ((webserver, "program"), (schedule, "trigger"), (rivals, "look")):
+        monkeypatch.setattr(room, name, seen(room.__name__))
+    monkeypatch.setattr(identity, "owner_to_become", lambda _: NOBODY)
+    monkeypatch.setattr(identity, "settle", shut_out)
+    found = everything.look(replace(scene(tmp_path), clock=SystemClock()), Heard())
+    assert (order[-1], len(order)) == ("settled", 4)
+    assert (found[0].check, found[0].status, found[0].hint) == ("state.owner", "error", "install it for all")

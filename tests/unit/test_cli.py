@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import certs
 import pytest
 from fakes import FakeClock, Notes
 
-from renewer import __version__, cli, show
+from renewer import __version__, cli, identity, show
 from renewer.authorities import DIRECTORIES
 from renewer.errors import worst
+from renewer.limits import Event, History, Kind
 from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
 from renewer.nginx.deployer import NginxDeployer
+from renewer.service import shipped
 from renewer.store.files import FileStore
 from renewer.vault import Vault
 
@@ -189,6 +192,37 @@ class TestWrongCalls:
         done = program("-c", home.file, "status")
         assert done.code == 78
         assert "can be written by others" in done.err
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        ("arguments", "lists"),
+        [
+            ("renew nosuch", {"certificates", "sites"}),
+            ("renew --dry-run nosuch", {"certificates", "sites"}),
+            ("rotate nosuch", {"certificates", "sites"}),
+            ("revoke nosuch", {"certificates", "sites"}),
+            ("restore nosuch g000001", {"certificates", "sites"}),
+            ("list-generations nosuch", {"generations"}),
+        ],
+    )
+    def test_whoever_asks_for_what_is_not_there_is_answered(
+        self, program: Program, settled: Home, arguments: str, lists: set[str]
+    ) -> None:
+        done = program("-c", settled.file, *arguments.split(), "--json")
+        assert (done.code, done.answer["exit"]) == (78, 78)
+        assert done.answer.keys() == {*lists, "error", "exit"}
+        assert all(done.answer[name] == [] for name in lists)
+        assert f"renewer: {done.answer['error']}\n" in done.err
+        assert "named nosuch" in done.answer["error"]
+
+    @pytest.mark.parametrize(
+        "arguments", ["renew", "rotate s", "status", "check", f"revoke {NAME}", f"import certbot {ROOT}"]
+    )
+    def test_a_faulty_configuration_is_an_answer(self, program: Program, home: Home, arguments: str) -> None:
+        home.file.write_text("nonsense")
+        done = program("-c", home.file, *arguments.split(), "--json")
+        assert (done.code, done.answer["exit"]) == (78, 78)
 
 
 class TestRenew:
@@ -384,6 +418,40 @@ class TestHelp:
         assert program("--version").out == f"renewer, version {__version__}\n"
 
 
+class TestRun:
+    """The advice for root, beside a service whose user has the state folder; it has to work."""
+
+    @pytest.fixture
+    def foreign(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+        monkeypatch.setattr(identity, "owner_to_become", lambda _: pwd.getpwnam("nobody"))
+        monkeypatch.setattr(shipped, "UNITS", home.folder / "units")
+        monkeypatch.setattr(shipped, "PACKAGED", home.folder / "lib" / "renewer.service")
+        shipped.PACKAGED.parent.mkdir()
+        return home
+
+    def test_systemd_starts_the_daemon_that_it_has(self, program: Program, foreign: Home) -> None:
+        shipped.PACKAGED.write_text(f"ExecStart=/usr/bin/renewer -c {foreign.file} run\n")
+        done = program("-c", foreign.file, "run")
+        assert (done.code, done.out) == (78, "")
+        assert f"the state folder {foreign.state} belongs to nobody, but this runs as root" in done.err
+        assert done.err.endswith("-> let systemd run it as that user: systemctl start renewer\n")
+
+    def test_without_a_unit_for_this_configuration_the_user_gets_a_copy_of_the_token(
+        self, program: Program, foreign: Home
+    ) -> None:
+        shipped.PACKAGED.write_text("ExecStart=/usr/bin/renewer -c /etc/renewer/renewer.toml run\n")
+        assert (
+            f"runuser -u nobody -- renewer -c {foreign.file} run\n" in program("-c", foreign.file, "run").err
+        )
+        foreign.configure('[cloudflare]\ntoken_file = "/etc/token"')
+        advice = program("-c", foreign.file, "run").err
+        assert "install -o nobody -m 400 /etc/token /run/renewer-token/cloudflare_token && " in advice
+        assert (
+            f" CREDENTIALS_DIRECTORY=/run/renewer-token runuser -u nobody -- renewer -c {foreign.file} run"
+            in advice
+        )
+
+
 class TestMain:
     def test_a_bug_has_its_traceback_and_its_exit_code(
         self, program: Program, settled: Home, monkeypatch: pytest.MonkeyPatch
@@ -437,4 +505,37 @@ def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled
     assert (done.returncode, json.loads(done.stdout)["exit"]) == (0, 0)
     faulty = f"{sys.executable} -m renewer -c /nowhere renew --json 2>&-"
     done = subprocess.run(["sh", "-c", faulty], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (78, "")
+    assert (done.returncode, json.loads(done.stdout)["exit"]) == (78, 78)
+
+
+@pytest.mark.parametrize("arguments", ["--help", "renew --json"])
+def test_a_standard_output_that_is_full_is_told_in_one_sentence(settled: Home, arguments: str) -> None:
+    shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} >/dev/full"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "renewer: standard output cannot be written: No space left on device\n"
+        "  -> free some space where it goes; what was done so far stands\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["renew nosuch", "renew --nonsense"])
+def test_a_standard_error_that_is_full_changes_no_exit_code(settled: Home, arguments: str) -> None:
+    settled.file.write_text("nonsense")
+    shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} 2>/dev/full"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+
+
+def test_what_a_limit_forbids_is_not_announced(
+    program: Program, settled: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "a-made-up-token-of-forty-characters-abcd")
+    used = History(tuple(Event(datetime.now(UTC), Kind.CERTIFICATE, SPEC.domains) for _ in range(5)))
+    settled.vault.keep_history(SPEC.server, lambda _: used)
+    done = program("-c", settled.file, "renew", "--force", "--dry-run")
+    assert done.code == 75
+    assert "to be ordered" not in done.out
+    assert f"{NAME}  failed" in done.out
+    assert f"no order is sent to the CA at {SPEC.server} before " in done.out
+    assert "5 of 5 certificates for exactly these names in 7 days are used up" in done.out

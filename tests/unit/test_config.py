@@ -1,6 +1,8 @@
 """The configuration: what it may hold, and what is told about the rest."""
 
+import errno
 import io
+import os
 import re
 import subprocess
 import sys
@@ -711,3 +713,20 @@ def test_a_domain_is_fit_for_the_wire(text: str) -> None:
         name = domains.domain(text)
         assert re.fullmatch(r"(\*\.)?([a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}", name)
         assert len(name) <= 253
+
+
+@pytest.mark.parametrize(
+    ("user", "hint"),
+    [(110, "let the group of the service in: chgrp "), (1000, "run it as root: sudo"), (0, "run it as root")],
+)
+def test_who_may_not_read_it_is_told_what_helps_there(
+    user: int, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as caught:
+        config.read(tmp_path / "renewer.toml")
+    assert caught.value.hint.startswith(hint)

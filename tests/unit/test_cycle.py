@@ -475,6 +475,16 @@ class TestForecast:
         world.keep(A)
         assert "asked for" in world.run(force=True, dry_run=True)[A].detail
 
+    def test_an_order_that_a_limit_forbids_is_not_announced(self) -> None:
+        world = World()
+        world.keep(A)
+        wait = Transient("no order is sent before then", hint="it is ordered then", retry_after=DAY)
+        world.issuer.fails[f"require {A}"] = wait
+        outcome = world.run(force=True, dry_run=True)[A]
+        assert (outcome.action, outcome.error, outcome.next) == (Action.FAILED, str(wait), NOW + DAY)
+        assert (outcome.exit_code, outcome.hint, world.issuer.orders) == (75, wait.hint, [])
+        assert world.run(dry_run=True)[A].action is not Action.FAILED, "nothing would be ordered"
+
     def test_status_tells_the_last_failure_and_changes_nothing(self) -> None:
         world = World(A, B)
         world.keep(B)

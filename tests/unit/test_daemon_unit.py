@@ -56,6 +56,7 @@ GARBAGE = [
     '{"certificates": null}',
     '{"certificates": [null]}',
     '{"certificates": [{}]}',
+    '{"certificates": [], "sites": [], "error": "nginx.binary: is not there", "exit": 78}',
 ]
 ODD = ['{"certificates": [{"next": null}]}', '{"certificates": [{"next": "soon"}]}']
 

@@ -5,14 +5,11 @@ from datetime import timedelta
 
 import pytest
 from fakes import DAY, NOW, FakeClock, MemStore, Notes
-from hypothesis import given
-from hypothesis import strategies as st
 
 from renewer import backoff
 from renewer.deployed import Deployed, HookAction
 from renewer.errors import HookFailed, LockBusy
 from renewer.followup import FollowUp
-from renewer.hooks.command import redacted
 from renewer.model import Action, CertOutcome, Fingerprint
 from renewer.sites import SiteAction, SiteOutcome
 from renewer.vault import Vault
@@ -159,33 +156,3 @@ def test_the_waits_grow() -> None:
     waits = [backoff.hook(count) for count in range(1, 9)]
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (timedelta(minutes=1), DAY)
-
-
-KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIDtPz1c6s0sdA3RjYnYtY2E=\n-----END EC PRIVATE KEY-----"
-
-
-class TestRedaction:
-    @pytest.mark.parametrize(
-        ("output", "shown"),
-        [
-            ("", ""),
-            ("first\nwarning: /usr/lib/postfix/sbin/postfix-script-of-some-length-9: no such file\n\n", None),
-            ("Error: the port is taken", None),
-            (f"got {KEY}", "got [a private key]"),
-            (KEY[5:].partition("\n")[2], "[a private key]"),
-            (KEY[: len(KEY) // 2], "[a private key]"),
-            ("token=1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b", "[…]"),
-            ("Bearer a-made-up-t0ken-of-forty-characters-abcd", "Bearer […]"),
-            ("bell \x1b[31m", "bell  [31m"),
-        ],
-    )
-    def test_the_last_line_without_secrets(self, output: str, shown: str | None) -> None:
-        expected = output.strip().splitlines()[-1] if shown is None else shown
-        assert redacted(output) == expected
-
-    def test_a_long_line_is_cut(self) -> None:
-        assert len(redacted("so many words " * 100)) == 201
-
-    @given(st.text(), st.text())
-    def test_no_part_of_a_key_is_ever_shown(self, before: str, after: str) -> None:
-        assert "MHcCAQEEIDtPz1c6s0sdA3RjYnYtY2E=" not in redacted(f"{before}{KEY}{after}")

@@ -5,6 +5,7 @@ import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,16 +42,30 @@ class Home:
             (self.path / file).parent.mkdir(parents=True, exist_ok=True)
             (self.path / file).write_text(text)
 
-    def call(self, *more: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "renewer", "-c", str(self.config), "import", "certbot", str(self.path)]
+    def call(
+        self, *more: str, program: Sequence[str] = ("-m", "renewer")
+    ) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, *program, "-c", str(self.config), "import", "certbot", str(self.path)]
         done = subprocess.run(
             [*argv, *more], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
         )
         assert TOKEN not in done.stdout + done.stderr
         return done
 
-    def fresh(self, *more: str) -> subprocess.CompletedProcess[str]:
-        return self.call("--state", str(self.state), *more)
+    def fresh(
+        self, *more: str, program: Sequence[str] = ("-m", "renewer")
+    ) -> subprocess.CompletedProcess[str]:
+        return self.call("--state", str(self.state), *more, program=program)
+
+    def owned(self) -> int:
+        """Give the state folder to another user, where this is root; return who it is."""
+        owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+        self.state.mkdir(mode=0o700)
+        os.chown(self.state, owner, -1)
+        for folder in (self.folder, *self.folder.parents):
+            if folder.stat().st_uid == os.geteuid() and "pytest-of-" in str(folder):
+                folder.chmod(0o755)  # pytest makes them such that nobody else may enter
+        return owner
 
 
 @pytest.fixture
@@ -132,13 +147,50 @@ def test_a_folder_of_another_client(home: Home, client: str, code: int) -> None:
 
 
 def test_what_is_written_belongs_to_whom_the_state_folder_belongs_to(home: Home) -> None:
-    owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
-    home.state.mkdir(mode=0o700)
-    os.chown(home.state, owner, -1)
-    for folder in (home.folder, *home.folder.parents):
-        if folder.stat().st_uid == os.geteuid() and "pytest-of-" in str(folder):
-            folder.chmod(0o755)  # pytest makes them such that nobody else may enter
-    done = home.fresh()
+    owner = home.owned()
+    everybody = "from renewer import cli, identity\nidentity.require_program = lambda *_: None\ncli.main()"
+    done = home.fresh(program=("-c", everybody))  # this checkout may be where nobody else can read it
     assert "good.example: imported" in done.stdout, done.stderr
     assert {path.stat().st_uid for path in home.state.rglob("*")} == {owner}
     assert home.config.stat().st_uid == os.geteuid()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives the state folder away, which takes root")
+def test_for_a_user_who_may_not_read_the_program_nothing_is_written(home: Home) -> None:
+    home.owned()
+    shut = home.folder / "shut"
+    shut.touch(0o700)
+    script = f"import sys; sys.executable = '{shut}'\nfrom renewer import cli\ncli.main()"
+    done = home.fresh("--token", program=("-c", script))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "belongs to nobody, who may not read the program in" in done.stderr
+    assert "  -> install it where everybody can read it" in done.stderr
+    assert list(home.state.iterdir()) == []
+    assert not home.config.parent.exists()
+
+
+def test_another_state_folder_than_that_of_the_configuration_is_refused(home: Home) -> None:
+    home.config.parent.mkdir()
+    home.config.write_text(f'state = "{home.state}"\n[certificate."own"]\ndomains = ["own.example"]\n')
+    done = home.call("--state", f"{home.state}-2")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert (
+        f"--state is for a new configuration, but {home.config} is there, with {home.state} as" in done.stderr
+    )
+    assert "  -> leave --state out, or name a new configuration with -c FILE" in done.stderr
+    assert not home.state.exists()
+    assert "good.example: imported" in home.call("--state", str(home.state)).stdout
+
+
+def test_a_chain_that_is_not_whole_is_told_with_what_to_do(home: Home) -> None:
+    chain = home.path / "live/good.example/fullchain.pem"
+    chain.write_text(
+        chain.read_text().partition("-----END CERTIFICATE-----\n")[0] + "-----END CERTIFICATE-----\n"
+    )
+    key = home.path / "live/old.example/privkey.pem"
+    key.write_text("nonsense")
+    err = home.fresh().stderr
+    assert (
+        "the chain above its certificate is missing, or does not fit\n  -> put the CA's intermediate" in err
+    )
+    assert "the private key cannot be read\n  -> the next renew orders a new one" in err

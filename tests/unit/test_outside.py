@@ -3,6 +3,8 @@
 import os
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +105,14 @@ def test_the_rules_for_prometheus_are_about_figures_that_there_are(tmp_path: Pat
         used |= set(re.findall(r"renewer_\w+", rule["expr"]))
     assert used
     assert used <= set(samples(path))
+
+
+def test_no_process_of_the_same_user_looks_into_the_courier() -> None:
+    dumpable = "ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)"  # PR_GET_DUMPABLE
+    script = (
+        "import ctypes, os, sys\nfrom renewer.outside import courier\n"
+        f"class Errand:\n    read = lambda self: os._exit(10 + {dumpable})\n"
+        "sys.stdin = Errand()\ncourier.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == 10, "11: it can be looked into while it reads the addresses"

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from renewer import identity
+from renewer.config import Config, Notify
 from renewer.errors import ConfigError, Refused
-from renewer.service import ownership, shipped
+from renewer.service import ownership, shipped, steps
+from renewer.service.setting import Setting
 from renewer.service.shipped import Adaptation, Placed, State
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +200,44 @@ class TestIdentity:
         os.chown(tmp_path, 54321, 54321)
         with pytest.raises(ConfigError, match="belongs to the user #54321, whom this machine does not know"):
             identity.owner_to_become(tmp_path)
+
+
+class TestTakenOut:
+    def test_what_the_group_can_still_read_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("renewer.toml", "urls", "key"):
+            (tmp_path / name).touch()
+            (tmp_path / name).chmod(0o640 if name != "key" else 0o600)
+        monkeypatch.setattr(steps, "_uid", os.getuid)
+        monkeypatch.setattr(steps, "_gid", os.getgid)
+        config = Config(
+            state=tmp_path, notify=Notify(urls_file=tmp_path / "urls", ping_file=tmp_path / "key")
+        )
+        told = [
+            step.what for step in steps.remove(Setting(tmp_path / "renewer.toml", config)) if not step.act
+        ]
+        files = f"{tmp_path}/renewer.toml", f"{tmp_path}/urls"
+        assert told[-1] == (
+            f"the group renewer can still read {', '.join(files)}; to end that: chgrp root {' '.join(files)}"
+        )
+
+    @pytest.mark.parametrize("elsewhere", [True, False])
+    def test_a_purge_says_what_becomes_of_the_token(self, tmp_path: Path, *, elsewhere: bool) -> None:
+        etc = tmp_path / "etc/renewer"
+        etc.mkdir(parents=True)
+        token = tmp_path / "token" if elsewhere else etc / "cloudflare.token"
+        token.touch()
+        (etc / "renewer.toml").write_text(f'[cloudflare]\ntoken_file = "{token}"  # for all zones\n')
+        script = (UNITS / "debian/postrm").read_text().replace("deb-systemd-helper", "no-helper")
+        script = re.sub(r"(?<![\w/])(?=/(?:etc|run|var/lib)/renewer)", str(tmp_path), script)
+        done = subprocess.run(
+            ["sh", "-c", script, "postrm", "purge"], capture_output=True, text=True, check=True
+        )
+        assert (f"removed {token}\n" in done.stdout, token.exists()) == (not elsewhere, elsewhere)
+        assert (f"{token} was not put there by the package, so it stays" in done.stdout) == elsewhere
+        assert "The token itself is valid until it is deleted at https://" in done.stdout
+        assert not etc.exists()
 
 
 def _can_become_root() -> bool:

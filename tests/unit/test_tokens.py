@@ -11,7 +11,7 @@ from fakes import NOW
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from renewer import links, tokens
+from renewer import links, show, tokens
 from renewer.errors import ConfigError, Refused, RenewerError
 from renewer.sites import Kept, Key, Mode, Ring, SiteSpec
 
@@ -139,5 +139,22 @@ class TestLinks:
         assert links.life(None, None) == timedelta(minutes=15)
         assert links.life(None, "/a") == timedelta(days=1)
         assert links.life("90s", None) == timedelta(seconds=90)
-        with pytest.raises(ConfigError, match=r"^--expires is no duration"):
-            links.life("soon", None)
+
+    @pytest.mark.parametrize("expires", ["soon", "0s", "9999d"])
+    def test_how_long_it_cannot_be_good_for(self, expires: str) -> None:
+        with pytest.raises(ConfigError, match=r"^--expires is ") as refused:
+            links.life(expires, None)
+        assert refused.value.hint == "leave it out for 15 minutes, or write --expires 1h"
+
+    @pytest.mark.parametrize(
+        "uri", ["", "file", "%ff", "/%ff", "/a?b", "//a", "/a/.", "/a\0b", "https://a.example/b"]
+    )
+    def test_a_path_that_nginx_does_not_see_so_has_a_hint(self, uri: str) -> None:
+        with pytest.raises(ConfigError) as refused:
+            links.made(FILES, Kept(RING), links.Wanted(None, uri, END))
+        assert refused.value.hint
+
+    def test_more_than_a_qr_code_holds(self) -> None:
+        with pytest.raises(Refused, match="too long for a QR code") as refused:
+            show.qr("a" * 3000)
+        assert refused.value.hint == "leave --qr out"
