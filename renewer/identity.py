@@ -79,20 +79,16 @@ def require_program(user: pwd.struct_passwd, state: Path) -> None:
 
 
 @contextmanager
-def as_owner(state: Path) -> Iterator[None]:
-    """Be the user of `owner_to_become` for as long as this is open, for who is needed as root afterwards.
-
-    Raises `ConfigError` for a user who could not go on with what is begun, as he may not read the program.
-    """
+def as_owner(state: Path) -> Iterator[pwd.struct_passwd | None]:
+    """Be the user of `owner_to_become`, whom this yields, and root again afterwards."""
     owner = owner_to_become(state)
     if owner is None:
-        yield
+        yield None
         return
     group, groups = os.getegid(), os.getgroups()
     _take_on(owner, for_good=False)
     try:
-        require_program(owner, state)
-        yield
+        yield owner
     finally:
         os.seteuid(0)
         os.setegid(group)

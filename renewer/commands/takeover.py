@@ -154,7 +154,9 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
 
 def _carried_out(call: Call, plan: Plan, settings: Config, *, dry_run: bool) -> Plan:
     # Only root may read what the other client has, and write the configuration afterwards.
-    with call.report() as report, identity.as_owner(settings.state):
+    with call.report() as report, identity.as_owner(settings.state) as owner:
+        if owner is not None:
+            identity.require_program(owner, settings.state)  # who goes on with what is taken over
         vault = wire.vault(settings, report)
         settled = heritage.settle(plan, vault)
         return settled if dry_run else heritage.keep(settled, vault)
