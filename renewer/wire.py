@@ -73,7 +73,8 @@ def dns(
     config: Config, zones: Mapping[str, str], memory: Vault, clock: Clock, report: Report
 ) -> "CloudflareDns":
     """Return the DNS provider that knows these zones (identifiers by name); raises `ConfigError`."""
-    from renewer.dns.cloudflare import CloudflareDns, client
+    from renewer.dns.api import client
+    from renewer.dns.cloudflare import CloudflareDns
 
     api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
     return CloudflareDns(api, zones, memory, clock, report)
@@ -134,7 +135,8 @@ def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer
 def token(secret: str, config: Config, clock: Clock, report: Report) -> "Token":
     """Return what can be asked of a token that is not configured yet."""
     from renewer.dns.account import Token
-    from renewer.dns.cloudflare import CloudflareDns, client
+    from renewer.dns.api import client
+    from renewer.dns.cloudflare import CloudflareDns
 
     api = client(secret, config.cloudflare.base_url)
     return Token(CloudflareDns(api, {}, Vault(FileStore(config.state), report), clock, report))

@@ -9,7 +9,8 @@ import pytest
 from cloudflare import Cloudflare
 from fakes import FakeClock, MemStore, Notes
 
-from renewer.dns.cloudflare import CloudflareDns, client
+from renewer.dns.api import client
+from renewer.dns.cloudflare import CloudflareDns
 from renewer.errors import Refused, RenewerError, Stopped, Transient
 from renewer.journal import Handle, TxtRecord
 from renewer.vault import Vault

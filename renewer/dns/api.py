@@ -1,0 +1,118 @@
+"""Calls to Cloudflare's API, on its SDK `cloudflare`: the only file that knows it.
+
+They go out by the SDK's own way for any path: its classes for each kind of resource take longer to load than
+the rest of an issuance takes to compute.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import cloudflare
+import httpx
+
+from renewer.dns.pace import Pace
+from renewer.dns.refusals import Said, codes
+from renewer.errors import Transient
+from renewer.ports import Clock, Report
+from renewer.problems import retry_after
+
+Client = cloudflare.Cloudflare
+"""A connection with a token."""
+
+Answer = Mapping[str, Any]
+"""What Cloudflare says, the envelope around it included."""
+
+PATIENCE = timedelta(seconds=60)
+"""The longest Retry-After that a run sits out; beyond it the run ends and the next one honours the rest."""
+
+TRIES = 3
+"""How often a call that was told to wait is made."""
+
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+
+FOREIGN = ("API_KEY", "API_EMAIL", "API_USER_SERVICE_KEY", "CUSTOM_HEADERS", "BASE_URL")
+"""The SDK would fill these in from CLOUDFLARE_… variables; a stray one would send the token elsewhere."""
+
+
+def client(token: str, base_url: str) -> Client:
+    """Return a connection to the API with this token and nothing from the environment."""
+    for name in FOREIGN:
+        os.environ.pop(f"CLOUDFLARE_{name}", None)
+    return Client(api_token=token, base_url=base_url, max_retries=0, timeout=TIMEOUT)
+
+
+class Api:
+    """The API for one run, never asked faster than it takes; safe to use from threads.
+
+    A refusal is raised as `Said`, what makes no sense or does not come as `Transient`.
+    """
+
+    def __init__(self, client: Client, clock: Clock, report: Report) -> None:
+        self._client = client
+        self._clock = clock
+        self._report = report
+        self._pace = Pace(clock, report, "cloudflare")
+
+    def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
+        """Return what there is at a path."""
+        return self._call(lambda: self._client.get(path, cast_to=object, options={"params": dict(query)}))
+
+    def post(self, path: str, body: Mapping[str, object]) -> Answer:
+        """Send a document, and return what is said to it."""
+        return self._call(lambda: self._client.post(path, cast_to=object, body=body))
+
+    def _call(self, call: Callable[[], object]) -> Answer:
+        """Make a call; one that is told to come back soon is made again then (429 with Retry-After)."""
+        for _ in range(TRIES - 1):
+            self._pace.wait()
+            try:
+                return _once(call, self._clock)
+            except Said as answer:
+                wait = answer.retry_after
+                if not answer.limited or wait is None or wait > PATIENCE:
+                    raise
+                self._report.doing("cloudflare", f"asks to wait {wait.total_seconds():.0f} seconds")
+                self._clock.sleep(wait.total_seconds())
+        self._pace.wait()
+        return _once(call, self._clock)
+
+
+def _once(call: Callable[[], object], clock: Clock) -> Answer:
+    try:
+        with sensible():
+            answer = call()
+    except cloudflare.APIStatusError as error:
+        header = error.response.headers.get("retry-after", "")
+        raise Said(error.status_code, codes(error.body), retry_after(header, clock.now())) from error
+    except cloudflare.APIConnectionError as error:
+        raise Transient(
+            f"Cloudflare's API cannot be reached: {error.__cause__ or error}",
+            hint="check [cloudflare] base_url and this machine's network; nothing is lost",
+        ) from error
+    except cloudflare.CloudflareError as error:
+        raise _nonsense(error) from error
+    if not isinstance(answer, dict):
+        raise _nonsense(TypeError("it is no object"))
+    if answer.get("success") is False:
+        raise Said(HTTPStatus.OK, codes(answer), None)
+    return answer
+
+
+@contextmanager
+def sensible() -> Iterator[None]:
+    """Tell an answer that is not what the API's description says from a bug of ours."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _nonsense(error) from error
+
+
+def _nonsense(error: Exception) -> Transient:
+    return Transient(
+        f"Cloudflare's answer makes no sense: {error}",
+        hint="check [cloudflare] base_url; if that is right, it may pass by itself",
+    )

@@ -1,0 +1,130 @@
+"""Calls that travel together, and calls that wait for their turn."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from fakes import FakeClock, Notes
+
+from renewer.dns.pace import CALLS, PERIOD, Pace
+from renewer.dns.together import MOST, Changes, Created, Together
+from renewer.errors import Transient
+from renewer.journal import TxtRecord
+
+
+class No(Exception):
+    """What the provider says to changes that it does not want."""
+
+
+class Provider:
+    """Notes every call; `hold` keeps the first one under way until it is set."""
+
+    def __init__(self, refuse: str = "", fail: bool = False) -> None:  # noqa: FBT001, FBT002 - the tests' own
+        self.calls: list[Changes] = []
+        self.began, self.hold = threading.Event(), threading.Event()
+        self._refuse, self._fail = refuse, fail
+
+    def send(self, changes: Changes) -> Sequence[Created]:
+        first = not self.calls
+        self.calls.append(changes)
+        if first:
+            self.began.set()
+            assert self.hold.wait(10)
+        elif self._fail:
+            raise Transient("gone")
+        if any(record.value == self._refuse for record in changes.create):
+            raise No
+        return [{"id": record.value} for record in changes.create]
+
+
+def record(value: str) -> TxtRecord:
+    return TxtRecord("_acme-challenge.example.com", value)
+
+
+def crowd(provider: Provider, *wishes: Changes) -> list[object]:
+    """Let one call be under way when the others come, and return what each of those got."""
+    together = Together(provider.send, No)
+    got: list[object] = [None] * len(wishes)
+
+    def wish(place: int) -> None:
+        try:
+            got[place] = together.change(wishes[place])
+        except (No, Transient) as error:
+            got[place] = type(error)
+
+    def start(act: Callable[[], object]) -> threading.Thread:
+        thread = threading.Thread(target=act)
+        thread.start()
+        return thread
+
+    threads = [start(lambda: together.change(Changes((record("first"),))))]
+    assert provider.began.wait(10)
+    for place in range(len(wishes)):
+        threads.append(start(lambda place=place: wish(place)))
+        while len(together._waiting) <= place:
+            pass
+    provider.hold.set()
+    for thread in threads:
+        thread.join(10)
+    return got
+
+
+def test_who_comes_alone_goes_alone() -> None:
+    provider = Provider()
+    provider.hold.set()
+    together = Together(provider.send, No)
+    assert together.change(Changes((record("a"), record("b")))) == [{"id": "a"}, {"id": "b"}]
+    assert together.change(Changes(remove=("x",))) == []
+    assert [len(call) for call in provider.calls] == [2, 1]
+
+
+def test_what_comes_while_a_call_is_under_way_goes_in_the_next_one() -> None:
+    provider = Provider()
+    wishes = [Changes((record("a"),)), Changes(remove=("x", "y")), Changes((record("b"), record("c")))]
+    assert crowd(provider, *wishes) == [[{"id": "a"}], [], [{"id": "b"}, {"id": "c"}]]
+    assert provider.calls[1:] == [Changes((record("a"), record("b"), record("c")), ("x", "y"))]
+
+
+def test_no_call_is_larger_than_the_provider_takes() -> None:
+    provider = Provider()
+    half = tuple(str(number) for number in range(MOST // 2))
+    crowd(provider, Changes(remove=half), Changes(remove=half), Changes(remove=("one more",)))
+    assert [len(call) for call in provider.calls[1:]] == [MOST, 1]
+
+
+def test_a_refusal_concerns_only_who_it_is_meant_for() -> None:
+    provider = Provider(refuse="bad")
+    got = crowd(provider, Changes((record("a"),)), Changes((record("bad"),)), Changes(remove=("x",)))
+    assert got == [[{"id": "a"}], No, []]
+
+
+def test_what_may_pass_is_not_asked_again_for_each() -> None:
+    provider = Provider(fail=True)
+    assert crowd(provider, *[Changes((record(str(n)),)) for n in range(5)]) == [Transient] * 5
+    assert len(provider.calls) == 2
+
+
+def test_who_would_cross_the_limit_waits_just_as_long_as_needed_and_is_told() -> None:
+    clock, notes = FakeClock(), Notes()
+    pace = Pace(clock, notes, "cloudflare")
+    for _ in range(CALLS):
+        pace.wait()
+    assert clock.slept == []
+    clock.sleep(100.0)
+    for _ in range(CALLS):
+        pace.wait()
+    assert clock.slept == [100.0, PERIOD - 100.0]
+    assert notes.of("doing") == [
+        ("cloudflare", "waits 200 seconds: more than 1,000 calls in 5 minutes would be too many")
+    ]
+    pace.wait()
+    assert clock.slept[2:] == [PERIOD]
+
+
+@pytest.mark.parametrize("calls", [1, CALLS])
+def test_nobody_waits_within_the_limit(calls: int) -> None:
+    clock = FakeClock()
+    pace = Pace(clock, Notes(), "cloudflare")
+    for _ in range(calls):
+        pace.wait()
+    assert clock.slept == []
