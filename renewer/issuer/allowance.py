@@ -27,8 +27,24 @@ class Allowance:
 
     def require(self, names: Sequence[str], exemption: Exemption) -> None:
         """Raise `Transient` with the wait if an order for these names would cross a limit."""
+        self._refuse(self.vault.history(self.server), names, exemption)
+
+    def spend(self, names: Sequence[str], exemption: Exemption) -> None:
+        """Keep that an order for these names is about to be sent; raises as `require` does.
+
+        Others may have ordered since it was asked whether this may: the last one that fits is counted here.
+        """
+
+        def spent(history: History) -> History:
+            self._refuse(history, names, exemption)
+            event = Event(self.clock.now(), Kind.ORDER, tuple(sorted(names)), exemption)
+            return limits.noted(history, event, event.at)
+
+        self._keep(spent)
+
+    def _refuse(self, history: History, names: Sequence[str], exemption: Exemption) -> None:
         now = self.clock.now()
-        hold = limits.held(self.vault.history(self.server), self.limits, names, now, exemption)
+        hold = limits.held(history, self.limits, names, now, exemption)
         if hold is None:
             return
         until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
