@@ -1,14 +1,11 @@
-"""Changes of one zone that travel together: what comes while a call is under way goes out with the next one.
+"""Changes of one zone that travel together: what comes while a call is under way goes with the next one."""
 
-Nobody waits for company: who comes alone is sent at once.
-"""
-
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from renewer.errors import RenewerError
+from renewer.jointly import Jointly
 from renewer.journal import TxtRecord
 
 Created = Mapping[str, Any]
@@ -36,10 +33,8 @@ class _Wish:
     changes: Changes
     created: Sequence[Created] = ()
     error: Exception | None = None
-    done: bool = False
 
 
-@dataclass
 class Together:
     """The changes of one zone; safe to use from threads.
 
@@ -47,37 +42,23 @@ class Together:
     raises `refusals` for a call that was understood and declined.
     """
 
-    send: Callable[[Changes], Sequence[Created]]
-    refusals: type[Exception]
-    _waiting: list[_Wish] = field(default_factory=list)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, send: Callable[[Changes], Sequence[Created]], refusals: type[Exception]) -> None:
+        self._send = send
+        self._refusals = refusals
+        self._jointly = Jointly(self._serve, _fit)
+
+    @property
+    def waiting(self) -> int:
+        """How many threads' changes are not under way yet."""
+        return self._jointly.waiting
 
     def change(self, changes: Changes) -> Sequence[Created]:
         """Return what was created; raises what `send` does for these changes."""
         wish = _Wish(changes)
-        with self._guard:
-            self._waiting.append(wish)
-        while not wish.done:
-            with self._turn:
-                if not wish.done:  # somebody else's call may have taken it along
-                    self._serve(self._next())
+        self._jointly.fulfil(wish)
         if wish.error is not None:
             raise wish.error
         return wish.created
-
-    def _next(self) -> list[_Wish]:
-        """Return those who go together now: the longest waiting, as many as fit."""
-        with self._guard:
-            found: list[_Wish] = []
-            size = 0
-            for wish in self._waiting:
-                size += len(wish.changes)
-                if found and size > MOST:
-                    break
-                found.append(wish)
-            del self._waiting[: len(found)]
-        return found
 
     def _serve(self, wishes: Sequence[_Wish]) -> None:
         """Send all in one call; a refusal may be meant for one of them, so then each goes alone."""
@@ -86,25 +67,25 @@ class Together:
             tuple(one for wish in wishes for one in wish.changes.remove),
         )
         try:
-            created = list(self.send(changes))
-        except self.refusals as error:
-            if len(wishes) > 1:
+            created = list(self._send(changes))
+        except (self._refusals, RenewerError) as error:
+            if len(wishes) > 1 and isinstance(error, self._refusals):
                 for wish in wishes:
                     self._serve([wish])
             else:
-                _settle(wishes, error)
-        except RenewerError as error:
-            _settle(wishes, error)
-        except BaseException as error:
-            _settle(wishes, RuntimeError(f"the call they travelled with failed: {error!r}"))
-            raise
+                for wish in wishes:
+                    wish.error = error
         else:
             for wish in wishes:
                 count = len(wish.changes.create)
                 wish.created, created = created[:count], created[count:]
-                wish.done = True
 
 
-def _settle(wishes: Sequence[_Wish], error: Exception) -> None:
-    for wish in wishes:
-        wish.error, wish.done = error, True
+def _fit(wishes: Sequence[_Wish]) -> int:
+    """Return how many of these one call takes."""
+    size = 0
+    for count, wish in enumerate(wishes):
+        size += len(wish.changes)
+        if size > MOST:
+            return count
+    return len(wishes)

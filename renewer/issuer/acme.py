@@ -36,6 +36,7 @@ class AcmeIssuer:
     report: Report
     _account: threading.Lock = field(default_factory=threading.Lock)
     _limits: threading.Lock = field(default_factory=threading.Lock)
+    _allowances: dict[str, Allowance] = field(default_factory=dict)
     _connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,8 +95,11 @@ class AcmeIssuer:
         self._connections.give_back(spec.server, ca)
 
     def _allowance(self, server: str) -> Allowance:
-        limits = self.settings.limits_at(server)
-        return Allowance(server, limits, self.vault, self.clock, self._limits)
+        with self._limits:
+            if server not in self._allowances:
+                known = self.settings.limits_at(server)
+                self._allowances[server] = Allowance(server, known, self.vault, self.clock)
+            return self._allowances[server]
 
     def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
         """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""

@@ -1,12 +1,12 @@
 """What may still be asked of a CA, by its rate limits and what was asked and told before."""
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from renewer import limits
 from renewer.errors import LockBusy, Transient
+from renewer.jointly import Jointly
 from renewer.limits import Event, Exemption, History, Kind, Limit, Told
 from renewer.ports import Clock
 from renewer.vault import Vault
@@ -15,15 +15,23 @@ TRIES, PAUSE = 100, 0.05
 """How often, and after how many seconds, the ledger is tried again while another process writes it."""
 
 
-@dataclass(frozen=True)
-class Allowance:
-    """The ledger of one CA; safe to use from threads."""
+@dataclass
+class _Entry:
+    """A change of the ledger that one thread wants, and why it may not be."""
 
-    server: str
-    limits: tuple[Limit, ...]
-    vault: Vault
-    clock: Clock
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    change: Callable[[History], History]
+    error: Transient | None = None
+
+
+class Allowance:
+    """The ledger of one CA; safe to use from threads, which write it together."""
+
+    def __init__(self, server: str, known: tuple[Limit, ...], vault: Vault, clock: Clock) -> None:
+        self.server = server
+        self.limits = known
+        self.vault = vault
+        self.clock = clock
+        self._jointly = Jointly(self._write)
 
     def require(self, names: Sequence[str], exemption: Exemption) -> None:
         """Raise `Transient` with the wait if an order for these names would cross a limit."""
@@ -71,10 +79,25 @@ class Allowance:
         self._keep(lambda history: limits.told(history, word, now))
 
     def _keep(self, change: Callable[[History], History]) -> None:
-        with self._guard:
-            for _ in range(TRIES - 1):
+        entry = _Entry(change)
+        self._jointly.fulfil(entry)
+        if entry.error is not None:
+            raise entry.error
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        """Write all of it down at once, but for what a limit forbids."""
+
+        def changed(history: History) -> History:
+            for entry in entries:
                 try:
-                    return self.vault.keep_history(self.server, change)
-                except LockBusy:
-                    self.clock.sleep(PAUSE)
-            return self.vault.keep_history(self.server, change)
+                    history = entry.change(history)
+                except Transient as full:
+                    entry.error = full
+            return history
+
+        for _ in range(TRIES - 1):
+            try:
+                return self.vault.keep_history(self.server, changed)
+            except LockBusy:
+                self.clock.sleep(PAUSE)
+        return self.vault.keep_history(self.server, changed)

@@ -226,7 +226,7 @@ class TestWatch:
     def test_a_family_of_addresses_out_of_reach_is_left_out_in_the_end(
         self, answered: set[int], missing: list[NameServer], *, strict: bool, lenient: bool
     ) -> None:
-        watch = resolver._Watch(dict.fromkeys(missing), FakeClock())
+        watch = resolver._Watch(dict.fromkeys(missing), FakeClock(), resolver._Crowd())
         watch._answered = answered
         assert watch.satisfied(lenient=False) == strict
         assert watch.satisfied(lenient=True) == lenient

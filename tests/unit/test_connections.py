@@ -85,16 +85,16 @@ class TestWays:
 
 
 def test_the_last_order_that_fits_is_the_last_that_is_sent_by_however_many_threads() -> None:
-    vault, guard = Vault(MemStore(), Notes()), threading.Lock()
+    vault = Vault(MemStore(), Notes())
     limits = (Limit(ORDERS, 5, timedelta(hours=3)),)
-    every = [Allowance(SERVER, limits, vault, FakeClock(), guard) for _ in range(20)]
+    allowance = Allowance(SERVER, limits, vault, FakeClock())
     names = [f"c{number}.example.com" for number in range(20)]
-    for allowance, name in zip(every, names, strict=True):
+    for name in names:
         allowance.require([name], Exemption.NONE)
 
     def spent(number: int) -> bool:
         with suppress(Transient):
-            every[number].spend([names[number]], Exemption.NONE)
+            allowance.spend([names[number]], Exemption.NONE)
             return True
         return False
 
@@ -102,5 +102,5 @@ def test_the_last_order_that_fits_is_the_last_that_is_sent_by_however_many_threa
         assert sum(pool.map(spent, range(20))) == 5
     assert len(vault.history(SERVER).events) == 5
     with pytest.raises(Transient) as full:
-        every[0].require(["one.example"], Exemption.NONE)
+        allowance.require(["one.example"], Exemption.NONE)
     assert full.value.retry_after == timedelta(hours=3)

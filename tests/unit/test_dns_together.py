@@ -61,7 +61,7 @@ def crowd(provider: Provider, *wishes: Changes) -> list[object]:
     assert provider.began.wait(10)
     for place in range(len(wishes)):
         threads.append(start(lambda place=place: wish(place)))
-        while len(together._waiting) <= place:
+        while together.waiting <= place:
             pass
     provider.hold.set()
     for thread in threads:
