@@ -7,7 +7,6 @@ cache would go on showing what was there before.
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -21,6 +20,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from renewer.dns.crowd import Crowd
 from renewer.errors import ConfigError, Refused, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import Clock
@@ -88,7 +88,7 @@ class Authorities:
 
     def __init__(self, resolver: str | None, clock: Clock) -> None:
         self._clock = clock
-        self._crowd = _Crowd()
+        self._crowd = Crowd()
         self._port = PORT
         if resolver is None:
             self._resolver = _system_resolver()
@@ -203,29 +203,10 @@ class Authorities:
         return tuple(rdata.to_text().rstrip(".") for rdata in rrset)
 
 
-class _Crowd:
-    """How many watchers there are, those of all certificates together."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._guard = threading.Lock()
-
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Be one of them."""
-        with self._guard:
-            self.size += 1
-        try:
-            yield
-        finally:
-            with self._guard:
-                self.size -= 1
-
-
 class _Watch:
     """What the watchers of the name servers have seen so far; `seen` is set when nothing is missing."""
 
-    def __init__(self, servers: Mapping[NameServer, object], clock: Clock, crowd: _Crowd) -> None:
+    def __init__(self, servers: Mapping[NameServer, object], clock: Clock, crowd: Crowd) -> None:
         self.over, self.seen = threading.Event(), threading.Event()
         self._clock, self._crowd = clock, crowd
         self._missing = dict.fromkeys(servers, "does not answer")

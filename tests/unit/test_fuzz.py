@@ -43,7 +43,8 @@ from renewer import config, credentials, domains, keys, notation, problems
 from renewer.authorities import Acme
 from renewer.cycle import Engine
 from renewer.dns.cloudflare import CloudflareDns
-from renewer.dns.resolver import NameServer, _Crowd, _Watch
+from renewer.dns.crowd import Crowd
+from renewer.dns.resolver import NameServer, _Watch
 from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, LockBusy, Refused, RenewerError
 from renewer.issuer import acme, client
@@ -848,7 +849,7 @@ class TestDns:
         answer = dns.message.make_response(dns.message.make_query(RECORD.name, "TXT"))
         answer.answer = [dns.rrset.from_text(f"{RECORD.name}.", 60, "IN", "TXT", '"one" "two"', '"\\255"')]
         wire = data.draw(damaged(answer.to_wire()) | bit_flips(answer.to_wire()) | st.binary(max_size=60))
-        watch = _Watch([server := NameServer("ns.example", "127.0.0.1")], FakeClock(), _Crowd())  # type: ignore[arg-type]
+        watch = _Watch([server := NameServer("ns.example", "127.0.0.1")], FakeClock(), Crowd())  # type: ignore[arg-type]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("renewer.dns.resolver._ask", lambda *_: dns.message.from_wire(wire))
             assert "\n" not in watch._look(server, {RECORD.name: {"value"}})
