@@ -102,7 +102,7 @@ def main() -> None:
     (asked.into / "results.md").write_text(table)
     print(table)
     if asked.readme:
-        put_into(README, table)
+        put_into(README, tables.short(results))
 
 
 def arguments() -> argparse.Namespace:
@@ -124,7 +124,7 @@ def arguments() -> argparse.Namespace:
     read.add_argument(
         "--no-certbot", action="store_true", help="leave certbot out, which takes most of the time"
     )
-    read.add_argument("--readme", action="store_true", help="put the table into README.md")
+    read.add_argument("--readme", action="store_true", help="put a short table into README.md")
     read.add_argument(
         "--into", type=Path, default=HERE / "results", help="where results.json, .md and .svg go"
     )
