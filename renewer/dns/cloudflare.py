@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from renewer.dns.api import Answer, Api, Client, sensible
 from renewer.dns.refusals import ABSENT, IDENTICAL, REMEDY, Said, explained
-from renewer.dns.together import Changes, Created, Together
+from renewer.dns.together import Changes, Together
 from renewer.errors import LockBusy, Refused, RenewerError, Transient
 from renewer.journal import Handle, TxtRecord
 from renewer.ports import Clock, Report
@@ -120,21 +120,16 @@ class CloudflareDns:
             raise
 
     def _batch(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
-        created = self._together(zone).change(Changes(create=tuple(records)))
-        with sensible():
-            ids = {_record(answer): _id(answer) for answer in created}
-            return [
-                Handle(zone, ids.get(record) or _id(answer), record)
-                for record, answer in zip(records, created, strict=True)
-            ]
+        ids = self._together(zone).change(Changes(create=tuple(records)))
+        return [Handle(zone, id_, record) for id_, record in zip(ids, records, strict=True)]
 
     def _together(self, zone: str) -> Together:
         with self._lookup:
             if zone not in self._changes:
-                self._changes[zone] = Together(partial(self._change, zone), Said)
+                self._changes[zone] = Together(partial(self._change, zone))
             return self._changes[zone]
 
-    def _change(self, zone: str, changes: Changes) -> Sequence[Created]:
+    def _change(self, zone: str, changes: Changes) -> Sequence[str]:
         """Make changes in one call: Cloudflare removes first, then creates, and does all of it or nothing."""
         body: dict[str, list[dict[str, object]]] = {}
         if changes.remove:
@@ -143,11 +138,16 @@ class CloudflareDns:
             body["posts"] = [_post(record) for record in changes.create]
         path = f"/zones/{quote(zone, safe='')}/dns_records/batch"
         answer = self._api.post(path, body)
+        if not changes.create:
+            return ()
         with sensible():
-            created = list((answer.get("result") or {}).get("posts") or [])
+            posts = (answer.get("result") or {}).get("posts") or []
+            created = {_record(post): _id(post) for post in posts}
         if len(created) != len(changes.create):
             raise Transient(f"Cloudflare created {len(created)} of {len(changes.create)} TXT records")
-        return created
+        # Each certificate removes its own: by name and content, and by place what is spelt in another way.
+        other = (id_ for record, id_ in created.items() if record not in changes.create)
+        return [created.get(record) or next(other) for record in changes.create]
 
     def _adopt(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
         """Return those of the records that exist already, whoever created them: the content is ours alone."""

@@ -1,15 +1,12 @@
 """Changes of one zone that travel together: what comes while a call is under way goes with the next one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from renewer.dns.refusals import Said
 from renewer.errors import RenewerError
 from renewer.jointly import Jointly
 from renewer.journal import TxtRecord
-
-Created = Mapping[str, Any]
-"""A record as the provider tells of it."""
 
 MOST = 200
 """Changes in one call; what Cloudflare takes in the smallest of its plans."""
@@ -31,20 +28,19 @@ class _Wish:
     """What one thread wants done, and what became of it."""
 
     changes: Changes
-    created: Sequence[Created] = ()
+    created: Sequence[str] = ()
     error: Exception | None = None
 
 
 class Together:
     """The changes of one zone; safe to use from threads.
 
-    `send` makes one call, all of it or nothing, and returns what was created in the order of the records. It
-    raises `refusals` for a call that was understood and declined.
+    `send` makes one call, all of it or nothing, and returns the identifiers of what was created in the order
+    of the records.
     """
 
-    def __init__(self, send: Callable[[Changes], Sequence[Created]], refusals: type[Exception]) -> None:
+    def __init__(self, send: Callable[[Changes], Sequence[str]]) -> None:
         self._send = send
-        self._refusals = refusals
         self._jointly = Jointly(self._serve, _fit)
 
     @property
@@ -52,8 +48,8 @@ class Together:
         """How many threads' changes are not under way yet."""
         return self._jointly.waiting
 
-    def change(self, changes: Changes) -> Sequence[Created]:
-        """Return what was created; raises what `send` does for these changes."""
+    def change(self, changes: Changes) -> Sequence[str]:
+        """Return the identifiers of what was created; raises what `send` does for these changes."""
         wish = _Wish(changes)
         self._jointly.fulfil(wish)
         if wish.error is not None:
@@ -61,15 +57,18 @@ class Together:
         return wish.created
 
     def _serve(self, wishes: Sequence[_Wish]) -> None:
-        """Send all in one call; a refusal may be meant for one of them, so then each goes alone."""
+        """Send all in one call; a refusal may be meant for one of them, so then each goes alone.
+
+        After what may pass, or may have been done all the same, nothing is sent again.
+        """
         changes = Changes(
             tuple(record for wish in wishes for record in wish.changes.create),
             tuple(one for wish in wishes for one in wish.changes.remove),
         )
         try:
             created = list(self._send(changes))
-        except (self._refusals, RenewerError) as error:
-            if len(wishes) > 1 and isinstance(error, self._refusals):
+        except (Said, RenewerError) as error:
+            if len(wishes) > 1 and isinstance(error, Said) and error.declined:
                 for wish in wishes:
                     self._serve([wish])
             else:

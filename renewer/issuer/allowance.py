@@ -89,6 +89,7 @@ class Allowance:
 
         def changed(history: History) -> History:
             for entry in entries:
+                entry.error = None
                 try:
                     history = entry.change(history)
                 except Transient as full:

@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from renewer.issuer.client import Connection
@@ -16,21 +17,31 @@ class Connections:
     """
 
     open_: Callable[[str], Connection]
-    _first: dict[str, Connection] = field(default_factory=dict)
+    _first: dict[str, "Future[Connection]"] = field(default_factory=dict)
     _idle: defaultdict[str, list[Connection]] = field(default_factory=lambda: defaultdict(list))
-    _opening: threading.Lock = field(default_factory=threading.Lock)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, server: str) -> Connection:
-        """Return a connection that nobody uses."""
-        with self._opening:
+        """Return a connection that nobody uses; raises what `open_` does, to all that wait for it at once."""
+        with self._guard:
             if self._idle[server]:
                 return self._idle[server].pop()
-            if server not in self._first:
-                self._first[server] = self.open_(server)
-                return self._first[server]
-        return self._first[server].twin()
+            known = server in self._first
+            first = self._first.setdefault(server, Future())
+        return first.result().twin() if known else self._open(server, first)
 
     def give_back(self, server: str, connection: Connection) -> None:
         """Let others use it; one that something went wrong with is better thrown away."""
-        with self._opening:
+        with self._guard:
             self._idle[server].append(connection)
+
+    def _open(self, server: str, first: "Future[Connection]") -> Connection:
+        try:
+            connection = self.open_(server)
+        except BaseException as error:
+            with self._guard:
+                del self._first[server]  # who comes later tries again
+            first.set_exception(error)
+            raise
+        first.set_result(connection)
+        return connection

@@ -10,7 +10,7 @@ from cloudflare import Cloudflare
 from fakes import FakeClock, MemStore, Notes
 
 from renewer.dns.api import client
-from renewer.dns.cloudflare import CloudflareDns
+from renewer.dns.cloudflare import COMMENT, PER_PAGE, TTL, CloudflareDns
 from renewer.errors import Refused, RenewerError, Stopped, Transient
 from renewer.journal import Handle, TxtRecord
 from renewer.vault import Vault
@@ -164,6 +164,20 @@ class TestRecords:
             (box.zones["example.com"].id, TWO),
             (box.zones["example.com"].id, ONE),
         ]
+
+    def test_an_answer_in_another_order_confuses_nobody(self, box: Sandbox, account: Make) -> None:
+        posts = [{"id": one.value, "name": one.name, "content": f'"{one.value}"'} for one in (TWO, ONE)]
+        answer = {"success": True, "errors": [], "messages": [], "result": {"posts": posts}}
+        box.api.plan(Fault(path_suffix=BATCH, status=200, body=compact(answer)))
+        handles = account().dns.present([ONE, TWO])
+        assert [(handle.id, handle.record) for handle in handles] == [("one", ONE), ("two", TWO)]
+
+    def test_a_name_that_is_spelt_in_another_way_is_still_ours(self, box: Sandbox, account: Make) -> None:
+        posts = [{"id": one.value, "name": "ODD", "content": one.value} for one in (ONE, TWO)]
+        answer = {"success": True, "errors": [], "messages": [], "result": {"posts": posts}}
+        box.api.plan(Fault(path_suffix=BATCH, status=200, body=compact(answer)))
+        handles = account().dns.present([ONE, TWO])
+        assert [(handle.id, handle.record) for handle in handles] == [("one", ONE), ("two", TWO)]
 
     def test_the_zone_with_the_longest_name_is_taken(self, box: Sandbox, account: Make) -> None:
         account().dns.present([TxtRecord("_acme-challenge.www.sub.example.com", "deep"), ONE])
@@ -385,6 +399,35 @@ class TestRefusals:
         ):
             CloudflareDns(api, {}, Vault(MemStore(), Notes()), FakeClock(), Notes()).check([ONE.name])
         assert "base_url" in caught.value.hint
+
+
+def test_what_is_asked_is_what_the_sdk_s_own_classes_ask() -> None:
+    """They are left out of the program only for the time that it takes to load them."""
+    seen: list[Request] = []
+
+    def note(request: Request) -> Reply:
+        seen.append(request)
+        posts = [{"id": "1", "name": ONE.name, "content": f'"{ONE.value}"', "type": "TXT", "ttl": TTL}]
+        result = {"posts": posts} if request.path.endswith(BATCH) else []
+        return Reply(200, compact({"success": True, "errors": [], "messages": [], "result": result}))
+
+    with ApiServer(note) as server, client(FEW, server.url) as api:
+        known = {"example.com": "an id/with a slash"}
+        ours = CloudflareDns(api, known, Vault(MemStore(), Notes()), FakeClock(), Notes())
+        ours.find(ours.present([ONE]) and [ONE])
+        ours.remove([Handle("an id/with a slash", "1", ONE)])
+        with pytest.raises(Refused):
+            ours.check(["_acme-challenge.example.net"])
+        mine, seen = seen, []
+        records, zone = api.dns.records, known["example.com"]
+        records.batch(
+            zone_id=zone,
+            posts=[{"type": "TXT", "name": ONE.name, "content": '"one"', "ttl": TTL, "comment": COMMENT}],
+        )
+        records.list(zone_id=zone, type="TXT", name={"exact": ONE.name}, per_page=100)
+        records.batch(zone_id=zone, deletes=[{"id": "1"}])
+        api.zones.list(per_page=PER_PAGE)
+    assert mine == seen
 
 
 def test_nothing_in_the_environment_reaches_cloudflare(monkeypatch: pytest.MonkeyPatch) -> None:

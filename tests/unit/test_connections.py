@@ -1,6 +1,7 @@
 """Who asks a CA over which connection, and how much; no CA is needed to see that."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -48,6 +49,32 @@ class TestConnections:
             taken = list(pool.map(connections.take, [SERVER] * 8))
         assert opened == [SERVER]
         assert len(set(map(id, taken))) == 8
+
+    def test_a_ca_that_is_away_costs_all_who_wait_for_it_one_attempt(self) -> None:
+        everybody, opened = threading.Barrier(8), []
+
+        def away(server: str) -> Connection:
+            opened.append(server)
+            time.sleep(0.2)
+            raise Transient("away")
+
+        connections = Connections(away)  # type: ignore[arg-type]
+
+        def take(_: int) -> type[Exception] | None:
+            everybody.wait(10)
+            try:
+                connections.take(SERVER)
+            except Transient as error:
+                return type(error)
+            return None
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(take, range(8))) == [Transient] * 8
+        assert len(opened) < 8
+        before = len(opened)
+        with pytest.raises(Transient):
+            connections.take(SERVER)
+        assert len(opened) == before + 1
 
     def test_what_is_given_back_is_taken_next(self) -> None:
         connections = Connections(lambda _: Connection())  # type: ignore[arg-type, return-value]
