@@ -5,15 +5,14 @@ the rest of an issuance takes to compute.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 
 import cloudflare
 import httpx
 
+from renewer.dns.calls import Answer, nonsense, sensible
 from renewer.dns.pace import Pace
 from renewer.dns.refusals import Said, codes
 from renewer.errors import Transient
@@ -22,9 +21,6 @@ from renewer.problems import retry_after
 
 Client = cloudflare.Cloudflare
 """A connection with a token."""
-
-Answer = Mapping[str, Any]
-"""What Cloudflare says, the envelope around it included."""
 
 PATIENCE = timedelta(seconds=60)
 """The longest Retry-After that a run sits out; beyond it the run ends and the next one honours the rest."""
@@ -46,10 +42,7 @@ def client(token: str, base_url: str) -> Client:
 
 
 class Api:
-    """The API for one run, never asked faster than it takes; safe to use from threads.
-
-    A refusal is raised as `Said`, what makes no sense or does not come as `Transient`.
-    """
+    """The `Calls` of one run, never made faster than the API takes them."""
 
     def __init__(self, client: Client, clock: Clock, report: Report) -> None:
         self._client = client
@@ -58,11 +51,11 @@ class Api:
         self._pace = Pace(clock, report, "cloudflare")
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
-        """Return what there is at a path."""
+        """See `Calls`."""
         return self._call(lambda: self._client.get(path, cast_to=object, options={"params": dict(query)}))
 
     def post(self, path: str, body: Mapping[str, object]) -> Answer:
-        """Send a document, and return what is said to it."""
+        """See `Calls`."""
         return self._call(lambda: self._client.post(path, cast_to=object, body=body))
 
     def _call(self, call: Callable[[], object]) -> Answer:
@@ -94,25 +87,9 @@ def _once(call: Callable[[], object], clock: Clock) -> Answer:
             hint="check [cloudflare] base_url and this machine's network; nothing is lost",
         ) from error
     except cloudflare.CloudflareError as error:
-        raise _nonsense(error) from error
+        raise nonsense(error) from error
     if not isinstance(answer, dict):
-        raise _nonsense(TypeError("it is no object"))
+        raise nonsense(TypeError("it is no object"))
     if answer.get("success") is False:
         raise Said(HTTPStatus.OK, codes(answer), None)
     return answer
-
-
-@contextmanager
-def sensible() -> Iterator[None]:
-    """Tell an answer that is not what the API's description says from a bug of ours."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _nonsense(error) from error
-
-
-def _nonsense(error: Exception) -> Transient:
-    return Transient(
-        f"Cloudflare's answer makes no sense: {error}",
-        hint="check [cloudflare] base_url; if that is right, it may pass by itself",
-    )

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from urllib.parse import quote
 
-from renewer.dns.api import Answer, Api, Client, sensible
+from renewer.dns.calls import Answer, Calls, sensible
 from renewer.dns.refusals import ABSENT, IDENTICAL, REMEDY, Said, explained
 from renewer.dns.together import Changes, Together
 from renewer.errors import LockBusy, Refused, RenewerError, Transient
 from renewer.journal import Handle, TxtRecord
-from renewer.ports import Clock, Report
 from renewer.vault import Vault
 
 COMMENT = "renewer: ACME challenge, removed when answered"
@@ -29,20 +28,13 @@ PER_PAGE = 50
 
 
 class CloudflareDns:
-    """The DNS provider; one client for a run, safe to use from threads.
+    """The DNS provider; one for a run, safe to use from threads.
 
     `known` maps zone names to identifiers as the configuration gives them; others are looked up and kept.
     """
 
-    def __init__(
-        self,
-        api: Client,
-        known: Mapping[str, str],
-        vault: Vault,
-        clock: Clock,
-        report: Report,
-    ) -> None:
-        self._api = Api(api, clock, report)
+    def __init__(self, api: Calls, known: Mapping[str, str], vault: Vault) -> None:
+        self._api = api
         self._known = dict(known)
         self._vault = vault
         self._lookup = threading.Lock()

@@ -9,7 +9,7 @@ import pytest
 from cloudflare import Cloudflare
 from fakes import FakeClock, MemStore, Notes
 
-from renewer.dns.api import client
+from renewer.dns.api import Api, client
 from renewer.dns.cloudflare import COMMENT, PER_PAGE, TTL, CloudflareDns
 from renewer.errors import Refused, RenewerError, Stopped, Transient
 from renewer.journal import Handle, TxtRecord
@@ -56,11 +56,16 @@ class Account:
         self.clock, self.notes = FakeClock(sleeps=sleeps), Notes()
         self.vault = Vault(MemStore(), self.notes)
         self.api = api
-        self.dns = CloudflareDns(self.api, known, self.vault, self.clock, self.notes)
+        self.dns = CloudflareDns(Api(api, self.clock, self.notes), known, self.vault)
 
     def again(self) -> CloudflareDns:
         """Return the provider of the next run."""
-        return CloudflareDns(self.api, {}, self.vault, self.clock, self.notes)
+        return CloudflareDns(Api(self.api, self.clock, self.notes), {}, self.vault)
+
+
+def provider(api: Cloudflare, known: Mapping[str, str] | None = None) -> CloudflareDns:
+    """Return a provider alone."""
+    return CloudflareDns(Api(api, FakeClock(), Notes()), known or {}, Vault(MemStore(), Notes()))
 
 
 Make = Callable[..., Account]
@@ -397,7 +402,7 @@ class TestRefusals:
             client(FEW, "http://127.0.0.1:1") as api,
             pytest.raises(Transient, match="cannot be reached") as caught,
         ):
-            CloudflareDns(api, {}, Vault(MemStore(), Notes()), FakeClock(), Notes()).check([ONE.name])
+            provider(api).check([ONE.name])
         assert "base_url" in caught.value.hint
 
 
@@ -413,7 +418,7 @@ def test_what_is_asked_is_what_the_sdk_s_own_classes_ask() -> None:
 
     with ApiServer(note) as server, client(FEW, server.url) as api:
         known = {"example.com": "an id/with a slash"}
-        ours = CloudflareDns(api, known, Vault(MemStore(), Notes()), FakeClock(), Notes())
+        ours = provider(api, known)
         ours.find(ours.present([ONE]) and [ONE])
         ours.remove([Handle("an id/with a slash", "1", ONE)])
         with pytest.raises(Refused):
@@ -448,7 +453,7 @@ def test_nothing_in_the_environment_reaches_cloudflare(monkeypatch: pytest.Monke
     }.items():
         monkeypatch.setenv(f"CLOUDFLARE_{name}", value)
     with ApiServer(note) as server, client(FEW, server.url) as api, pytest.raises(Refused):
-        CloudflareDns(api, {}, Vault(MemStore(), Notes()), FakeClock(), Notes()).check([ONE.name])
+        provider(api).check([ONE.name])
     (request,) = seen
     assert request.headers["authorization"] == f"Bearer {FEW}"
     assert "elsewhere" not in json.dumps(dict(request.headers))

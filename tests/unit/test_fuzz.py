@@ -42,6 +42,7 @@ from requests.adapters import BaseAdapter
 from renewer import config, credentials, domains, keys, notation, problems
 from renewer.authorities import Acme
 from renewer.cycle import Engine
+from renewer.dns import api as calls
 from renewer.dns.cloudflare import CloudflareDns
 from renewer.dns.crowd import Crowd
 from renewer.dns.resolver import NameServer, _Watch
@@ -614,6 +615,7 @@ class Api:
         self.sdk = cloudflare.Cloudflare(
             api_token="made-up", base_url="https://api.example", max_retries=0, http_client=http
         )
+        self.calls = calls.Api(self.sdk, FakeClock(), Notes())
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         call = request.url.path.rpartition("/")[2]
@@ -676,7 +678,7 @@ class TestWhatCloudflareSays:
         api.odd = odd
         vault = Vault(MemStore(), Notes())
         known = {} if odd[0] == "zones" else {NAME: ZONE}
-        provider = CloudflareDns(api.sdk, known, vault, FakeClock(), Notes())
+        provider = CloudflareDns(api.calls, known, vault)
         handles = [Handle(ZONE, "id", RECORD), Handle(ZONE, "other", RECORD)]
         found: object = ()
         with suppress(RenewerError):
@@ -694,7 +696,7 @@ class TestWhatCloudflareSays:
 
     def test_a_huge_answer_is_an_error_of_the_program(self, api: Api) -> None:
         api.odd = ("zones", 200, json.dumps({"result": "x" * 20_000_000}).encode(), {})
-        provider = CloudflareDns(api.sdk, {}, Vault(MemStore(), Notes()), FakeClock(), Notes())
+        provider = CloudflareDns(api.calls, {}, Vault(MemStore(), Notes()))
         with pytest.raises(RenewerError):
             provider.check([RECORD.name])
 
