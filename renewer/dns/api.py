@@ -13,9 +13,9 @@ import cloudflare
 import httpx
 
 from renewer.dns.calls import Answer, nonsense, sensible
-from renewer.dns.pace import Pace
 from renewer.dns.refusals import Said, codes
 from renewer.errors import Transient
+from renewer.pace import Pace
 from renewer.ports import Clock, Report
 from renewer.problems import retry_after
 
@@ -27,6 +27,10 @@ PATIENCE = timedelta(seconds=60)
 
 TRIES = 3
 """How often a call that was told to wait is made."""
+
+CALLS, PERIOD = 1000, 300.0
+"""Calls that are made at most in so many seconds; Cloudflare's limit is 1,200, and who crosses it is blocked,
+with all other programs of that user (developers.cloudflare.com/fundamentals/api/reference/limits)."""
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
@@ -48,7 +52,7 @@ class Api:
         self._client = client
         self._clock = clock
         self._report = report
-        self._pace = Pace(clock, report, "cloudflare")
+        self._pace = Pace(clock, CALLS, PERIOD, self._waits)
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
         """See `Calls`."""
@@ -57,6 +61,10 @@ class Api:
     def post(self, path: str, body: Mapping[str, object]) -> Answer:
         """See `Calls`."""
         return self._call(lambda: self._client.post(path, cast_to=object, body=body))
+
+    def _waits(self, pause: float) -> None:
+        said = f"waits {pause:.0f} seconds: more than {CALLS:,} calls in 5 minutes would be too many"
+        self._report.doing("cloudflare", said)
 
     def _call(self, call: Callable[[], object]) -> Answer:
         """Make a call; one that is told to come back soon is made again then (429 with Retry-After)."""

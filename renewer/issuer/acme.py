@@ -41,7 +41,7 @@ class AcmeIssuer:
 
     def __post_init__(self) -> None:
         """Have connections opened as they are needed."""
-        object.__setattr__(self, "_connections", Connections(self._open))
+        object.__setattr__(self, "_connections", Connections(self._open, self.clock))
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """Obtain a certificate, one pair for each kind of key; see `ports.Issuer`."""

@@ -7,6 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from renewer.issuer.client import Connection
+from renewer.pace import Pace
+from renewer.ports import Clock
+
+OPENED, PERIOD = 15, 1.0
+"""Connections that are opened at most in so many seconds: each begins with a request for a nonce, and Let's
+Encrypt takes 20 of those in a second (letsencrypt.org/docs/rate-limits, overall requests limit)."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +23,15 @@ class Connections:
     """
 
     open_: Callable[[str], Connection]
+    clock: Clock
+    _pace: Pace = field(init=False)
     _first: dict[str, "Future[Connection]"] = field(default_factory=dict)
     _idle: defaultdict[str, list[Connection]] = field(default_factory=lambda: defaultdict(list))
     _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Have nobody wait yet."""
+        object.__setattr__(self, "_pace", Pace(self.clock, OPENED, PERIOD))
 
     def take(self, server: str) -> Connection:
         """Return a connection that nobody uses; raises what `open_` does, to all that wait for it at once."""
@@ -28,6 +40,7 @@ class Connections:
                 return self._idle[server].pop()
             known = server in self._first
             first = self._first.setdefault(server, Future())
+        self._pace.wait()
         return first.result().twin() if known else self._open(server, first)
 
     def give_back(self, server: str, connection: Connection) -> None:

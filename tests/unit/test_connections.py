@@ -11,7 +11,7 @@ from fakes import FakeClock, MemStore, Notes
 
 from renewer.errors import Transient
 from renewer.issuer.allowance import Allowance
-from renewer.issuer.connections import Connections
+from renewer.issuer.connections import OPENED, PERIOD, Connections
 from renewer.issuer.ways import EACH, MOST, Ways
 from renewer.limits import ORDERS, Exemption, Limit
 from renewer.vault import Vault
@@ -44,7 +44,7 @@ class Connection:
 class TestConnections:
     def test_the_directory_is_fetched_once_however_many_are_at_work(self) -> None:
         opened: list[str] = []
-        connections = Connections(lambda server: opened.append(server) or Connection())  # type: ignore[arg-type, func-returns-value, return-value]
+        connections = Connections(lambda server: opened.append(server) or Connection(), FakeClock())  # type: ignore[arg-type, func-returns-value, return-value]
         with ThreadPoolExecutor(8) as pool:
             taken = list(pool.map(connections.take, [SERVER] * 8))
         assert opened == [SERVER]
@@ -58,7 +58,7 @@ class TestConnections:
             time.sleep(0.2)
             raise Transient("away")
 
-        connections = Connections(away)  # type: ignore[arg-type]
+        connections = Connections(away, FakeClock())  # type: ignore[arg-type]
 
         def take(_: int) -> type[Exception] | None:
             everybody.wait(10)
@@ -77,14 +77,24 @@ class TestConnections:
         assert len(opened) == before + 1
 
     def test_what_is_given_back_is_taken_next(self) -> None:
-        connections = Connections(lambda _: Connection())  # type: ignore[arg-type, return-value]
+        connections = Connections(lambda _: Connection(), FakeClock())  # type: ignore[arg-type, return-value]
         first, second = connections.take(SERVER), connections.take(SERVER)
         connections.give_back(SERVER, first)
         assert connections.take(SERVER) is first
         assert connections.take(SERVER) is not second
 
+    def test_no_more_are_opened_in_a_second_than_a_ca_takes(self) -> None:
+        clock = FakeClock()
+        connections = Connections(lambda _: Connection(), clock)  # type: ignore[arg-type, return-value]
+        for _ in range(OPENED):
+            connections.take(SERVER)
+        connections.give_back(SERVER, connections.take(SERVER))
+        assert clock.slept == [PERIOD]
+        connections.take(SERVER)  # one that is open costs nothing
+        assert clock.slept == [PERIOD]
+
     def test_each_ca_has_its_own(self) -> None:
-        connections = Connections(lambda _: Connection())  # type: ignore[arg-type, return-value]
+        connections = Connections(lambda _: Connection(), FakeClock())  # type: ignore[arg-type, return-value]
         connections.give_back(SERVER, connections.take(SERVER))
         assert connections.take("https://other.example/") is not connections.take(SERVER)
 

@@ -1,13 +1,11 @@
-"""Calls that travel together, and calls that wait for their turn."""
+"""Calls that travel together."""
 
 import threading
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import pytest
-from fakes import FakeClock, Notes
 
-from renewer.dns.pace import CALLS, PERIOD, Pace
 from renewer.dns.refusals import Said
 from renewer.dns.together import MOST, Changes, Together
 from renewer.errors import Transient
@@ -104,29 +102,3 @@ def test_what_may_pass_is_not_asked_again_for_each(failure: Exception) -> None:
     provider = Provider(fail=failure)
     assert crowd(provider, *[Changes((record(str(n)),)) for n in range(5)]) == [type(failure)] * 5
     assert len(provider.calls) == 2
-
-
-def test_who_would_cross_the_limit_waits_just_as_long_as_needed_and_is_told() -> None:
-    clock, notes = FakeClock(), Notes()
-    pace = Pace(clock, notes, "cloudflare")
-    for _ in range(CALLS):
-        pace.wait()
-    assert clock.slept == []
-    clock.sleep(100.0)
-    for _ in range(CALLS):
-        pace.wait()
-    assert clock.slept == [100.0, PERIOD - 100.0]
-    assert notes.of("doing") == [
-        ("cloudflare", "waits 200 seconds: more than 1,000 calls in 5 minutes would be too many")
-    ]
-    pace.wait()
-    assert clock.slept[2:] == [PERIOD]
-
-
-@pytest.mark.parametrize("calls", [1, CALLS])
-def test_nobody_waits_within_the_limit(calls: int) -> None:
-    clock = FakeClock()
-    pace = Pace(clock, Notes(), "cloudflare")
-    for _ in range(calls):
-        pace.wait()
-    assert clock.slept == []
