@@ -89,7 +89,7 @@ def main() -> None:
     with ExitStack() as stack:
         before = stack.enter_context(contest.revision(asked.against)) if asked.against else None
         wanted = {name: act for name, act in parts(extent, before).items() if name in (asked.only or [name])}
-        results: dict[str, Any] = {"about": about(asked.short)}
+        results: dict[str, Any] = {"about": about(asked)}
         for name, act in wanted.items():
             began = time.monotonic()
             results[name] = act()
@@ -131,15 +131,15 @@ def arguments() -> argparse.Namespace:
     return read.parse_args()
 
 
-def about(short: bool) -> dict[str, Any]:  # noqa: FBT001 - the only one
+def about(asked: argparse.Namespace) -> dict[str, Any]:
     """Return what has to be known of a measurement: when, where, with what."""
     return {
         "day": f"{datetime.now(UTC):%Y-%m-%d}",
-        "short": short,
+        "short": asked.short,
         "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "certbot": contest.version(contest.CERTBOT),
+        "certbot": None if asked.no_certbot else contest.version(contest.CERTBOT),
     }
 
 

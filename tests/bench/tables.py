@@ -23,10 +23,11 @@ def short(results: Mapping[str, Any]) -> str:
 
 def conditions(about: Mapping[str, Any]) -> str:
     """Return when and where it was measured."""
+    certbot = f", certbot {about['certbot']}" if about["certbot"] else ""
     return (NOTE_SHORT if about["short"] else "") + (
         f"Measured on {about['day']} with `tests/bench/run`: {about['cores']} cores (load"
         f" {about['load_before']:.1f} at the beginning, {about['load_after']:.1f} at the end),\nPython"
-        f" {about['python']}, certbot {about['certbot']}; medians.\n"
+        f" {about['python']}{certbot}; medians.\n"
     )
 
 
