@@ -44,8 +44,8 @@ from renewer.vault import Ledger, Vault
 
 Result = TypeVar("Result")
 
-SIDE_BY_SIDE = 8
-"""How many certificates are worked on at once."""
+SIDE_BY_SIDE = 32
+"""How many certificates are worked on at once; each has a thread for every name server of its zone, too."""
 
 
 @dataclass(frozen=True)

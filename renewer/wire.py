@@ -22,6 +22,8 @@ from renewer.vault import Vault
 if TYPE_CHECKING:
     from renewer.cycle import Engine
     from renewer.dns.account import Token
+    from renewer.dns.ahead import Ahead
+    from renewer.dns.calls import Calls
     from renewer.dns.cloudflare import CloudflareDns
     from renewer.hooks.command import CommandHook
     from renewer.nginx.deployer import NginxDeployer
@@ -73,10 +75,15 @@ def dns(
     config: Config, zones: Mapping[str, str], memory: Vault, clock: Clock, report: Report
 ) -> "CloudflareDns":
     """Return the DNS provider that knows these zones (identifiers by name); raises `ConfigError`."""
-    from renewer.dns.cloudflare import CloudflareDns, client
+    from renewer.dns.cloudflare import CloudflareDns
 
-    api = client(credentials.token(config, os.environ), config.cloudflare.base_url)
-    return CloudflareDns(api, zones, memory, clock, report)
+    return CloudflareDns(_calls(credentials.token(config, os.environ), config, clock, report), zones, memory)
+
+
+def _calls(secret: str, config: Config, clock: Clock, report: Report) -> "Calls":
+    from renewer.dns.api import Api, client
+
+    return Api(client(secret, config.cloudflare.base_url), clock, report)
 
 
 def vault(config: Config, report: Report) -> Vault:
@@ -120,37 +127,44 @@ def _holds_roots(bundle: Path) -> bool:
     return True
 
 
-def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> Issuer:
+def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> "tuple[Issuer, Ahead]":
+    """Return the issuer, and the calls to Cloudflare that are better begun before it is asked to issue."""
+    from renewer.dns.ahead import Ahead
+    from renewer.dns.cloudflare import CloudflareDns
     from renewer.dns.resolver import Authorities
     from renewer.dns01 import Dns01
     from renewer.issuer.acme import AcmeIssuer
 
-    provider = dns(config, config.cloudflare.zone_ids, memory, clock, report)
+    secret = credentials.token(config, os.environ)
+    api = Ahead(lambda: _calls(secret, config, clock, report))
+    provider = CloudflareDns(api, config.cloudflare.zone_ids, memory)
     authorities = Authorities(config.propagation.resolver, clock)
     dns01 = Dns01(provider, authorities, config.propagation.timeout, report)
-    return AcmeIssuer(config.acme, dns01, memory, clock, report)
+    return AcmeIssuer(config.acme, dns01, memory, clock, report), api
 
 
 def token(secret: str, config: Config, clock: Clock, report: Report) -> "Token":
     """Return what can be asked of a token that is not configured yet."""
     from renewer.dns.account import Token
-    from renewer.dns.cloudflare import CloudflareDns, client
+    from renewer.dns.cloudflare import CloudflareDns
 
-    api = client(secret, config.cloudflare.base_url)
-    return Token(CloudflareDns(api, {}, Vault(FileStore(config.state), report), clock, report))
+    api = _calls(secret, config, clock, report)
+    return Token(CloudflareDns(api, {}, Vault(FileStore(config.state), report)))
 
 
 class _Late:
     """An issuer that is built when it is first needed."""
 
-    def __init__(self, build: Callable[[], Issuer]) -> None:
+    def __init__(self, build: "Callable[[], tuple[Issuer, Ahead]]") -> None:
         self._build = build
-        self._built: Issuer | None = None
+        self._built: tuple[Issuer, Ahead] | None = None
         self._guard = threading.Lock()
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """See `ports.Issuer`."""
-        return self._issuer().issue(spec, replaces, journal)
+        issuer, api = self._both()
+        api.begin()
+        return issuer.issue(spec, replaces, journal)
 
     def window(self, material: Material) -> Window | None:
         """See `ports.Issuer`."""
@@ -173,6 +187,9 @@ class _Late:
         self._issuer().tidy(name, journal)
 
     def _issuer(self) -> Issuer:
+        return self._both()[0]
+
+    def _both(self) -> "tuple[Issuer, Ahead]":
         with self._guard:
             self._built = self._built or self._build()
             return self._built

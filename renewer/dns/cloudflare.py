@@ -1,30 +1,21 @@
-"""TXT records at Cloudflare, on its SDK `cloudflare`: the only file that knows it.
+"""TXT records at Cloudflare.
 
 Two calls for a certificate when the zone is known (a batch that creates, a batch that removes), three when it
-has to be found first.
+has to be found first; certificates of one zone that are worked on together share their calls.
 """
 
-import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from urllib.parse import quote
 
-import cloudflare
-import httpx
-from cloudflare.types.dns import RecordResponse, record_batch_params
-
-from renewer.dns.refusals import ABSENT, IDENTICAL, REMEDY, Said, codes, explained
+from renewer.dns.calls import Answer, Calls, sensible
+from renewer.dns.refusals import ABSENT, IDENTICAL, REMEDY, Said, explained
+from renewer.dns.together import Changes, Together
 from renewer.errors import LockBusy, Refused, RenewerError, Transient
 from renewer.journal import Handle, TxtRecord
-from renewer.ports import Clock, Report
-from renewer.problems import retry_after
 from renewer.vault import Vault
-
-Answer = TypeVar("Answer")
 
 COMMENT = "renewer: ACME challenge, removed when answered"
 """Marks our records in Cloudflare's dashboard; it has no effect in the DNS."""
@@ -35,54 +26,25 @@ TTL = 60
 PER_PAGE = 50
 """Zones in one answer; the most that Cloudflare gives."""
 
-PATIENCE = timedelta(seconds=60)
-"""The longest Retry-After that a run sits out; beyond it the run ends and the next one honours the rest."""
-
-TRIES = 3
-"""How often a call that was told to wait is made."""
-
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-
-FOREIGN = ("API_KEY", "API_EMAIL", "API_USER_SERVICE_KEY", "CUSTOM_HEADERS", "BASE_URL")
-"""The SDK would fill these in from CLOUDFLARE_… variables; a stray one would send the token elsewhere."""
-
-
-def client(token: str, base_url: str) -> cloudflare.Cloudflare:
-    """Return a connection to the API with this token and nothing from the environment."""
-    for name in FOREIGN:
-        os.environ.pop(f"CLOUDFLARE_{name}", None)
-    return cloudflare.Cloudflare(api_token=token, base_url=base_url, max_retries=0, timeout=TIMEOUT)
-
 
 class CloudflareDns:
-    """The DNS provider; one client for a run, safe to use from threads.
+    """The DNS provider; one for a run, safe to use from threads.
 
     `known` maps zone names to identifiers as the configuration gives them; others are looked up and kept.
     """
 
-    def __init__(
-        self,
-        api: cloudflare.Cloudflare,
-        known: Mapping[str, str],
-        vault: Vault,
-        clock: Clock,
-        report: Report,
-    ) -> None:
+    def __init__(self, api: Calls, known: Mapping[str, str], vault: Vault) -> None:
         self._api = api
         self._known = dict(known)
         self._vault = vault
-        self._clock = clock
-        self._report = report
         self._lookup = threading.Lock()
         self._found: dict[str, str] | None = None
+        self._changes: dict[str, Together] = {}
 
     def ask(self, path: str, **query: str | int) -> Mapping[str, object]:
         """Return the whole answer to a GET of the API; raises the error that a refusal means."""
         with explained():
-            answer = self._call(lambda: self._api.get(path, cast_to=object, options={"params": dict(query)}))
-        if not isinstance(answer, dict):
-            raise _nonsense(TypeError("it is no object"))
-        return answer
+            return self._api.get(path, query)
 
     def check(self, names: Sequence[str]) -> None:
         """Raise unless there is a zone for records of every name; remembers the zones."""
@@ -150,26 +112,34 @@ class CloudflareDns:
             raise
 
     def _batch(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
-        posts: list[record_batch_params.Post] = [
-            {
-                "type": "TXT",
-                "name": record.name,
-                "content": f'"{record.value}"',
-                "ttl": TTL,
-                "comment": COMMENT,
-            }
-            for record in records
-        ]
-        done = self._call(lambda: self._api.dns.records.batch(zone_id=zone, posts=posts))
-        with _sensible():
-            created = (done.posts if done else None) or []
-            ids = {_record(answer): answer.id for answer in created}
-        if len(created) != len(records):
-            raise Transient(f"Cloudflare created {len(created)} of {len(records)} TXT records")
-        return [
-            Handle(zone, ids.get(record) or answer.id, record)
-            for record, answer in zip(records, created, strict=True)
-        ]
+        ids = self._together(zone).change(Changes(create=tuple(records)))
+        return [Handle(zone, id_, record) for id_, record in zip(ids, records, strict=True)]
+
+    def _together(self, zone: str) -> Together:
+        with self._lookup:
+            if zone not in self._changes:
+                self._changes[zone] = Together(partial(self._change, zone))
+            return self._changes[zone]
+
+    def _change(self, zone: str, changes: Changes) -> Sequence[str]:
+        """Make changes in one call: Cloudflare removes first, then creates, and does all of it or nothing."""
+        body: dict[str, list[dict[str, object]]] = {}
+        if changes.remove:
+            body["deletes"] = [{"id": one} for one in changes.remove]
+        if changes.create:
+            body["posts"] = [_post(record) for record in changes.create]
+        path = f"/zones/{quote(zone, safe='')}/dns_records/batch"
+        answer = self._api.post(path, body)
+        if not changes.create:
+            return ()
+        with sensible():
+            posts = (answer.get("result") or {}).get("posts") or []
+            created = {_record(post): _id(post) for post in posts}
+        if len(created) != len(changes.create):
+            raise Transient(f"Cloudflare created {len(created)} of {len(changes.create)} TXT records")
+        # Each certificate removes its own: by name and content, and by place what is spelt in another way.
+        other = (id_ for record, id_ in created.items() if record not in changes.create)
+        return [created.get(record) or next(other) for record in changes.create]
 
     def _adopt(self, zone: str, records: Sequence[TxtRecord]) -> list[Handle]:
         """Return those of the records that exist already, whoever created them: the content is ours alone."""
@@ -181,20 +151,14 @@ class CloudflareDns:
 
     def _there(self, zone: str, name: str) -> Mapping[TxtRecord, str]:
         """Return the TXT records of a name, with their identifiers."""
-        with explained():
-            page = self._call(
-                partial(
-                    self._api.dns.records.list, zone_id=zone, type="TXT", name={"exact": name}, per_page=100
-                )
-            )
-        with _sensible():
-            return {_record(answer): answer.id for answer in page.result or []}
+        path = f"/zones/{quote(zone, safe='')}/dns_records"
+        with explained(), sensible():
+            listed = self._listed(path, {"type": "TXT", "name.exact": name, "per_page": 100})
+            return {_record(answer): _id(answer) for answer in listed}
 
     def _delete(self, zone: str, ids: Sequence[str]) -> None:
         try:
-            self._call(
-                lambda: self._api.dns.records.batch(zone_id=zone, deletes=[{"id": one} for one in ids])
-            )
+            self._together(zone).change(Changes(remove=tuple(ids)))
         except Said as answer:
             if not answer.codes & ABSENT:
                 raise answer.explained() from answer
@@ -228,9 +192,8 @@ class CloudflareDns:
     def _look_up(self, name: str) -> str | None:
         """Ask Cloudflare for the zone: one call while the token sees no more zones than fit one page."""
         with explained():
-            page = self._call(lambda: self._api.zones.list(per_page=PER_PAGE))
-            with _sensible():
-                zones = {zone.name: zone.id for zone in page.result or []}
+            with sensible():
+                zones = {_name(zone): _id(zone) for zone in self._listed("/zones", {"per_page": PER_PAGE})}
             if len(zones) >= PER_PAGE:
                 zones = dict(self._one_by_one(name))
         found = {zone: id_ for zone, id_ in zones.items() if _covers(zone, name)}
@@ -245,9 +208,8 @@ class CloudflareDns:
             candidate = ".".join(labels[start:])
             if candidate.startswith("_"):
                 continue
-            page = self._call(partial(self._api.zones.list, name=candidate))
-            with _sensible():
-                found = [(zone.name, zone.id) for zone in page.result or []]
+            with sensible():
+                found = [(_name(zone), _id(zone)) for zone in self._listed("/zones", {"name": candidate})]
             if found:
                 yield found[0]
                 return
@@ -266,55 +228,36 @@ class CloudflareDns:
         except LockBusy:
             return  # another process keeps its own; a look-up more is all it costs
 
-    def _call(self, call: Callable[[], Answer]) -> Answer:
-        """Make a call; one that is told to come back soon is made again then (429 with Retry-After)."""
-        for _ in range(TRIES - 1):
-            try:
-                return _once(call, self._clock)
-            except Said as answer:
-                wait = answer.retry_after
-                if not answer.limited or wait is None or wait > PATIENCE:
-                    raise
-                self._report.doing("cloudflare", f"asks to wait {wait.total_seconds():.0f} seconds")
-                self._clock.sleep(wait.total_seconds())
-        return _once(call, self._clock)
+    def _listed(self, path: str, query: Mapping[str, str | int]) -> Sequence[Answer]:
+        """Return the first page of a list."""
+        return list(self._api.get(path, query).get("result") or [])
 
 
-def _once(call: Callable[[], Answer], clock: Clock) -> Answer:
-    try:
-        with _sensible():
-            return call()
-    except cloudflare.APIStatusError as error:
-        header = error.response.headers.get("retry-after", "")
-        raise Said(error.status_code, codes(error.body), retry_after(header, clock.now())) from error
-    except cloudflare.APIConnectionError as error:
-        raise Transient(
-            f"Cloudflare's API cannot be reached: {error.__cause__ or error}",
-            hint="check [cloudflare] base_url and this machine's network; nothing is lost",
-        ) from error
-    except cloudflare.CloudflareError as error:
-        raise _nonsense(error) from error
+def _post(record: TxtRecord) -> dict[str, object]:
+    """Return a record as the API is asked for it."""
+    return {
+        "type": "TXT",
+        "name": record.name,
+        "content": f'"{record.value}"',
+        "ttl": TTL,
+        "comment": COMMENT,
+    }
 
 
-@contextmanager
-def _sensible() -> Iterator[None]:
-    """Tell an answer that is not what the API's description says from a bug of ours."""
-    try:
-        yield
-    except (AttributeError, TypeError, ValueError) as error:
-        raise _nonsense(error) from error
+def _record(answer: Answer) -> TxtRecord:
+    """Return what an answer is about."""
+    return TxtRecord(str(answer["name"]), str(answer["content"]).strip('"'))
 
 
-def _nonsense(error: Exception) -> Transient:
-    return Transient(
-        f"Cloudflare's answer makes no sense: {error}",
-        hint="check [cloudflare] base_url; if that is right, it may pass by itself",
-    )
+def _name(answer: Answer) -> str:
+    return str(answer["name"])
 
 
-def _record(answer: RecordResponse) -> TxtRecord:
-    """Return what an answer is about; the SDK types it as any kind of record, so only this much is read."""
-    return TxtRecord(str(answer.name), str(answer.content).strip('"'))
+def _id(answer: Answer) -> str:
+    found = answer["id"]
+    if not isinstance(found, str):
+        raise TypeError(f"{type(found).__name__} for an identifier")
+    return found
 
 
 def _covers(zone: str, name: str) -> bool:

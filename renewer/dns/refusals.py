@@ -46,6 +46,11 @@ class Said(Exception):
         super().__init__(words or f"HTTP {status}, without a reason")
 
     @property
+    def declined(self) -> bool:
+        """Whether it was understood and not wanted; others of what it held may be."""
+        return not self.limited and self.status < INTERNAL_SERVER_ERROR
+
+    @property
     def limited(self) -> bool:
         """Whether it was one call too many."""
         return self.status == TOO_MANY_REQUESTS

@@ -20,6 +20,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from renewer.dns.crowd import Crowd
 from renewer.errors import ConfigError, Refused, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import Clock
@@ -41,8 +42,11 @@ FIRST_PAUSE, LAST_PAUSE, PART = 0.1, 2.0, 1 / 20
 CONFIRM = 0.05
 """Seconds from the first look that finds everything to the next."""
 
-GLANCE = 0.02
-"""Seconds between two looks at what the watchers have seen."""
+LOOKS = 200.0
+"""Looks in a second, of all certificates together: where there are many, each is looked for less often."""
+
+GLANCE = 0.2
+"""Seconds after which whoever waits for the watchers sees that time is up, or that he is asked to end."""
 
 TWICE = 2
 """How often in a row a server has to show everything: an anycast address is many machines."""
@@ -84,6 +88,7 @@ class Authorities:
 
     def __init__(self, resolver: str | None, clock: Clock) -> None:
         self._clock = clock
+        self._crowd = Crowd()
         self._port = PORT
         if resolver is None:
             self._resolver = _system_resolver()
@@ -92,6 +97,8 @@ class Authorities:
             self._resolver = dns.resolver.Resolver(configure=False)
             self._resolver.nameservers = [address]
             self._resolver.port = self._port
+        # Who serves a zone is asked once for all the certificates in it, for as long as the answers are good.
+        self._resolver.cache = dns.resolver.LRUCache()
 
     def canonical(self, name: str) -> str:
         """Return where the CNAMEs of `name` lead; see `ports.Propagation`."""
@@ -107,7 +114,7 @@ class Authorities:
         wanted = self._wanted(records)
         if not wanted:
             return
-        watch = _Watch(wanted, self._clock)
+        watch = _Watch(wanted, self._clock, self._crowd)
         end = self._clock.monotonic() + timeout.total_seconds()
         patience = self._clock.monotonic() + ROUTE
         for server, shown in wanted.items():
@@ -117,7 +124,8 @@ class Authorities:
             while not watch.satisfied(lenient=self._clock.monotonic() > patience):
                 if self._clock.monotonic() > end:
                     raise watch.complaint(timeout)
-                self._clock.sleep(GLANCE)
+                watch.seen.wait(GLANCE)
+                self._clock.sleep(0)  # raises when the program is asked to end
         finally:
             watch.over.set()
 
@@ -196,27 +204,34 @@ class Authorities:
 
 
 class _Watch:
-    """What the watchers of the name servers have seen so far."""
+    """What the watchers of the name servers have seen so far; `seen` is set when nothing is missing."""
 
-    def __init__(self, servers: Mapping[NameServer, object], clock: Clock) -> None:
-        self.over = threading.Event()
-        self._clock = clock
+    def __init__(self, servers: Mapping[NameServer, object], clock: Clock, crowd: Crowd) -> None:
+        self.over, self.seen = threading.Event(), threading.Event()
+        self._clock, self._crowd = clock, crowd
         self._missing = dict.fromkeys(servers, "does not answer")
         self._answered: set[int] = set()
 
     def server(self, server: NameServer, wanted: Mapping[str, set[str]]) -> None:
         """Ask one server until it has shown everything often enough."""
         start, times = self._clock.monotonic(), 0
-        while not self.over.is_set():
-            lack = self._look(server, wanted)
-            times = times + 1 if not lack else 0
-            if times == TWICE:
-                del self._missing[server]
-                return
-            if lack:
-                self._missing[server] = lack
-            waited = self._clock.monotonic() - start
-            self.over.wait(CONFIRM if times else min(max(waited * PART, FIRST_PAUSE), LAST_PAUSE))
+        with self._crowd.joined():
+            while not self.over.is_set():
+                lack = self._look(server, wanted)
+                times = times + 1 if not lack else 0
+                if times == TWICE:
+                    break
+                if lack:
+                    self._missing[server] = lack
+                self.over.wait(CONFIRM if times else self._pause(self._clock.monotonic() - start))
+        if times == TWICE:
+            del self._missing[server]
+            if not self._missing:
+                self.seen.set()
+
+    def _pause(self, waited: float) -> float:
+        """Return the seconds until the next look, after so many of them without success."""
+        return max(min(max(waited * PART, FIRST_PAUSE), LAST_PAUSE), self._crowd.size / LOOKS)
 
     def satisfied(self, *, lenient: bool) -> bool:
         """Whether nobody is missing; `lenient` leaves out a family of addresses that nobody answers from."""

@@ -12,6 +12,7 @@ from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, Refused, Transient
 from renewer.issuer.allowance import Allowance
 from renewer.issuer.client import Connection, translated
+from renewer.issuer.connections import Connections
 from renewer.issuer.order import Issuance
 from renewer.limits import Exemption
 from renewer.model import Account, CertSpec, KeyKind, Material, Pair, Reason, Window
@@ -26,7 +27,7 @@ _PAGE = re.compile(r"https?://[!-~]{1,500}")
 
 @dataclass(frozen=True)
 class AcmeIssuer:
-    """The `Issuer` for ACME servers; one connection for each call, safe to use from threads."""
+    """The `Issuer` for ACME servers; safe to use from threads, one connection for each that is at work."""
 
     settings: Acme
     dns01: Dns01
@@ -35,6 +36,12 @@ class AcmeIssuer:
     report: Report
     _account: threading.Lock = field(default_factory=threading.Lock)
     _limits: threading.Lock = field(default_factory=threading.Lock)
+    _allowances: dict[str, Allowance] = field(default_factory=dict)
+    _connections: Connections = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have connections opened as they are needed."""
+        object.__setattr__(self, "_connections", Connections(self._open, self.clock))
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """Obtain a certificate, one pair for each kind of key; see `ports.Issuer`."""
@@ -52,8 +59,9 @@ class AcmeIssuer:
     def window(self, material: Material) -> Window | None:
         """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `ports.Issuer`."""
         with translated(material.server):
-            ca = Connection(material.server, self.clock, self._bundle(material.server))
+            ca = self._connections.take(material.server)
             told = ca.renewal_info(material.pairs[0].ari)
+            self._connections.give_back(material.server, ca)
         return suggested(*told) if told else None
 
     def revoke(self, material: Material, reason: Reason) -> None:
@@ -84,10 +92,14 @@ class AcmeIssuer:
             issuance = Issuance(ca, spec, kind, journal, self.dns01, allowance, self.clock, self.report)
             pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
             journal.save(journal.load().with_pair(pair))
+        self._connections.give_back(spec.server, ca)
 
     def _allowance(self, server: str) -> Allowance:
-        limits = self.settings.limits_at(server)
-        return Allowance(server, limits, self.vault, self.clock, self._limits)
+        with self._limits:
+            if server not in self._allowances:
+                known = self.settings.limits_at(server)
+                self._allowances[server] = Allowance(server, known, self.vault, self.clock)
+            return self._allowances[server]
 
     def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
         """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""
@@ -113,9 +125,9 @@ class AcmeIssuer:
 
     def _session(self, server: str) -> Connection:
         """Return a connection as our account, which is made where there is none."""
+        ca = self._connections.take(server)
         with self._account:
             account = self.vault.account(server)
-            ca = Connection(server, self.clock, self._bundle(server))
             if account is None:
                 account = Account(keys.account_key())
                 self.vault.keep_account(server, account)
@@ -126,6 +138,9 @@ class AcmeIssuer:
                 self.vault.keep_account(server, replace(account, url=url))
         ca.use(url)
         return ca
+
+    def _open(self, server: str) -> Connection:
+        return Connection(server, self.clock, self._bundle(server))
 
     def _bundle(self, server: str) -> Path | None:
         return self.settings.at(server).ca_bundle or self.settings.ca_bundle

@@ -1,12 +1,12 @@
 """What may still be asked of a CA, by its rate limits and what was asked and told before."""
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from renewer import limits
 from renewer.errors import LockBusy, Transient
+from renewer.jointly import Jointly
 from renewer.limits import Event, Exemption, History, Kind, Limit, Told
 from renewer.ports import Clock
 from renewer.vault import Vault
@@ -15,20 +15,44 @@ TRIES, PAUSE = 100, 0.05
 """How often, and after how many seconds, the ledger is tried again while another process writes it."""
 
 
-@dataclass(frozen=True)
-class Allowance:
-    """The ledger of one CA; safe to use from threads."""
+@dataclass
+class _Entry:
+    """A change of the ledger that one thread wants, and why it may not be."""
 
-    server: str
-    limits: tuple[Limit, ...]
-    vault: Vault
-    clock: Clock
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    change: Callable[[History], History]
+    error: Transient | None = None
+
+
+class Allowance:
+    """The ledger of one CA; safe to use from threads, which write it together."""
+
+    def __init__(self, server: str, known: tuple[Limit, ...], vault: Vault, clock: Clock) -> None:
+        self.server = server
+        self.limits = known
+        self.vault = vault
+        self.clock = clock
+        self._jointly = Jointly(self._write)
 
     def require(self, names: Sequence[str], exemption: Exemption) -> None:
         """Raise `Transient` with the wait if an order for these names would cross a limit."""
+        self._refuse(self.vault.history(self.server), names, exemption)
+
+    def spend(self, names: Sequence[str], exemption: Exemption) -> None:
+        """Keep that an order for these names is about to be sent; raises as `require` does.
+
+        Others may have ordered since it was asked whether this may: the last one that fits is counted here.
+        """
+
+        def spent(history: History) -> History:
+            self._refuse(history, names, exemption)
+            event = Event(self.clock.now(), Kind.ORDER, tuple(sorted(names)), exemption)
+            return limits.noted(history, event, event.at)
+
+        self._keep(spent)
+
+    def _refuse(self, history: History, names: Sequence[str], exemption: Exemption) -> None:
         now = self.clock.now()
-        hold = limits.held(self.vault.history(self.server), self.limits, names, now, exemption)
+        hold = limits.held(history, self.limits, names, now, exemption)
         if hold is None:
             return
         until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
@@ -55,10 +79,26 @@ class Allowance:
         self._keep(lambda history: limits.told(history, word, now))
 
     def _keep(self, change: Callable[[History], History]) -> None:
-        with self._guard:
-            for _ in range(TRIES - 1):
+        entry = _Entry(change)
+        self._jointly.fulfil(entry)
+        if entry.error is not None:
+            raise entry.error
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        """Write all of it down at once, but for what a limit forbids."""
+
+        def changed(history: History) -> History:
+            for entry in entries:
+                entry.error = None
                 try:
-                    return self.vault.keep_history(self.server, change)
-                except LockBusy:
-                    self.clock.sleep(PAUSE)
-            return self.vault.keep_history(self.server, change)
+                    history = entry.change(history)
+                except Transient as full:
+                    entry.error = full
+            return history
+
+        for _ in range(TRIES - 1):
+            try:
+                return self.vault.keep_history(self.server, changed)
+            except LockBusy:
+                self.clock.sleep(PAUSE)
+        return self.vault.keep_history(self.server, changed)

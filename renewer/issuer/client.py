@@ -6,7 +6,7 @@ Each method is one request of the protocol. What is said back comes as plain val
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from josepy.jwk import JWK, JWKRSA
 from renewer import __version__, keys
 from renewer.clocks import behind, refuse_wrong_clock
 from renewer.errors import Refused, Transient
+from renewer.issuer.answers import Challenge, Order
 from renewer.journal import TxtRecord
 from renewer.ports import Clock
 from renewer.problems import URN, Problem, retry_after
@@ -34,28 +35,6 @@ LISTED_PAGES, LISTED_ORDERS = 50, 10
 
 TIMEOUT = (10, 45)
 """Seconds to connect, and to wait for the next bytes of an answer."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """An order as the CA shows it (RFC 8555, section 7.1.3), and how long it asks to wait for a look."""
-
-    url: str
-    status: str
-    domains: frozenset[str]
-    authorizations: tuple[str, ...]
-    finalize: str
-    certificate: str | None = None
-    error: str = ""
-    retry_after: timedelta | None = None
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """A dns-01 challenge (section 8.4): the record that it asks for and where to answer; `None`: answered."""
-
-    record: TxtRecord
-    url: str | None
 
 
 class _NewOrder(messages.NewOrder):
@@ -74,6 +53,15 @@ class _Network(client.ClientNetwork):
         self._clock = clock
         self.behind: timedelta | None = None
         """By how much this machine's clock was behind the CA's when it last answered."""
+        self.round_trip = 0.0
+        """Seconds that the last answer took."""
+
+    def twin(self) -> "_Network":
+        """Return a connection of its own for the same account."""
+        other = _Network(self._clock, None)
+        other.verify_ssl, other.alg = self.verify_ssl, self.alg
+        other.key, other.account = self.key, self.account
+        return other
 
     def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("timeout", TIMEOUT)
@@ -81,6 +69,7 @@ class _Network(client.ClientNetwork):
         date, now = response.headers.get("Date", ""), self._clock.now()
         refuse_wrong_clock(date, now)
         self.behind = behind(date, now)
+        self.round_trip = response.elapsed.total_seconds()
         if not response.ok:
             raise Problem(response.status_code, _json(response), asked_to_wait(response, self._clock))
         return response
@@ -110,6 +99,18 @@ class Connection:
             self._directory = client.ClientV2.get_directory(server, self._net)
         self._client = client.ClientV2(self._directory, self._net)
 
+    def twin(self) -> "Connection":
+        """Return another connection to the same CA as the same account; no request is needed for it."""
+        other = copy(self)
+        other._net = self._net.twin()  # noqa: SLF001 - one of our own kind
+        other._client = client.ClientV2(self._directory, other._net)  # noqa: SLF001 - the same
+        return other
+
+    @property
+    def round_trip(self) -> float:
+        """The seconds that the CA's last answer took."""
+        return self._net.round_trip
+
     @property
     def terms(self) -> str:
         """Where the CA's terms of service stand."""
@@ -136,8 +137,11 @@ class Connection:
         return self._net.behind
 
     def sign_with(self, key: str) -> None:
-        """Sign from now on with this private key (PEM): ours is P-256, one taken over may be another."""
-        self._net.key = JWK.load(key.encode())
+        """Sign from now on with this private key (PEM), as no account yet.
+
+        Ours is P-256, one taken over may be another.
+        """
+        self._net.key, self._net.account = JWK.load(key.encode()), None
         signed = {256: ES256, 384: ES384, 521: ES512}
         rsa = isinstance(self._net.key, JWKRSA)
         self._net.alg = RS256 if rsa else signed[self._net.key.key.key_size]

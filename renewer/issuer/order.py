@@ -10,15 +10,21 @@ from renewer import keys
 from renewer.dns01 import Dns01
 from renewer.errors import Refused, Transient
 from renewer.issuer.allowance import Allowance
-from renewer.issuer.client import Connection, Order
+from renewer.issuer.answers import Order
+from renewer.issuer.client import Connection
+from renewer.issuer.ways import Ways
 from renewer.journal import PendingOrder
 from renewer.limits import Exemption, Kind
 from renewer.model import CertSpec, KeyKind, Pair
 from renewer.ports import Clock, Journal, Report
 from renewer.problems import HINTS, RATE_LIMITED, Problem
 
-FIRST_POLL, LAST_POLL = 0.1, 5.0
-"""Seconds between looks at an order when the CA sends no Retry-After; each wait is half as long again."""
+FIRST_POLL, LAST_POLL = 0.02, 5.0
+"""Bounds of the seconds before a look at an order when the CA sends no Retry-After.
+
+The first wait is as long as the CA's last answer took: one that is far away has nothing to tell sooner.
+Each is half as long again.
+"""
 
 PATIENCE = 300.0
 """Seconds that a CA may take to validate or to issue; some take more than Let's Encrypt."""
@@ -58,7 +64,7 @@ class Issuance:
             self.allowance.note(Kind.CERTIFICATE, self.spec.domains, exemption)
             order = self.ca.finalize(order, self._pending.csr)
         if order.status != VALID:
-            order = self._poll(order.url, "to issue", VALID)
+            order = self._poll(order, "to issue", VALID)
         return self._download(order)
 
     def _resume(self) -> Order | None:
@@ -97,8 +103,8 @@ class Issuance:
         self._doing("placing an order")
         key = keys.generate(self.kind)
         pending = PendingOrder(self.kind, domains, server, key, keys.csr(key, domains))
+        self.allowance.spend(domains, exemption)
         self._keep(pending)
-        self.allowance.note(Kind.ORDER, domains, exemption)
         order = self._ask_for_order(replaces)
         self._keep(replace(pending, url=order.url))
         return order
@@ -114,21 +120,21 @@ class Issuance:
 
     def _prove(self, order: Order) -> Order:
         """Show the TXT records, answer every challenge, and wait until the CA is satisfied."""
-        wanted = [found for one in order.authorizations if (found := self.ca.challenge(one))]
+        ways = Ways(self.ca, len(order.authorizations))
+        wanted = [
+            found for found in ways.each(lambda ca, one: ca.challenge(one), order.authorizations) if found
+        ]
         with self.dns01.shown(self.spec.name, [challenge.record for challenge in wanted], self.journal):
             self._doing("answering the CA's challenges")
-            for challenge in wanted:
-                self.ca.answer(challenge)
-            return self._poll(order.url, "to validate", READY, VALID)
+            ways.each(lambda ca, one: ca.answer(one), wanted)
+            return self._poll(replace(order, retry_after=None), "to validate", READY, VALID)
 
-    def _poll(self, url: str, purpose: str, *until: str) -> Order:
+    def _poll(self, order: Order, purpose: str, *until: str) -> Order:
         """Look at the order until it has one of the statuses; obeys Retry-After."""
         self._doing(f"waiting for the CA {purpose}")
-        end, pause = self.clock.monotonic() + PATIENCE, FIRST_POLL
-        while True:
-            order = self.ca.order(url)
-            if order.status in until:
-                return order
+        end = self.clock.monotonic() + PATIENCE
+        pause = min(max(self.ca.round_trip, FIRST_POLL), LAST_POLL)
+        while order.status not in until:
             if order.status == INVALID:
                 raise self._why_invalid(order)
             wait = pause if order.retry_after is None else order.retry_after.total_seconds()
@@ -138,7 +144,9 @@ class Issuance:
                     hint="the next run goes on with the same order",
                 )
             self.clock.sleep(wait)
+            order = self.ca.order(order.url)
             pause = min(pause * 1.5, LAST_POLL)
+        return order
 
     def _why_invalid(self, order: Order) -> Refused:
         """Return the CA's reasons; the order is given up."""

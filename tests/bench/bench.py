@@ -89,7 +89,7 @@ def main() -> None:
     with ExitStack() as stack:
         before = stack.enter_context(contest.revision(asked.against)) if asked.against else None
         wanted = {name: act for name, act in parts(extent, before).items() if name in (asked.only or [name])}
-        results: dict[str, Any] = {"about": about(asked.short)}
+        results: dict[str, Any] = {"about": about(asked)}
         for name, act in wanted.items():
             began = time.monotonic()
             results[name] = act()
@@ -102,7 +102,7 @@ def main() -> None:
     (asked.into / "results.md").write_text(table)
     print(table)
     if asked.readme:
-        put_into(README, table)
+        put_into(README, tables.short(results))
 
 
 def arguments() -> argparse.Namespace:
@@ -124,22 +124,22 @@ def arguments() -> argparse.Namespace:
     read.add_argument(
         "--no-certbot", action="store_true", help="leave certbot out, which takes most of the time"
     )
-    read.add_argument("--readme", action="store_true", help="put the table into README.md")
+    read.add_argument("--readme", action="store_true", help="put a short table into README.md")
     read.add_argument(
         "--into", type=Path, default=HERE / "results", help="where results.json, .md and .svg go"
     )
     return read.parse_args()
 
 
-def about(short: bool) -> dict[str, Any]:  # noqa: FBT001 - the only one
+def about(asked: argparse.Namespace) -> dict[str, Any]:
     """Return what has to be known of a measurement: when, where, with what."""
     return {
         "day": f"{datetime.now(UTC):%Y-%m-%d}",
-        "short": short,
+        "short": asked.short,
         "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "certbot": contest.version(contest.CERTBOT),
+        "certbot": None if asked.no_certbot else contest.version(contest.CERTBOT),
     }
 
 

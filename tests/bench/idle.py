@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import certs
+import msgspec
 from contest import AT_ONCE, Certbot, Place, Renewer, place
 from measure import Program, in_turns, median, paired
 
-from renewer import config, wire
+from renewer import config, disk
 from renewer.model import Suggestion
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import Layout
-from renewer.report import Quiet
-from renewer.system import SystemClock
 
 
 def measured(counts: Sequence[int], rounds: int, certbot: int, against: Path | None) -> list[dict[str, Any]]:
@@ -68,17 +67,25 @@ def _measured(
 def fill(file: Path) -> None:
     """Put certificates that are fresh, and asked about at the CA, where a run would have put them."""
     settings = config.load(str(file))
-    engine = wire.build(settings, SystemClock(), Quiet())
-    generations = Generations(Layout(settings.state))
+    layout = Layout(settings.state)
+    disk.folder(layout.snippet("any").parent)
     now = datetime.now(UTC)
     with _careless():
-        engine.prepare()
         for spec in settings.specs:
             material = replace(certs.material(spec, days=390), server=spec.server, obtained=now)
-            with engine.vault.certificate(spec.name) as ledger:
-                ledger.keep(material)
-                ledger.suggest(Suggestion(material.pairs[0].ari, ask_again=now + timedelta(days=1)))
-            generations.publish(spec.name, material)
+            asked = Suggestion(material.pairs[0].ari, ask_again=now + timedelta(days=1))
+            _keep(settings.state, f"certificate/{spec.name}", material)
+            _keep(settings.state, f"suggestion/{spec.name}", asked)
+            disk.folder(layout.home(spec.name))
+            Generations(layout).publish(spec.name, material)
+
+
+def _keep(state: Path, key: str, value: object) -> None:
+    """Write a value as the store has it; its own way looks for leftovers in the folder with every write."""
+    path = state / "store" / f"{key}.json"
+    disk.folder(path.parent)
+    path.touch(mode=0o600)
+    path.write_bytes(msgspec.json.encode(value))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What was measured, as tables in Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 NOTE_SHORT = "Measured with `--short`: the figures mean nothing, but that they are there.\n"
@@ -8,17 +8,27 @@ NOTE_SHORT = "Measured with `--short`: the figures mean nothing, but that they a
 
 def told(results: Mapping[str, Any]) -> str:
     """Return all that was measured."""
-    about = results["about"]
-    lines = [NOTE_SHORT] if about["short"] else []
-    lines.append(
-        f"Measured on {about['day']} with `tests/bench/run`: {about['cores']} cores (load"
-        f" {about['load_before']:.1f} at the beginning, {about['load_after']:.1f} at the end), Python"
-        f" {about['python']}, certbot {about['certbot']}; medians, and ratios of what took turns.\n"
-    )
+    lines = [conditions(results["about"])]
     for name, write in WRITERS.items():
         if name in results:
             lines += [*write(results[name]), ""]
     return "\n".join(lines)
+
+
+def short(results: Mapping[str, Any]) -> str:
+    """Return what the README tells: a row for each question, certbot's answer beside ours."""
+    rows = [row for name, write in SHORT.items() if name in results for row in write(results[name])]
+    return "\n".join([*table(["", "renewer", "certbot"], rows), "", conditions(results["about"])])
+
+
+def conditions(about: Mapping[str, Any]) -> str:
+    """Return when and where it was measured."""
+    certbot = f", certbot {about['certbot']}" if about["certbot"] else ""
+    return (NOTE_SHORT if about["short"] else "") + (
+        f"Measured on {about['day']} with `tests/bench/run`: {about['cores']} cores (load"
+        f" {about['load_before']:.1f} at the beginning, {about['load_after']:.1f} at the end),\nPython"
+        f" {about['python']}{certbot}; medians.\n"
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -165,4 +175,85 @@ WRITERS = {
     "gate": _gate,
     "served": _served,
     "profile": _profile,
+}
+
+
+def _short_single(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for kind, everybody in found.items():
+        for name, one in everybody.items():
+            if name.startswith("renewer") and name != "renewer before":
+                more = name.removeprefix("renewer")
+                what = "a first certificate" if kind == "first" else "a renewal"
+                yield [
+                    f"{what}{more}: seconds (of the least possible)",
+                    f"{one['wall']:.1f} ({one['to_floor']:.2f})",
+                    *_beside(everybody, lambda other: f"{other['wall']:.1f} ({other['to_floor']:.2f})"),
+                ]
+        yield [
+            "its calls to Cloudflare, requests to the CA",
+            f"{everybody['renewer']['calls']:.0f}, {everybody['renewer']['requests']:.0f}",
+            *_beside(everybody, lambda other: f"{other['calls']:.0f}, {other['requests']:.0f}"),
+        ]
+
+
+def _short_many(found: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    for one in found:
+        zones = "1 zone" if one["zones"] == 1 else f"{one['zones']} zones"
+        yield [
+            f"{one['certificates']:,} due together in {zones}: seconds, CPU seconds, MiB",
+            *(
+                f"{cost['wall']:.1f}, {cost['cpu']:.1f}, {cost['peak']:.0f}" if cost else ""
+                for cost in (one["renewer"], one.get("certbot"))
+            ),
+        ]
+
+
+def _short_idle(found: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    for one in found:
+        yield [
+            f"nothing due, {one['certificates']:,} kept: seconds, MiB",
+            *(
+                f"{cost['wall']:.2f}, {cost['peak']:.0f}" if cost else ""
+                for cost in (one["renewer"], one.get("certbot"))
+            ),
+        ]
+
+
+def _short_daemon(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    yield [
+        f"the daemon after {found['cycles']} cycles: MiB, growth since {found['early']}, wake-ups a minute",
+        f"{found['resident']:.1f}, {found['growth']:.1f}, {found['wakeups_a_minute']:.1f}",
+        "",
+    ]
+
+
+def _short_gate(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for kind, gates in found.items():
+        yield [
+            f"nginx, {kind}, of its requests a second without a gate: session, url",
+            f"{gates['session']['of_none']:.2f}, {gates['url']['of_none']:.2f}",
+            "",
+        ]
+
+
+def _short_served(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    yield ["seconds from a stored certificate to its first handshake", f"{found['first_handshake']:.2f}", ""]
+    yield [
+        f"requests lost over {found['reloads']} reloads, of {found['requests']:,}",
+        str(sum(found["lost"].values())),
+        "",
+    ]
+
+
+def _beside(everybody: Mapping[str, Any], write: Callable[[Mapping[str, Any]], str]) -> list[str]:
+    return [write(everybody["certbot"]) if "certbot" in everybody else ""]
+
+
+SHORT = {
+    "single": _short_single,
+    "many": _short_many,
+    "idle": _short_idle,
+    "daemon": _short_daemon,
+    "gate": _short_gate,
+    "served": _short_served,
 }

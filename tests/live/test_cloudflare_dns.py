@@ -9,7 +9,8 @@ import pytest
 from cloudflare import Cloudflare
 from fakes import FakeClock, MemStore, Notes
 
-from renewer.dns.cloudflare import CloudflareDns, client
+from renewer.dns.api import Api, client
+from renewer.dns.cloudflare import COMMENT, PER_PAGE, TTL, CloudflareDns
 from renewer.errors import Refused, RenewerError, Stopped, Transient
 from renewer.journal import Handle, TxtRecord
 from renewer.vault import Vault
@@ -55,11 +56,16 @@ class Account:
         self.clock, self.notes = FakeClock(sleeps=sleeps), Notes()
         self.vault = Vault(MemStore(), self.notes)
         self.api = api
-        self.dns = CloudflareDns(self.api, known, self.vault, self.clock, self.notes)
+        self.dns = CloudflareDns(Api(api, self.clock, self.notes), known, self.vault)
 
     def again(self) -> CloudflareDns:
         """Return the provider of the next run."""
-        return CloudflareDns(self.api, {}, self.vault, self.clock, self.notes)
+        return CloudflareDns(Api(self.api, self.clock, self.notes), {}, self.vault)
+
+
+def provider(api: Cloudflare, known: Mapping[str, str] | None = None) -> CloudflareDns:
+    """Return a provider alone."""
+    return CloudflareDns(Api(api, FakeClock(), Notes()), known or {}, Vault(MemStore(), Notes()))
 
 
 Make = Callable[..., Account]
@@ -163,6 +169,20 @@ class TestRecords:
             (box.zones["example.com"].id, TWO),
             (box.zones["example.com"].id, ONE),
         ]
+
+    def test_an_answer_in_another_order_confuses_nobody(self, box: Sandbox, account: Make) -> None:
+        posts = [{"id": one.value, "name": one.name, "content": f'"{one.value}"'} for one in (TWO, ONE)]
+        answer = {"success": True, "errors": [], "messages": [], "result": {"posts": posts}}
+        box.api.plan(Fault(path_suffix=BATCH, status=200, body=compact(answer)))
+        handles = account().dns.present([ONE, TWO])
+        assert [(handle.id, handle.record) for handle in handles] == [("one", ONE), ("two", TWO)]
+
+    def test_a_name_that_is_spelt_in_another_way_is_still_ours(self, box: Sandbox, account: Make) -> None:
+        posts = [{"id": one.value, "name": "ODD", "content": one.value} for one in (ONE, TWO)]
+        answer = {"success": True, "errors": [], "messages": [], "result": {"posts": posts}}
+        box.api.plan(Fault(path_suffix=BATCH, status=200, body=compact(answer)))
+        handles = account().dns.present([ONE, TWO])
+        assert [(handle.id, handle.record) for handle in handles] == [("one", ONE), ("two", TWO)]
 
     def test_the_zone_with_the_longest_name_is_taken(self, box: Sandbox, account: Make) -> None:
         account().dns.present([TxtRecord("_acme-challenge.www.sub.example.com", "deep"), ONE])
@@ -382,8 +402,37 @@ class TestRefusals:
             client(FEW, "http://127.0.0.1:1") as api,
             pytest.raises(Transient, match="cannot be reached") as caught,
         ):
-            CloudflareDns(api, {}, Vault(MemStore(), Notes()), FakeClock(), Notes()).check([ONE.name])
+            provider(api).check([ONE.name])
         assert "base_url" in caught.value.hint
+
+
+def test_what_is_asked_is_what_the_sdk_s_own_classes_ask() -> None:
+    """They are left out of the program only for the time that it takes to load them."""
+    seen: list[Request] = []
+
+    def note(request: Request) -> Reply:
+        seen.append(request)
+        posts = [{"id": "1", "name": ONE.name, "content": f'"{ONE.value}"', "type": "TXT", "ttl": TTL}]
+        result = {"posts": posts} if request.path.endswith(BATCH) else []
+        return Reply(200, compact({"success": True, "errors": [], "messages": [], "result": result}))
+
+    with ApiServer(note) as server, client(FEW, server.url) as api:
+        known = {"example.com": "an id/with a slash"}
+        ours = provider(api, known)
+        ours.find(ours.present([ONE]) and [ONE])
+        ours.remove([Handle("an id/with a slash", "1", ONE)])
+        with pytest.raises(Refused):
+            ours.check(["_acme-challenge.example.net"])
+        mine, seen = seen, []
+        records, zone = api.dns.records, known["example.com"]
+        records.batch(
+            zone_id=zone,
+            posts=[{"type": "TXT", "name": ONE.name, "content": '"one"', "ttl": TTL, "comment": COMMENT}],
+        )
+        records.list(zone_id=zone, type="TXT", name={"exact": ONE.name}, per_page=100)
+        records.batch(zone_id=zone, deletes=[{"id": "1"}])
+        api.zones.list(per_page=PER_PAGE)
+    assert mine == seen
 
 
 def test_nothing_in_the_environment_reaches_cloudflare(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +453,7 @@ def test_nothing_in_the_environment_reaches_cloudflare(monkeypatch: pytest.Monke
     }.items():
         monkeypatch.setenv(f"CLOUDFLARE_{name}", value)
     with ApiServer(note) as server, client(FEW, server.url) as api, pytest.raises(Refused):
-        CloudflareDns(api, {}, Vault(MemStore(), Notes()), FakeClock(), Notes()).check([ONE.name])
+        provider(api).check([ONE.name])
     (request,) = seen
     assert request.headers["authorization"] == f"Bearer {FEW}"
     assert "elsewhere" not in json.dumps(dict(request.headers))

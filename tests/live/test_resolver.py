@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeClock
 
 from renewer.dns import resolver
+from renewer.dns.crowd import Crowd
 from renewer.dns.resolver import Authorities, NameServer
 from renewer.errors import ConfigError, Refused, Stopped, Transient
 from renewer.journal import TxtRecord
@@ -226,7 +227,7 @@ class TestWatch:
     def test_a_family_of_addresses_out_of_reach_is_left_out_in_the_end(
         self, answered: set[int], missing: list[NameServer], *, strict: bool, lenient: bool
     ) -> None:
-        watch = resolver._Watch(dict.fromkeys(missing), FakeClock())
+        watch = resolver._Watch(dict.fromkeys(missing), FakeClock(), Crowd())
         watch._answered = answered
         assert watch.satisfied(lenient=False) == strict
         assert watch.satisfied(lenient=True) == lenient

@@ -270,6 +270,8 @@ class ToyCa:
 class Link:
     """What `Connection` shows of the toy CA."""
 
+    round_trip = 0.0
+
     def __init__(self, ca: ToyCa) -> None:
         self.orders, self.order, self.challenge = ca.known, ca.order, ca.challenge
         self.answer, self.download, self._ca = ca.answer, ca.download, ca

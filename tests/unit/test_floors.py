@@ -16,7 +16,7 @@ FLOORS = {
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
     " credentials domains draft inherited keyring keys limits links notation notices outcome policy ports"
     " problems provenance readings redaction spoken tokens toml",
-    2: "disk identity proc vault",
+    2: "disk identity jointly pace proc vault",
     3: "cycle deploy dns01 followup observer ordering takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/outside check/permission check/rivals"
@@ -33,11 +33,11 @@ ROOMS = {
     "apprise": {"outside/courier"},
     "apscheduler": {"daemon"},
     "click": {"cli", "commands/*", "manual", "overview", "show"},
-    "cloudflare": {"dns/cloudflare"},
+    "cloudflare": {"dns/api"},
     "crossplane": {"nginx/configuration"},
     "cryptography": {"inherited", "keys"},
     "dns": {"dns/resolver"},
-    "httpx": {"dns/cloudflare"},
+    "httpx": {"dns/api"},
     "josepy": {"issuer/client"},
     "msgspec": {"authorities", "config", "toml", "vault"},
     "prometheus_client": {"outside/textfile"},

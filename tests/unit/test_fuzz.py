@@ -42,7 +42,9 @@ from requests.adapters import BaseAdapter
 from renewer import config, credentials, domains, keys, notation, problems
 from renewer.authorities import Acme
 from renewer.cycle import Engine
+from renewer.dns import api as calls
 from renewer.dns.cloudflare import CloudflareDns
+from renewer.dns.crowd import Crowd
 from renewer.dns.resolver import NameServer, _Watch
 from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, LockBusy, Refused, RenewerError
@@ -613,6 +615,7 @@ class Api:
         self.sdk = cloudflare.Cloudflare(
             api_token="made-up", base_url="https://api.example", max_retries=0, http_client=http
         )
+        self.calls = calls.Api(self.sdk, FakeClock(), Notes())
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         call = request.url.path.rpartition("/")[2]
@@ -675,7 +678,7 @@ class TestWhatCloudflareSays:
         api.odd = odd
         vault = Vault(MemStore(), Notes())
         known = {} if odd[0] == "zones" else {NAME: ZONE}
-        provider = CloudflareDns(api.sdk, known, vault, FakeClock(), Notes())
+        provider = CloudflareDns(api.calls, known, vault)
         handles = [Handle(ZONE, "id", RECORD), Handle(ZONE, "other", RECORD)]
         found: object = ()
         with suppress(RenewerError):
@@ -693,7 +696,7 @@ class TestWhatCloudflareSays:
 
     def test_a_huge_answer_is_an_error_of_the_program(self, api: Api) -> None:
         api.odd = ("zones", 200, json.dumps({"result": "x" * 20_000_000}).encode(), {})
-        provider = CloudflareDns(api.sdk, {}, Vault(MemStore(), Notes()), FakeClock(), Notes())
+        provider = CloudflareDns(api.calls, {}, Vault(MemStore(), Notes()))
         with pytest.raises(RenewerError):
             provider.check([RECORD.name])
 
@@ -848,7 +851,7 @@ class TestDns:
         answer = dns.message.make_response(dns.message.make_query(RECORD.name, "TXT"))
         answer.answer = [dns.rrset.from_text(f"{RECORD.name}.", 60, "IN", "TXT", '"one" "two"', '"\\255"')]
         wire = data.draw(damaged(answer.to_wire()) | bit_flips(answer.to_wire()) | st.binary(max_size=60))
-        watch = _Watch([server := NameServer("ns.example", "127.0.0.1")], FakeClock())  # type: ignore[arg-type]
+        watch = _Watch([server := NameServer("ns.example", "127.0.0.1")], FakeClock(), Crowd())  # type: ignore[arg-type]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("renewer.dns.resolver._ask", lambda *_: dns.message.from_wire(wire))
             assert "\n" not in watch._look(server, {RECORD.name: {"value"}})

@@ -12,6 +12,7 @@ from cloudflare import Cloudflare
 from fakes import DAY, NOW, SERVER, FakeClock, MemStore, Notes, material, spec
 
 from renewer import config, credentials
+from renewer.dns.api import Api
 from renewer.dns.cloudflare import CloudflareDns
 from renewer.errors import ConfigError, Refused, RenewerError
 from renewer.journal import PendingOrder, Progress
@@ -184,7 +185,7 @@ class TestLibraries:
 
         with httpx.Client(transport=httpx.MockTransport(answer)) as http:
             api = Cloudflare(api_token=TOKEN, base_url="https://api.example", max_retries=0, http_client=http)
-            provider = CloudflareDns(api, {}, Vault(MemStore(), Notes()), FakeClock(), Notes())
+            provider = CloudflareDns(Api(api, FakeClock(), Notes()), {}, Vault(MemStore(), Notes()))
             with pytest.raises(RenewerError) as caught:
                 provider.check(["_acme-challenge.a.example"])
         assert TOKEN in asked[0].headers["authorization"]

@@ -1,0 +1,38 @@
+"""The API's library, loaded in a thread while the CA is asked: that takes as long."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+
+from renewer.dns.calls import Answer, Calls
+
+
+class Ahead:
+    """`Calls` that are built when `begin` is called, or the first is made; they raise what building does."""
+
+    def __init__(self, build: Callable[[], Calls]) -> None:
+        self._build = build
+        self._built: Future[Calls] | None = None
+        self._guard = threading.Lock()
+
+    def begin(self) -> "Future[Calls]":
+        """Begin to build them unless somebody has."""
+        with self._guard:
+            if self._built is None:
+                self._built = Future()
+                threading.Thread(target=self._fulfil, args=(self._built,)).start()
+            return self._built
+
+    def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
+        """See `Calls`."""
+        return self.begin().result().get(path, query)
+
+    def post(self, path: str, body: Mapping[str, object]) -> Answer:
+        """See `Calls`."""
+        return self.begin().result().post(path, body)
+
+    def _fulfil(self, built: "Future[Calls]") -> None:
+        try:
+            built.set_result(self._build())
+        except BaseException as error:  # noqa: BLE001 - who makes a call raises it
+            built.set_exception(error)

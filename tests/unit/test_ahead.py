@@ -1,0 +1,58 @@
+"""What is loaded while something else is waited for."""
+
+import threading
+
+import pytest
+
+from renewer.dns.ahead import Ahead
+from renewer.errors import ConfigError
+
+
+class Calls:
+    """An API that says what it is asked, once it may be built."""
+
+    def __init__(self) -> None:
+        self.built, self.may = 0, threading.Event()
+
+    def build(self) -> "Calls":
+        assert self.may.wait(10)
+        self.built += 1
+        return self
+
+    def get(self, path: str, query: object) -> dict[str, object]:
+        return {"get": path, "query": query}
+
+    def post(self, path: str, body: object) -> dict[str, object]:
+        return {"post": path, "body": body}
+
+
+def test_to_begin_holds_nobody_up_and_the_first_call_waits() -> None:
+    calls = Calls()
+    ahead = Ahead(calls.build)
+    ahead.begin()
+    ahead.begin()
+    assert calls.built == 0
+    calls.may.set()
+    assert ahead.get("/zones", {"page": 1}) == {"get": "/zones", "query": {"page": 1}}
+    assert ahead.post("/zones", {}) == {"post": "/zones", "body": {}}
+    assert calls.built == 1
+
+
+def test_nothing_is_built_that_nobody_needs() -> None:
+    calls = Calls()
+    calls.may.set()
+    ahead = Ahead(calls.build)
+    assert calls.built == 0
+    assert ahead.get("/", {}) == {"get": "/", "query": {}}
+    assert calls.built == 1
+
+
+def test_what_goes_wrong_is_told_to_whoever_makes_a_call() -> None:
+    def fail() -> Calls:
+        raise ConfigError("no token")
+
+    ahead = Ahead(fail)
+    ahead.begin()
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no token"):
+            ahead.get("/", {})

@@ -1,0 +1,21 @@
+"""What an issuance does not load: each of these would cost more than all of its own computing."""
+
+import subprocess
+import sys
+
+LOAD = """
+import sys
+from renewer.dns import cloudflare, resolver
+from renewer.dns.api import client
+from renewer.issuer import acme
+client("x" * 40, "http://127.0.0.1:1")
+print(*sys.modules)
+"""
+
+NEEDLESS = ("rich", "pygments", "cloudflare.resources.", "cloudflare.types.dns", "apscheduler", "segno")
+
+
+def test_an_issuance_loads_nothing_needless() -> None:
+    loaded = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True).stdout
+    assert "cloudflare" in loaded.split()
+    assert [module for module in loaded.split() if module.startswith(NEEDLESS)] == []
