@@ -203,6 +203,11 @@ def sweep(folder: Path, file: str = "") -> None:
                 _drop(name, parent)
 
 
+def left_aside(folder: Path) -> bool:
+    """Tell whether anything lies aside in the folder: a dead run left it, or another is just writing it."""
+    return any(name.startswith((FILE, TREE, LINK)) for name in names(folder))
+
+
 def refuse_unsafe(path: Path) -> None:
     """Raise `ConfigError` if somebody else could put files or links of his own into the state folder.
 
