@@ -14,6 +14,7 @@ from renewer import audience, config, report, show, wire
 from renewer.errors import ConfigError, Refused, RenewerError, Unexpected
 from renewer.model import Outcome
 from renewer.ports import Report
+from renewer.resting import Began, Resting
 from renewer.system import Signals, SystemClock
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Call:
 
         They are not told that it was asked to end, nor that a person asked for what is not there.
         """
-        settings, clock = self.load(), self.clock()
+        text = config.read(self.file)
+        settings, clock = config.parse(text, self.file), self.clock()
+        resting, began = Resting(settings, text, clock), Began.at(clock)
         observer = None
         try:
             observer = audience.observer(settings, clock, told)
@@ -72,6 +75,11 @@ class Call:
             raise
         if observer and not clock.stopping:
             observer.saw(outcome)
+        pid_file = engine.deployer.pid_file() if outcome.rest and not observer else None
+        if outcome.rest and pid_file is not None:
+            resting.keep(outcome.rest, show.as_json(outcome), pid_file, began)
+        else:
+            resting.forget()
         return outcome
 
     def report(self) -> report.Quiet:

@@ -11,7 +11,7 @@ from renewer.errors import DeployFailed, NotServed, RenewerError
 from renewer.model import CertSpec, Change, Material, Publish, Sight
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import Control
-from renewer.nginx.discover import Found, addresses, discover
+from renewer.nginx.discover import Found, addresses, discover, on_this_machine
 from renewer.nginx.errorlog import ErrorLog
 from renewer.nginx.gates import HTTP, Gates
 from renewer.nginx.generations import Generations, Pointers
@@ -65,6 +65,16 @@ class NginxDeployer:
             return Sight(published, None, found.detail, placeholder)
         detail = self._difference(_sought(spec, material, found), configuration)
         return Sight(published, not detail, detail, placeholder)
+
+    def pid_file(self) -> str | None:
+        """See `ports.Deployer`; what answers at an address that was given may be on another machine."""
+        if self.probe is not None and not self.probe:
+            return ""
+        if not all(map(on_this_machine, self.probe or ())):
+            return None
+        configuration = self._configuration()
+        path = None if configuration.problem else self._control.resolved(configuration.pid, "--pid-path")
+        return str(path) if path else None
 
     def stands(self, guard: Guard) -> bool:
         """Tell whether the files for secure links are just as they have to be."""

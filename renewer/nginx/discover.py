@@ -73,6 +73,12 @@ def address(text: str) -> tuple[str, int]:
     return place
 
 
+def on_this_machine(text: str) -> bool:
+    """Tell whether an entry of `[nginx] probe` leads to this machine for certain."""
+    host, _ = address(text)
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def _of_servers(servers: Iterable[Server], spec: CertSpec, foreign: Iterable[str]) -> tuple[Target, ...]:
     """Return the handshakes; `foreign`, the names of all other servers, is read only where it matters."""
     taken: list[str] = []

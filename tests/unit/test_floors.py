@@ -16,11 +16,11 @@ FLOORS = {
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
     " credentials domains draft inherited keyring keys limits links notation notices outcome policy ports"
     " problems readings tokens toml",
-    2: "disk identity proc vault",
+    2: "disk identity proc stamps vault",
     3: "cycle deploy dns01 followup observer ordering takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/permission check/rivals check/rounds"
-    " check/scene check/schedule check/state check/token check/webserver check/zones wire",
+    " check/scene check/schedule check/state check/token check/webserver check/zones rest resting wire",
     6: "__main__ cli commands/* daemon manual overview show",
 }
 """Every module is on exactly one floor; a pattern stands for all of a folder."""
