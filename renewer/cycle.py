@@ -314,11 +314,11 @@ class Engine:
 
     def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
-        spec = turn.snapshot.spec
+        spec, error = turn.snapshot.spec, turn.error or refusal
         sight = None if turn.deploy or turn.issued else turn.snapshot.sight
-        error = turn.error or refusal
         try:
-            seen = self._look(spec, forced=False, sight=sight)
+            untouched = sight and not error and policy.rest(turn.snapshot, self.clock.now())
+            seen = turn.snapshot if untouched else self._look(spec, forced=False, sight=sight)
         except RenewerError as blind:
             seen, error = turn.snapshot, error or blind
         return outcome.of(replace(turn, snapshot=seen, error=error), self.clock.now())

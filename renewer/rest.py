@@ -15,8 +15,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import time
 from binascii import crc32
+from time import time
 
 from renewer import __version__, stamps
 from renewer.nginx.crew import crew
@@ -127,7 +127,7 @@ def answer(arguments: Sequence[str]) -> bytes | None:
     text = _text(asked.file)
     state = _state(text) if text is not None else ""
     index = decoded(_kept(f"{state}/{INDEX}")) if state else None
-    if text is None or index is None or index.scope.state != state or not index.holds(text, time.time()):
+    if text is None or index is None or index.scope.state != state or not index.holds(text, time()):
         return None
     return index.outcome if asked.as_json else b""
 
