@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 INDEX = "rest"
 """The index's name in the state folder."""
 
-USUAL_STATE = "/var/lib/renewer"
-"""The state folder where the configuration names none."""
+USUAL_FILE, USUAL_STATE = "/etc/renewer/renewer.toml", "/var/lib/renewer"
+"""The configuration where none is named, and the state folder where that names none."""
 
 WELL_BEFORE = 1.0
 """Seconds: the coarsest times that a file system with links keeps."""
@@ -136,15 +136,12 @@ class _Asked:
     """The command line; it is `plain` if it is one of `renewer [-c FILE] [-v] renew [--json]`."""
 
     def __init__(self, words: list[str]) -> None:
-        self.file, self.quiet = "/etc/renewer/renewer.toml", True
-        while words and words[0] != "renew":
-            word = words.pop(0)
-            if word in ("-v", "--verbose"):
+        self.file, self.quiet = USUAL_FILE, True
+        while words[:1] in (["-v"], ["--verbose"], ["-c"], ["--config"]):
+            if words.pop(0) in ("-v", "--verbose"):
                 self.quiet = False
-            elif word in ("-c", "--config") and words:
+            elif words:
                 self.file = words.pop(0)
-            else:
-                break
         self.as_json = words[1:] == ["--json"]
         self.plain = words[:1] == ["renew"] and (len(words) == 1 or self.as_json)
 
@@ -189,12 +186,12 @@ def _kept(path: str) -> bytes:
     """Return what the index holds; nothing unless it is a file of ours that nobody else may even read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(handle, "rb") as file:  # noqa: PTH123
+            status = os.fstat(handle)
+            ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            return file.read() if ours and not status.st_mode & _BY_OTHERS else b""
     except (OSError, ValueError):
         return b""
-    with open(handle, "rb") as file:  # noqa: PTH123
-        status = os.fstat(handle)
-        ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        return file.read() if ours and not status.st_mode & _BY_OTHERS else b""
 
 
 def _around() -> bytes:
