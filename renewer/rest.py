@@ -23,7 +23,7 @@ from renewer.nginx.crew import crew
 
 TYPE_CHECKING = False  # that of `typing` would have to be loaded
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 INDEX = "rest"
 """The index's name in the state folder."""
@@ -105,15 +105,21 @@ def decoded(data: bytes) -> Index | None:
     head, _, body = data.partition(b"\n")
     if head != b"%s %08x" % (_MAGIC, crc32(body)):
         return None
-    parts, place = [], 0
+    try:
+        times, paths, text, seen, outcome = _parts(body)
+        begin, end = map(float, times.split())
+        state, pid_file, *files = paths.decode(errors="surrogateescape").split("\0")
+    except ValueError:
+        return None
+    return Index(Scope(text, state, files, pid_file), begin, end, seen, outcome)
+
+
+def _parts(body: bytes) -> Iterator[bytes]:
+    place = 0
     while place < len(body):
         start = body.index(b"\n", place) + 1
         place = start + int(body[place:start])
-        parts.append(body[start:place])
-    times, paths, text, seen, outcome = parts
-    begin, end = map(float, times.split())
-    state, pid_file, *files = paths.decode(errors="surrogateescape").split("\0")
-    return Index(Scope(text, state, files, pid_file), begin, end, seen, outcome)
+        yield body[start:place]
 
 
 def answer(arguments: Sequence[str]) -> bytes | None:

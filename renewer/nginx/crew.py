@@ -20,7 +20,7 @@ def crew(pid_file: str) -> tuple[bytes, float] | None:
     master = _read(pid_file).strip()
     if not master.isdigit():
         return None
-    children = _read(f"/proc/{int(master)}/task/{int(master)}/children").split()
+    children = _read(f"/proc/{master.decode()}/task/{master.decode()}/children").split()
     began = {pid: _began(pid) for pid in (master, *sorted(children))}
     if not children or None in began.values():
         return None
@@ -31,7 +31,7 @@ def crew(pid_file: str) -> tuple[bytes, float] | None:
 
 
 def _began(pid: bytes) -> bytes | None:
-    fields = _read(f"/proc/{int(pid)}/stat").rpartition(b")")[2].split()
+    fields = _read(f"/proc/{pid.decode()}/stat").rpartition(b")")[2].split()
     return fields[_STARTTIME] if len(fields) > _STARTTIME else None
 
 

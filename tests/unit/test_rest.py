@@ -316,7 +316,7 @@ class TestNginx:
             os.kill(new, 9)
             os.waitpid(new, 0)
 
-    @pytest.mark.parametrize("text", ["", "no number", "-1", "4194305", "0"])
+    @pytest.mark.parametrize("text", ["", "no number", "-1", "4194305", "0", "1" * 5000])
     def test_an_nginx_that_cannot_be_seen_leaves_nothing(self, house: House, text: str) -> None:
         house.pid_file.write_text(text)
         assert crew(str(house.pid_file)) is None
