@@ -1,6 +1,7 @@
 """What a cycle at rest leaves for the next one, and everything that ends the trust in it."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -220,8 +221,10 @@ def test_credentials_of_systemd_get_the_look(house: House, monkeypatch: pytest.M
 
 
 def test_another_user_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rest._kept(str(house.index))
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     assert house.answer is None
+    assert rest._kept(str(house.index)) == b""  # nor does root believe what a user wrote
 
 
 def test_another_version_gets_the_look(house: House) -> None:
@@ -253,12 +256,14 @@ def test_what_the_configuration_leaves_out_is_the_same_everywhere() -> None:
     assert Path(rest.USUAL_FILE) == Path(cli.DEFAULT)
 
 
-def test_an_index_put_into_another_folder_is_none(house: House) -> None:
+def test_an_index_of_another_state_folder_is_none(house: House) -> None:
+    """A glance at the configuration may see a wrong folder; an index found there is of another one."""
     other = house.folder / "other"
-    house.state.rename(other)
-    house.state.mkdir()
-    house.index.write_bytes((other / rest.INDEX).read_bytes())
-    house.index.chmod(0o600)
+    shutil.copytree(house.state, other, symlinks=True)
+    scope = rest.Scope(house.file.read_bytes(), str(other), [], "")
+    seen = scope.witness()
+    assert seen
+    house.index.write_bytes(rest.Index(scope, 0.0, time.time() * 2, seen.text, b"{}").encoded())
     assert house.answer is None
 
 
