@@ -3,12 +3,15 @@
 import os
 import shutil
 import time
+from binascii import crc32
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fakes import FakeClock
+from hypothesis import given
+from hypothesis import strategies as st
 
 from renewer import cli, config, rest, stamps
 from renewer.nginx.crew import crew
@@ -254,6 +257,25 @@ def test_a_state_folder_that_is_written_oddly_only_costs_the_look(house: House, 
 def test_what_the_configuration_leaves_out_is_the_same_everywhere() -> None:
     assert Path(rest.USUAL_STATE) == config.Config().state
     assert Path(rest.USUAL_FILE) == Path(cli.DEFAULT)
+
+
+@given(st.binary() | st.lists(st.binary(max_size=9)).map(lambda parts: b"".join(map(part, parts))))
+def test_no_bytes_are_an_error_even_with_the_right_checksum(body: bytes) -> None:
+    assert rest.decoded(body) is None
+    rest.decoded(b"%s %08x\n%s" % (rest._MAGIC, crc32(body), body))
+
+
+def part(data: bytes) -> bytes:
+    return b"%d\n%s" % (len(data), data)
+
+
+@given(st.binary(), st.binary(), st.binary(), st.lists(st.text("/ab\u00e9\udc80", min_size=1)))
+def test_what_was_written_is_what_is_read(text: bytes, seen: bytes, said: bytes, paths: list[str]) -> None:
+    scope = rest.Scope(text, "/state", paths, "")
+    found = rest.decoded(rest.Index(scope, 1.25, 1e9 / 3, seen, said).encoded())
+    assert found
+    assert (found.begin, found.end, found.seen, found.outcome) == (1.25, 1e9 / 3, seen, said)
+    assert vars(found.scope) == vars(scope)
 
 
 def test_an_index_of_another_state_folder_is_none(house: House) -> None:
