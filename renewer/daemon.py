@@ -31,7 +31,7 @@ HEARTBEAT = 60
 """Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
 
 LOOK = timedelta(minutes=30)
-"""A worker is started this often at least, whatever is planned: it looks, or sees that nothing has changed."""
+"""A worker is started this often at least, whatever is planned: it looks, or sees that nothing changed."""
 
 GRACE = 4.0
 """Seconds that a worker has to end its step when the daemon is asked to end."""

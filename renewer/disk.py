@@ -203,9 +203,9 @@ def sweep(folder: Path, file: str = "") -> None:
                 _drop(name, parent)
 
 
-def left_aside(folder: Path) -> bool:
-    """Tell whether anything lies aside in the folder: a dead run left it, or another is just writing it."""
-    return any(name.startswith((FILE, TREE, LINK)) for name in names(folder))
+def lying_aside(folder: Path) -> tuple[str, ...]:
+    """Return which files lie aside in the folder: dead runs left them, or they are being written."""
+    return tuple(name for name in names(folder) if name.startswith(FILE))
 
 
 def refuse_unsafe(path: Path) -> None:

@@ -24,7 +24,7 @@ class FileStore:
         self._values = folder / "store"
         self._locks = folder / "lock"
         self._held: dict[str, int] = {}
-        self._left: dict[Path, bool] = {}
+        self._left: dict[Path, tuple[str, ...]] = {}
         self._guard = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
@@ -86,8 +86,8 @@ class FileStore:
         with self._guard:
             left = self._left.get(path.parent)
             if left is None:
-                left = self._left[path.parent] = disk.left_aside(path.parent)
-        if left:
+                left = self._left[path.parent] = disk.lying_aside(path.parent)
+        if any(name.startswith(f"{disk.FILE}{path.name}-") for name in left):
             disk.sweep(path.parent, path.name)
 
     def _require(self, fence: Fence) -> None:
