@@ -8,7 +8,7 @@ from pathlib import Path
 from renewer import disk, rest
 from renewer.config import Config
 from renewer.errors import RenewerError
-from renewer.ports import Clock
+from renewer.ports import Clock, Deployer
 from renewer.store.files import FileStore
 
 AT_MOST = timedelta(hours=24)
@@ -41,12 +41,14 @@ class Resting:
     text: str
     clock: Clock
 
-    def keep(self, until: datetime, said: str, pid_file: str, began: Began) -> None:
+    def keep(self, until: datetime, said: str, deployer: Deployer, began: Began) -> None:
         """Write down that nothing is due until then; not if anything has changed since the cycle began.
 
-        The index is a short cut: a disk that cannot hold it spoils no cycle.
+        The index is a short cut: what stands in its way, such as a full disk, spoils no cycle.
         """
-        index = self._index(until, said, pid_file, began)
+        index = None
+        with suppress(RenewerError):
+            index = self._index(until, said, deployer.pid_file(), began)
         if index is None:
             self.forget()
             return
@@ -63,7 +65,9 @@ class Resting:
     def _path(self) -> Path:
         return self.config.state / rest.INDEX
 
-    def _index(self, until: datetime, said: str, pid_file: str, began: Began) -> rest.Index | None:
+    def _index(self, until: datetime, said: str, pid_file: str | None, began: Began) -> rest.Index | None:
+        if pid_file is None:
+            return None
         scope = rest.Scope(self.text.encode(), str(self.config.state), self._files(), pid_file)
         seen = scope.witness()
         now, passed = self.clock.now(), self.clock.monotonic() - began.monotonic

@@ -75,9 +75,8 @@ class Call:
             raise
         if observer and not clock.stopping:
             observer.saw(outcome)
-        pid_file = engine.deployer.pid_file() if outcome.rest and not observer else None
-        if outcome.rest and pid_file is not None:
-            resting.keep(outcome.rest, show.as_json(outcome), pid_file, began)
+        if outcome.rest and not observer:
+            resting.keep(outcome.rest, show.as_json(outcome), engine.deployer, began)
         else:
             resting.forget()
         return outcome

@@ -5,20 +5,35 @@ import shutil
 import time
 from binascii import crc32
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes import FakeClock
+from fakes import FakeClock, FakeDeployer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer import cli, config, rest, stamps
+from renewer.errors import RenewerError, Transient
 from renewer.nginx.crew import crew
 from renewer.resting import AT_MOST, Began, Resting
 
 SAID = '{"certificates": [], "exit": 0}'
 LONG_AGO = timedelta(hours=1)
+
+
+@dataclass
+class Nginx(FakeDeployer):
+    """An nginx with this file, unless it cannot be told."""
+
+    file: str
+    broken: RenewerError | None = None
+
+    def pid_file(self) -> str:
+        if self.broken:
+            raise self.broken
+        return self.file
 
 
 class House:
@@ -67,7 +82,9 @@ class House:
         """Keep the index of a cycle that ends now; the clock says that all of this was made long `ago`."""
         text, now = config.read(self.file), datetime.now(UTC)
         clock = FakeClock(now + ago)
-        Resting(config.parse(text, "-"), text, clock).keep(now + rest_of, SAID, pid_file, Began.at(clock))
+        Resting(config.parse(text, "-"), text, clock).keep(
+            now + rest_of, SAID, Nginx(pid_file), Began.at(clock)
+        )
 
     @property
     def answer(self) -> bytes | None:
@@ -300,7 +317,7 @@ def test_a_cycle_during_which_the_clock_was_set_leaves_nothing(house: House) -> 
     clock = FakeClock(datetime.now(UTC) + LONG_AGO)
     resting, began = Resting(config.parse(text, "-"), text, clock), Began.at(clock)
     clock.time += timedelta(minutes=5)
-    resting.keep(clock.now() + timedelta(days=1), SAID, "", began)
+    resting.keep(clock.now() + timedelta(days=1), SAID, Nginx(""), began)
     assert not house.index.exists()
 
 
@@ -310,6 +327,14 @@ def test_a_disk_that_cannot_hold_it_spoils_no_cycle(house: House) -> None:
     house.keep()
     assert house.index.is_dir()
     assert house.answer is None
+
+
+def test_an_nginx_that_cannot_be_asked_spoils_no_cycle(house: House) -> None:
+    text, clock = config.read(house.file), FakeClock(datetime.now(UTC) + LONG_AGO)
+    nginx = Nginx("", broken=Transient("it hangs", hint=""))
+    resting = Resting(config.parse(text, "-"), text, clock)
+    resting.keep(clock.now() + timedelta(days=1), SAID, nginx, Began.at(clock))
+    assert not house.index.exists()
 
 
 class TestNginx:
