@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from renewer import rest
@@ -18,9 +19,12 @@ def main() -> NoReturn:
         from renewer import cli  # noqa: PLC0415 - the late import is the point
 
         cli.main()
-    if said and sys.stdout is not None:
-        sys.stdout.buffer.write(said + b"\n")
-        sys.stdout.flush()
+    try:
+        if said and sys.stdout is not None:
+            sys.stdout.buffer.write(said + b"\n")
+            sys.stdout.flush()
+    except OSError:
+        os._exit(1)  # nobody reads it: there is nobody to tell either
     sys.exit(0)
 
 

@@ -442,6 +442,11 @@ def test_a_run_at_rest_loads_next_to_nothing(settled: Home) -> None:
     code, *loaded = rested.stdout.split()
     assert (code, rested.stderr) == ("0", "")
     assert set(loaded) == AT_REST
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = subprocess.run([*argv, "--json"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (unread.returncode, unread.stderr) == (1, b"")
 
 
 def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled: Home) -> None:
