@@ -68,10 +68,11 @@ class Engine:
             snapshots = [self._look(spec, forced=force) for spec in specs]
             forecasts = tuple(self._forecast(snapshot) for snapshot in snapshots)
             return self._ahead(forecasts, snapshots)
-        self._try_to_prepare()
-        self._tidy_forgotten()
+        calm = [self._try_to_prepare(), self._tidy_forgotten(), not (names or force)]
         turns = _side_by_side(partial(self._tend, forced=force), specs)
-        return self._finish(turns)
+        done = self._finish(turns)
+        snapshots = [turn.snapshot for turn in turns]
+        return replace(done, rest=outcome.rest(done, snapshots, self.clock.now()) if all(calm) else None)
 
     def rotate(self, asked: Asked) -> Outcome:
         """Give a site a new key, with the overlap or at once; no certificate is touched."""
@@ -137,13 +138,16 @@ class Engine:
         except LockBusy:
             return ()  # whoever holds nginx sees to it
 
-    def _try_to_prepare(self) -> None:
+    def _try_to_prepare(self) -> bool:
+        """Do `prepare`, and tell whether nothing stood in the way."""
         try:
             self.prepare()
         except RenewerError as error:
             self.report.problem(
                 "nginx", str(error), error.hint
             )  # a certificate may still be obtained and kept
+            return False
+        return True
 
     def status(self) -> Outcome:
         """Return what is stored, served and due, changing nothing and asking nobody but nginx."""
@@ -228,17 +232,20 @@ class Engine:
                 refused = self._ordering.revoke(fresh, ledger)
             return replace(turn, error=refused)
 
-    def _tidy_forgotten(self) -> None:
-        """Take out of the DNS what was begun for certificates that the configuration has no more."""
+    def _tidy_forgotten(self) -> bool:
+        """Take out of the DNS what was begun for certificates that the configuration has no more.
+
+        Tell whether there was nothing to take out.
+        """
         known = {spec.name for spec in self.specs}
-        for name in self.vault.begun():
-            if name in known:
-                continue
+        forgotten = [name for name in self.vault.begun() if name not in known]
+        for name in forgotten:
             try:
                 with self.vault.certificate(name) as ledger:
                     self._ordering.forget(name, ledger)
             except RenewerError as error:
                 self.report.problem(name, str(error), error.hint)
+        return not forgotten
 
     def _stray(self, snapshot: Snapshot) -> bool:
         """Tell whether an order is written down that nobody needs any more."""
@@ -333,11 +340,11 @@ class Engine:
 
     def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
-        spec = turn.snapshot.spec
+        spec, error = turn.snapshot.spec, turn.error or refusal
         sight = None if turn.deploy or turn.issued else turn.snapshot.sight
-        error = turn.error or refusal
         try:
-            seen = self._look(spec, forced=False, sight=sight)
+            untouched = sight and not error and policy.rest(turn.snapshot, self.clock.now())
+            seen = turn.snapshot if untouched else self._look(spec, forced=False, sight=sight)
         except RenewerError as blind:
             seen, error = turn.snapshot, error or blind
         return outcome.of(replace(turn, snapshot=seen, error=error), self.clock.now())

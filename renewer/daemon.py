@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -30,7 +31,7 @@ HEARTBEAT = 60
 """Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
 
 LOOK = timedelta(minutes=30)
-"""Everything is looked at this often at least, whatever is planned."""
+"""A worker is started this often at least, whatever is planned: it looks, or sees that nothing changed."""
 
 GRACE = 4.0
 """Seconds that a worker has to end its step when the daemon is asked to end."""
@@ -43,6 +44,9 @@ AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=
 
 LAST_WORDS = timedelta(minutes=2)
 """How long it may take to tell those outside that a worker was killed, before that hangs too."""
+
+OWN_THREAD = "own"
+"""The executor that runs a job in the scheduler's own thread: nobody else has to be woken for it."""
 
 RENEWER = (sys.executable, "-P", "-m", "renewer")
 """The program itself; the folder that it is started in is no place to find modules (-P)."""
@@ -88,7 +92,7 @@ class Daemon:
         self._ending = False
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(3)},
+            executors={"default": ThreadPoolExecutor(2), OWN_THREAD: DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 2},
         )
 
@@ -99,7 +103,7 @@ class Daemon:
 
     def run(self) -> None:
         """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-        self._scheduler.add_job(self._beat, "interval", seconds=watched(HEARTBEAT))
+        self._scheduler.add_job(self._beat, "interval", seconds=watched(HEARTBEAT), executor=OWN_THREAD)
         self._scheduler.start()
         self._plan(_now())
         notify("READY=1", "WATCHDOG=1")
@@ -112,12 +116,13 @@ class Daemon:
     def _beat(self) -> None:
         """Feed the watchdog, and catch up with what the scheduler slept through.
 
-        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one.
+        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one. This runs
+        in the scheduler's own thread, which must not wait for a cycle.
         """
         notify("WATCHDOG=1")
         before, self._distance = self._distance, _distance()
         if _now() >= self._due or abs(self._distance - before) > HEARTBEAT:
-            self._cycle()
+            self._scheduler.add_job(self._cycle)
 
     def _cycle(self) -> None:
         """Run a worker and plan the next; one at a time."""

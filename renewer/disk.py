@@ -203,6 +203,11 @@ def sweep(folder: Path, file: str = "") -> None:
                 _drop(name, parent)
 
 
+def lying_aside(folder: Path) -> tuple[str, ...]:
+    """Return which files lie aside in the folder: dead runs left them, or they are being written."""
+    return tuple(name for name in names(folder) if name.startswith(FILE))
+
+
 def refuse_unsafe(path: Path) -> None:
     """Raise `ConfigError` if somebody else could put files or links of his own into the state folder.
 

@@ -298,11 +298,15 @@ class CertOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of everything in a cycle."""
+    """What became of everything in a cycle.
+
+    `rest` is there if all of it was found as it has to be: until when nothing is due.
+    """
 
     certificates: tuple[CertOutcome, ...]
     sites: tuple[SiteOutcome, ...] = ()
     hooks: tuple[HookOutcome, ...] = ()
+    rest: datetime | None = None
 
     @property
     def exit_code(self) -> int:

@@ -1,12 +1,15 @@
 """What became of a certificate, in the words of the contract: pure."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from renewer import policy
+from renewer.deployed import HookAction
 from renewer.errors import NotServed, Transient
-from renewer.model import Action, CertOutcome, Failure, Snapshot, Turn
+from renewer.model import Action, CertOutcome, Failure, Outcome, Snapshot, Turn
 from renewer.policy import Deploy, Issue, Rest, Step
+from renewer.sites import SiteAction
 
 _DEPLOYS = "run: renewer renew, which brings nginx to serve it or tells what stands in the way"
 
@@ -53,6 +56,19 @@ def at_rest(snapshot: Snapshot, now: datetime) -> CertOutcome:
     if snapshot.material and sight.served is False:
         return _failed(snapshot, now, sight.detail, sight.hint or _DEPLOYS, NotServed.exit_code)
     return planned(snapshot, policy.decide(snapshot, now), now)
+
+
+def rest(outcome: Outcome, snapshots: Iterable[Snapshot], now: datetime) -> datetime | None:
+    """Return until when nothing is due at all, if a cycle found everything as it has to be; else `None`."""
+    quiet = (
+        all(one.action is Action.FRESH for one in outcome.certificates)
+        and all(one.action is SiteAction.KEPT and not one.due for one in outcome.sites)
+        and all(one.action is HookAction.KEPT for one in outcome.hooks)
+    )
+    dues = [policy.rest(snapshot, now) for snapshot in snapshots] if quiet else [None]
+    dues += [one.next for one in outcome.sites]
+    known = [due for due in dues if due]
+    return min(known) if known and len(known) == len(dues) else None
 
 
 def _held(snapshot: Snapshot, held: Failure, now: datetime) -> CertOutcome:

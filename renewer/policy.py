@@ -216,6 +216,18 @@ def standing(snapshot: Snapshot, now: datetime) -> Failure | None:
     return snapshot.failure if still else None
 
 
+def rest(snapshot: Snapshot, now: datetime) -> datetime | None:
+    """Return until when nothing at all is due for a certificate; `None` if anything is, or is on record."""
+    if snapshot.failure or snapshot.leftovers or snapshot.pending or snapshot.revocation:
+        return None
+    match decide(snapshot, now):
+        case Rest(until=until, held=None):
+            suggestion = snapshot.suggestion
+            return min(until, suggestion.ask_again) if suggestion else until
+        case _:
+            return None
+
+
 def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion:
     """Return the suggestion to keep when the CA did not answer: the old one, to be asked again later."""
     if before is None or before.ari != ari:

@@ -150,6 +150,12 @@ class Deployer(Protocol):
     def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
 
+    def pid_file(self) -> str | None:
+        """Return the file that names the master of all that `look` sees served, empty if it sees nobody.
+
+        `None` where that is not for certain.
+        """
+
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         """Return what is on disk and what nginx serves, changing nothing."""
 

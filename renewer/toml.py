@@ -187,16 +187,19 @@ def _dict(kind: object, value: dict[str, object], place: _Place) -> object:
     if _is_table(plain):
         return _table(plain, value, place)
     name_kind, item_kind = get_args(plain)
-    names = {name: _name(name_kind, name, value, place.at(name)) for name in value}
+    first: dict[str, str] = {}
+    names = {
+        name: _name(name_kind, name, first.setdefault(name.casefold(), name), place.at(name))
+        for name in value
+    }
     items = {name: _read(item_kind, item, place.at(name)) for name, item in value.items()}
     if not _agree(items, note, place) or _FAULTY in names.values():
         return _FAULTY
     return {names[name]: item for name, item in items.items()}
 
 
-def _name(kind: object, name: str, among: Iterable[str], place: _Place) -> object:
-    """Read a name that is free to choose: it has to differ from an earlier one in more than case."""
-    first = next(other for other in among if other.casefold() == name.casefold())
+def _name(kind: object, name: str, first: str, place: _Place) -> object:
+    """Read a name that is free to choose; `first` is the first that differs from it in case at most."""
     if first != name:
         return place.fault(f"is {_written(first)} once more, in other letters; the two count as one name")
     return _read(kind, name, place)

@@ -199,6 +199,9 @@ class FakeDeployer:
         self.prepared += 1
         return [spec.name for spec in specs]
 
+    def pid_file(self) -> str | None:
+        return None
+
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         if spec.name in self.blind:
             raise self.blind[spec.name]

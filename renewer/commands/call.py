@@ -15,6 +15,7 @@ from renewer import audience, config, report, show, wire
 from renewer.errors import ConfigError, Declined, RenewerError, Unexpected
 from renewer.model import Outcome
 from renewer.ports import Report
+from renewer.resting import Began, Resting
 from renewer.system import Signals, SystemClock
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Call:
 
         They are not told that it was asked to end, nor that a person asked for what is not to be had.
         """
-        settings, clock = self.load(), self.clock()
+        text = config.read(self.file)
+        settings, clock = config.parse(text, self.file), self.clock()
+        resting, began = Resting(settings, text, clock), Began.at(clock)
         observer = None
         try:
             observer = audience.observer(settings, clock, told)
@@ -73,6 +76,10 @@ class Call:
             raise
         if observer and not clock.stopping:
             observer.saw(outcome)
+        if outcome.rest and not observer:
+            resting.keep(outcome.rest, show.as_json(outcome), engine.deployer, began)
+        else:
+            resting.forget()
         return outcome
 
     def report(self) -> report.Quiet:

@@ -84,6 +84,14 @@ class NginxDeployer:
                 self._words(one, had) for one, had in seen if had.fingerprint not in one.fingerprints
             )
 
+    def pid_file(self) -> str | None:
+        """See `ports.Deployer`; what answers at an address that was given may be another program."""
+        if self.probe is not None:
+            return None if self.probe else ""
+        configuration = self._configuration()
+        path = None if configuration.problem else self._control.resolved(configuration.pid, "--pid-path")
+        return str(path) if path else None
+
     def stands(self, guard: Guard) -> bool:
         """Tell whether the files for secure links are just as they have to be."""
         return self._gates.hold(guard)

@@ -111,9 +111,13 @@ class Generations:
         found = (self.layout.home(name) / numbers[number] for number in sorted(numbers, reverse=True))
         return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
+    def named(self, name: str) -> Path | None:
+        """Return the folder that the snippet names, whatever it is."""
+        return folder_named(disk.read(self.layout.snippet(name)) or b"")
+
     def shown(self, name: str) -> Path | None:
         """Return the folder that the snippet names, if it is one of the certificate's own and whole."""
-        return self._own(name, folder_named(disk.read(self.layout.snippet(name)) or b""))
+        return self._own(name, self.named(name))
 
     def current(self, name: str) -> Path | None:
         """Return the folder that `current` leads to, if it is one of the certificate's own and whole."""

@@ -22,7 +22,10 @@ def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path
     for folder in (layout.home(name).parent, layout.home(name)):
         disk.folder(folder)
     written = []
-    if generations.current(name) is None:
+    current = generations.current(name)
+    if current is not None and current == generations.named(name):
+        return []  # to look twice whether the key fits would be most of a run
+    if current is None:
         generations.point_current(name, _best(generations, spec, clock))
         written.append(layout.current(name))
     if generations.shown(name) is None:
@@ -33,7 +36,8 @@ def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path
 
 def stands_in(generations: Generations, name: str) -> bool:
     """Tell whether nginx is given the placeholder."""
-    return generations.shown(name) == generations.layout.placeholder(name)
+    folder = generations.layout.placeholder(name)
+    return generations.named(name) == folder and whole(folder)
 
 
 def placeholder_fingerprint(layout: Layout, name: str) -> Fingerprint | None:

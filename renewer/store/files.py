@@ -24,6 +24,7 @@ class FileStore:
         self._values = folder / "store"
         self._locks = folder / "lock"
         self._held: dict[str, int] = {}
+        self._left: dict[Path, tuple[str, ...]] = {}
         self._guard = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
@@ -36,14 +37,14 @@ class FileStore:
         path = self._path(key)
         disk.folder(path.parent)
         disk.write(path, value)
-        disk.sweep(path.parent, path.name)
+        self._sweep(path)
 
     def delete(self, key: str, fence: Fence) -> None:
         """Take the value out."""
         self._require(fence)
         path = self._path(key)
         disk.remove(path)
-        disk.sweep(path.parent, path.name)
+        self._sweep(path)
 
     def set_aside(self, key: str, fence: Fence) -> str:
         """Give the file of an unreadable value another name, with the time of its last change in it."""
@@ -51,10 +52,10 @@ class FileStore:
         return str(disk.set_aside(self._path(key)))
 
     def keys(self, prefix: str) -> Iterable[str]:
-        """Return the keys that begin with `prefix`, sorted."""
+        """Return the keys that begin with `prefix`, sorted; only the folder that it names is looked into."""
         found = (
             str(path.relative_to(self._values).with_suffix(""))
-            for path in self._values.rglob("*.json")
+            for path in (self._values / prefix.rpartition("/")[0]).rglob("*.json")
             if path.is_file()
         )
         return sorted(key for key in found if key.startswith(prefix))
@@ -76,6 +77,18 @@ class FileStore:
                     del self._held[name]
         finally:
             os.close(handle)
+
+    def _sweep(self, path: Path) -> None:
+        """Take out what dead runs left aside for this file.
+
+        A folder is listed once: what runs that die meanwhile leave there, the next process sees.
+        """
+        with self._guard:
+            left = self._left.get(path.parent)
+            if left is None:
+                left = self._left[path.parent] = disk.lying_aside(path.parent)
+        if any(name.startswith(f"{disk.FILE}{path.name}-") for name in left):
+            disk.sweep(path.parent, path.name)
 
     def _require(self, fence: Fence) -> None:
         with self._guard:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from renewer import config, disk
 from renewer.model import Suggestion
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import Layout
+from renewer.rest import WELL_BEFORE
 
 
 def measured(counts: Sequence[int], rounds: int, certbot: int, against: Path | None) -> list[dict[str, Any]]:
@@ -47,7 +49,10 @@ def _measured(
     programs = {
         "the bare interpreter": Program([sys.executable, "-c", "pass"]),
         "renewer": renewer.program(configured, "renew"),
+        "renewer, looking at all": renewer.program(configured, "-v", "renew"),
     }
+    time.sleep(2 * WELL_BEFORE)
+    programs["renewer"].run()  # from the first look on it is known that everything rests
     if against:
         programs["renewer before"] = Renewer(world, against).program(configured, "renew")
     if certbot:

@@ -144,9 +144,9 @@ def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path) -> None:
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         sys.argv = ["renewer", *argv]
         meddle(meddling)
-        from renewer import cli  # noqa: PLC0415
+        from renewer.__main__ import main  # noqa: PLC0415
 
-        cli.main()
+        main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     finally:
@@ -171,7 +171,7 @@ def meddle(meddling: Meddling) -> None:
     import httpx  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
-    from renewer import proc, system  # noqa: PLC0415
+    from renewer import proc, rest, system  # noqa: PLC0415
 
     proc.run = counter.outside("run", proc.run)
     requests.adapters.HTTPAdapter.send = counter.outside("acme", requests.adapters.HTTPAdapter.send)
@@ -180,6 +180,7 @@ def meddle(meddling: Meddling) -> None:
         real = system.SystemClock.now
         by = timedelta(seconds=meddling.shift)
         system.SystemClock.now = lambda self: real(self) + by
+        rest.time = lambda: time.time() + meddling.shift
 
 
 class _Counter:

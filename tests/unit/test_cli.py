@@ -6,6 +6,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from renewer.errors import worst
 from renewer.limits import Event, History, Kind
 from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
 from renewer.nginx.deployer import NginxDeployer
+from renewer.rest import WELL_BEFORE
 from renewer.service import shipped
 from renewer.store.files import FileStore
 from renewer.vault import Vault
@@ -497,6 +499,40 @@ def test_where_nothing_is_due_nothing_heavy_is_loaded(
     assert (code, bool(done.stderr)) == ("0", bool(configured))
     assert "renewer" in loaded
     assert HEAVY & set(loaded) == needed
+
+
+AT_REST = {
+    "__future__",
+    "binascii",
+    "renewer",
+    "renewer.__main__",
+    "renewer.nginx",
+    "renewer.nginx.crew",
+    "renewer.rest",
+    "renewer.stamps",
+}
+"""All that a run may load if nothing has changed since the last one, besides what the interpreter does."""
+
+
+def test_a_run_at_rest_loads_next_to_nothing(settled: Home) -> None:
+    script = (
+        "import sys\nbefore = {*sys.modules}\nfrom renewer.__main__ import main\ntry:\n    main()\n"
+        "except SystemExit as end:\n    print(end.code, *{*sys.modules} - before)"
+    )
+    argv = [sys.executable, "-c", script, "-c", str(settled.file), "renew"]
+    time.sleep(WELL_BEFORE + 0.1)  # what was made just now might change once more unseen
+    looked, rested = (
+        subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert "renewer.cycle" in looked.stdout.split()
+    code, *loaded = rested.stdout.split()
+    assert (code, rested.stderr) == ("0", "")
+    assert set(loaded) == AT_REST
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = subprocess.run([*argv, "--json"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (unread.returncode, unread.stderr) == (1, b"")
 
 
 def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled: Home) -> None:

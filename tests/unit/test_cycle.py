@@ -679,3 +679,65 @@ def test_a_failure_that_nothing_is_left_of_is_forgotten() -> None:
         ledger.failed(Failure(Stage.ISSUE, 3, NOW - DAY, NOW, "the disk was full"))
     assert actions(world.run()) == [Action.FRESH]
     assert world.vault.failure(A) is None
+
+
+class TestRest:
+    """Until when nothing is due is told only if all of it was found as it has to be."""
+
+    @pytest.fixture
+    def calm(self) -> World:
+        world = World(A, B)
+        for name in (A, B):
+            world.keep(name)
+        return world
+
+    def rest(self, world: World, *names: str, force: bool = False) -> datetime | None:
+        return world.engine.run(names, force=force).rest
+
+    def test_nothing_is_due_before_the_first_renewal(self, calm: World) -> None:
+        calm.keep(B, material(spec(B), begin=NOW - 10 * DAY))
+        assert self.rest(calm) == NOW + 50 * DAY
+
+    def test_nor_before_the_ca_is_to_be_asked_again(self, calm: World) -> None:
+        kept = calm.keep(B, material(spec(B), ari="id"))
+        with calm.vault.certificate(B) as ledger:
+            ledger.suggest(Suggestion(kept.pairs[0].ari, ask_again=NOW + DAY / 2))
+        assert self.rest(calm) == NOW + DAY / 2
+
+    def test_a_person_who_asks_for_some_tells_nothing_of_all(self, calm: World) -> None:
+        assert self.rest(calm, A, B) is None
+        assert self.rest(calm)
+        assert self.rest(calm, force=True) is None
+
+    def test_a_cycle_that_did_something_leaves_that_to_the_next(self, calm: World) -> None:
+        calm.nginx.shown.clear()
+        assert self.rest(calm) is None
+        assert self.rest(calm)
+        calm.keep(A, due(A))
+        assert self.rest(calm) is None
+        assert self.rest(calm)
+
+    def test_who_does_not_get_through_has_no_rest(self, calm: World) -> None:
+        calm.nginx.blind[A] = Refused("nobody can see it", hint="")
+        assert self.rest(calm) is None
+        del calm.nginx.blind[A]
+        calm.keep(A, due(A))
+        calm.issuer.fails[A] = Transient("the CA is down", hint="", retry_after=10 * MINUTE)
+        for _ in range(2):  # the second waits for its time
+            assert self.rest(calm) is None
+
+    def test_what_was_begun_has_to_be_ended_first(self, calm: World) -> None:
+        calm.leave(C)  # of a certificate that is not wanted any more
+        assert self.rest(calm) is None
+        assert self.rest(calm)
+        calm.leave(A)
+        assert self.rest(calm) is None
+
+    def test_files_that_cannot_be_prepared_leave_no_rest(
+        self, calm: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def prepare(specs: Sequence[CertSpec]) -> Sequence[str]:
+            raise Refused(f"{len(specs)} cannot be written", hint="")
+
+        monkeypatch.setattr(calm.nginx, "prepare", prepare)
+        assert self.rest(calm) is None

@@ -16,11 +16,12 @@ FLOORS = {
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
     " credentials domains draft inherited keyring keys limits links notation notices outcome policy ports"
     " problems provenance readings redaction spoken tokens toml",
-    2: "disk identity jointly pace proc vault",
+    2: "disk identity jointly pace proc stamps vault",
     3: "cycle deploy dns01 followup observer ordering takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/outside check/permission check/rivals"
-    " check/rounds check/scene check/schedule check/state check/token check/webserver check/zones wire",
+    " check/rounds check/scene check/schedule check/state check/token check/webserver check/zones"
+    " rest resting wire",
     6: "__main__ cli commands/* daemon manual overview show",
 }
 """Every module is on exactly one floor; a pattern stands for all of a folder."""

@@ -205,3 +205,29 @@ def test_a_lock_that_cannot_be_written_is_told_and_not_held(
     assert str(tmp_path / "lock" / "nginx") in str(caught.value)
     with store.lease("nginx", timedelta(minutes=1)) as fence:
         store.put("a/b", b"1", fence)
+
+
+def test_what_dead_runs_left_of_a_file_goes_with_the_next_write_of_it(tmp_path: Path) -> None:
+    """Also where the folder was looked through for another file before."""
+    folder = tmp_path / "store" / "certificate"
+    folder.mkdir(parents=True)
+    left = [folder / f".tmp-{name}.json-0123456789abcdef" for name in "abc"]
+    for path in left:
+        path.write_text("half")
+    store = FileStore(tmp_path)
+    with store.lease("certificate.a", TTL) as fence:
+        for name in "ab":
+            store.put(f"certificate/{name}", b"whole", fence)
+        store.put("certificate/d", b"whole", fence)
+    assert [path.exists() for path in left] == [False, False, True]
+
+
+def test_only_the_folder_of_a_prefix_is_looked_into(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    with store.lease("certificate.a", TTL) as fence:
+        for key in ("hook/a", "hooks", "site/hook", "hook/deep/b"):
+            store.put(key, b"", fence)
+    assert list(store.keys("hook/")) == ["hook/a", "hook/deep/b"]
+    assert list(store.keys("hook")) == ["hook/a", "hook/deep/b", "hooks"]
+    assert list(store.keys("hook/d")) == ["hook/deep/b"]
+    assert list(store.keys("nothing/")) == []

@@ -1,0 +1,393 @@
+"""What a cycle at rest leaves for the next one, and everything that ends the trust in it."""
+
+import os
+import shutil
+import time
+from binascii import crc32
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fakes import FakeClock, FakeDeployer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renewer import cli, config, rest, stamps
+from renewer.errors import RenewerError, Transient
+from renewer.nginx.crew import crew
+from renewer.resting import AT_MOST, Began, Resting
+
+SAID = '{"certificates": [], "exit": 0}'
+LONG_AGO = timedelta(hours=1)
+
+
+@dataclass
+class Nginx(FakeDeployer):
+    """An nginx with this file, unless it cannot be told."""
+
+    file: str
+    broken: RenewerError | None = None
+
+    def pid_file(self) -> str:
+        if self.broken:
+            raise self.broken
+        return self.file
+
+
+class House:
+    """A state folder as a cycle leaves it, a configuration, and an nginx: this process, with children."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.state = folder, folder / "state"
+        self.file, self.pid_file = folder / "renewer.toml", folder / "nginx.pid"
+        self.home = self.state / "certificates" / "example.com"
+        (self.home / "g000001").mkdir(parents=True)
+        for part in ("store/certificate", "store/suggestion", "nginx/certificates", "nginx/secure_link"):
+            (self.state / part).mkdir(parents=True)
+        for path in self.files:
+            path.write_text("as it was")
+        (self.home / "current").symlink_to("g000001")
+        (self.folder / "nginx").write_text("")
+        self.file.write_text(
+            f'# a comment\nstate = "{self.state}"  # and another\n[nginx]\n'
+            f'binary = "{folder}/nginx"\nconfig = "{folder}/nginx.conf"\n'
+            '[certificate."example.com"]\ndomains = ["example.com"]\n'
+        )
+        self.state.chmod(0o700)
+        self.pid_file.write_text(f"{os.getpid()}\n")
+
+    @property
+    def stored(self) -> Path:
+        return self.state / "store" / "certificate" / "example.com.json"
+
+    @property
+    def snippet(self) -> Path:
+        return self.state / "nginx" / "certificates" / "example.com.conf"
+
+    @property
+    def files(self) -> list[Path]:
+        generation = [self.home / "g000001" / f"{kind}.pem" for kind in ("cert", "privkey")]
+        gate = self.state / "nginx" / "secure_link" / "gate.conf"
+        return [self.stored, self.snippet, gate, self.folder / "nginx.conf", *generation]
+
+    @property
+    def index(self) -> Path:
+        return self.state / rest.INDEX
+
+    def keep(
+        self, pid_file: str = "", *, ago: timedelta = LONG_AGO, rest_of: timedelta = timedelta(days=9)
+    ) -> None:
+        """Keep the index of a cycle that ends now; the clock says that all of this was made long `ago`."""
+        text, now = config.read(self.file), datetime.now(UTC)
+        clock = FakeClock(now + ago)
+        Resting(config.parse(text, "-"), text, clock).keep(
+            now + rest_of, SAID, Nginx(pid_file), Began.at(clock)
+        )
+
+    @property
+    def answer(self) -> bytes | None:
+        return rest.answer(["-c", str(self.file), "renew", "--json"])
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house at rest: its index is kept, as by a cycle an hour after all of it was made."""
+    monkeypatch.setattr(rest, "time", lambda: time.time() + LONG_AGO.total_seconds() + 60)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    house = House(tmp_path)
+    house.keep()
+    return house
+
+
+def test_where_nothing_has_changed_a_run_answers_as_the_one_before(house: House) -> None:
+    assert house.answer == SAID.encode()
+    assert rest.answer(["-c", str(house.file), "renew"]) == b""
+    assert rest.answer(["--verbose", "--config", str(house.file), "renew", "--json"]) == SAID.encode()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["renew", "--json", "--force"],
+        ["renew", "--json", "example.com"],
+        ["renew", "--dry-run"],
+        ["-v", "renew"],
+        ["status", "--json"],
+        ["--nonsense", "renew"],
+        ["renew", "--help"],
+        ["-c"],
+        [],
+    ],
+)
+def test_whoever_asks_for_more_gets_the_look(house: House, more: list[str]) -> None:
+    assert rest.answer(["-c", str(house.file), *more]) is None
+
+
+def test_a_person_at_a_terminal_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert rest.answer(["-c", str(house.file), "renew"]) is None
+    assert house.answer
+
+
+def edited(path: Path) -> None:
+    path.write_text("as it is!")
+
+
+def replaced(path: Path) -> None:
+    status = path.stat()
+    path.with_name("other").write_text(path.read_text())
+    os.utime(path.with_name("other"), ns=(status.st_atime_ns, status.st_mtime_ns))
+    path.with_name("other").rename(path)
+
+
+def edited_in_secret(path: Path) -> None:
+    """Write something as long, and set the time of the last write back."""
+    status = path.stat()
+    path.write_text("as it IS ")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+BREAKS: dict[str, Callable[[House], object]] = {
+    "a certificate in the store": lambda house: edited(house.stored),
+    "a new value in the store": lambda house: edited(house.stored.with_name("journal.json")),
+    "a value in a new folder of the store": lambda house: (house.state / "store" / "failure").mkdir(),
+    "a value taken out of the store": lambda house: house.stored.unlink(),
+    "what nginx includes": lambda house: edited(house.snippet),
+    "what nginx includes, in secret": lambda house: edited_in_secret(house.snippet),
+    "what nginx includes, by the same text": lambda house: replaced(house.snippet),
+    "what nginx includes is gone": lambda house: house.snippet.unlink(),
+    "a file for secure links": lambda house: edited(house.state / "nginx/secure_link/gate.conf"),
+    "a file of the generation": lambda house: edited(house.home / "g000001" / "privkey.pem"),
+    "a file of the generation is gone": lambda house: (house.home / "g000001" / "cert.pem").unlink(),
+    "one more in the generation": lambda house: edited(house.home / "g000001" / "chain.pem"),
+    "the link current leads elsewhere": lambda house: repointed(house.home / "current", "g000002"),
+    "the link current is gone": lambda house: (house.home / "current").unlink(),
+    "a certificate of old": lambda house: (house.state / "certificates" / "old.example").mkdir(),
+    "who may write in the state folder": lambda house: house.state.chmod(0o770),
+    "who may write above it": lambda house: house.folder.chmod(0o777),
+    "nginx's program is gone": lambda house: (house.folder / "nginx").unlink(),
+    "nginx's configuration": lambda house: edited(house.folder / "nginx.conf"),
+    "the configuration": lambda house: house.file.write_text(house.file.read_text() + "\n"),
+    "the configuration is gone": lambda house: house.file.unlink(),
+    "the index is cut off": lambda house: house.index.write_bytes(house.index.read_bytes()[:-1]),
+    "the index has a wrong bit": lambda house: house.index.write_bytes(flipped(house.index.read_bytes())),
+    "the index is empty": lambda house: house.index.write_bytes(b""),
+    "the index is gone": lambda house: house.index.unlink(),
+    "the index can be read by others": lambda house: house.index.chmod(0o640),
+    "the index is a link": lambda house: linked(house.index),
+    "the index is a folder": lambda house: (house.index.unlink(), house.index.mkdir()),
+    "the index is a pipe": lambda house: (house.index.unlink(), os.mkfifo(house.index, 0o600)),
+}
+
+
+def repointed(link: Path, target: str) -> None:
+    link.unlink()
+    link.symlink_to(target)
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def flipped(data: bytes) -> bytes:
+    place = len(data) // 2
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_whatever_changed_gets_the_look(house: House, what: str) -> None:
+    assert house.answer
+    BREAKS[what](house)
+    assert house.answer is None
+
+
+def test_the_placeholder_and_former_generations_are_no_concern_of_nginx(house: House) -> None:
+    for name in ("placeholder", "g000000"):
+        (house.home / name).mkdir()
+        edited(house.home / name / "cert.pem")
+    assert house.answer
+
+
+@pytest.mark.parametrize("hours", [-0.001, 24.001, -24 * 365, 24 * 365])
+def test_another_time_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
+    kept = time.time() + LONG_AGO.total_seconds()
+    monkeypatch.setattr(rest, "time", lambda: kept + hours * 3600)
+    assert house.answer is None
+
+
+def test_it_holds_until_something_is_due_and_for_a_day_at_most(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = time.time() + LONG_AGO.total_seconds()
+    monkeypatch.setattr(rest, "time", lambda: kept + AT_MOST.total_seconds() - 60)
+    assert house.answer
+    house.keep(rest_of=timedelta(hours=3))
+    assert house.answer is None
+    monkeypatch.setattr(rest, "time", lambda: kept + 3600)
+    assert house.answer
+
+
+def test_credentials_of_systemd_get_the_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(house.folder / "credentials"))
+    assert house.answer is None
+    house.keep()
+    assert house.answer
+    (house.folder / "credentials").mkdir()
+    (house.folder / "credentials" / "ping_url").touch()
+    assert house.answer is None
+
+
+def test_another_user_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rest._kept(str(house.index))
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    assert house.answer is None
+    assert rest._kept(str(house.index)) == b""  # nor does root believe what a user wrote
+
+
+def test_another_version_gets_the_look(house: House) -> None:
+    data = house.index.read_bytes()
+    house.index.write_bytes(data.replace(b"renewer ", b"renewer 0", 1))
+    assert house.answer is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["'{}'", '"{}"', ' "{}"#', '"{}"\r\n'],
+)
+def test_the_state_folder_is_found_however_it_is_written(house: House, written: str) -> None:
+    house.file.write_text(house.file.read_text().replace(f'"{house.state}"', written.format(house.state)))
+    house.keep()
+    assert house.answer
+
+
+@pytest.mark.parametrize("line", ['state = """{}"""', '"state" = "{}"', 'state = "{}\\u0061"', "state ="])
+def test_a_state_folder_that_is_written_oddly_only_costs_the_look(house: House, line: str) -> None:
+    house.file.write_text(
+        house.file.read_text().replace(f'state = "{house.state}"', line.format(house.state))
+    )
+    assert house.answer is None
+
+
+def test_what_the_configuration_leaves_out_is_the_same_everywhere() -> None:
+    assert Path(rest.USUAL_STATE) == config.Config().state
+    assert Path(rest.USUAL_FILE) == Path(cli.DEFAULT)
+
+
+@given(st.binary() | st.lists(st.binary(max_size=9)).map(lambda parts: b"".join(map(part, parts))))
+def test_no_bytes_are_an_error_even_with_the_right_checksum(body: bytes) -> None:
+    assert rest.decoded(body) is None
+    rest.decoded(b"%s %08x\n%s" % (rest._MAGIC, crc32(body), body))
+
+
+def part(data: bytes) -> bytes:
+    return b"%d\n%s" % (len(data), data)
+
+
+@given(st.binary(), st.binary(), st.binary(), st.lists(st.text("/ab\u00e9\udc80", min_size=1)))
+def test_what_was_written_is_what_is_read(text: bytes, seen: bytes, said: bytes, paths: list[str]) -> None:
+    scope = rest.Scope(text, "/state", paths, "")
+    found = rest.decoded(rest.Index(scope, 1.25, 1e9 / 3, seen, said).encoded())
+    assert found
+    assert (found.begin, found.end, found.seen, found.outcome) == (1.25, 1e9 / 3, seen, said)
+    assert vars(found.scope) == vars(scope)
+
+
+def test_an_index_of_another_state_folder_is_none(house: House) -> None:
+    """A glance at the configuration may see a wrong folder; an index found there is of another one."""
+    other = house.folder / "other"
+    shutil.copytree(house.state, other, symlinks=True)
+    scope = rest.Scope(house.file.read_bytes(), str(other), [], "")
+    seen = scope.witness()
+    assert seen
+    house.index.write_bytes(rest.Index(scope, 0.0, time.time() * 2, seen.text, b"{}").encoded())
+    assert house.answer is None
+
+
+def test_what_changed_just_before_the_cycle_is_not_written_down(house: House) -> None:
+    """A file that changes twice within one tick of the disk's clock has one time for both."""
+    house.keep(ago=timedelta())
+    assert not house.index.exists()
+
+
+def test_a_cycle_during_which_the_clock_was_set_leaves_nothing(house: House) -> None:
+    text = house.file.read_text()
+    clock = FakeClock(datetime.now(UTC) + LONG_AGO)
+    resting, began = Resting(config.parse(text, "-"), text, clock), Began.at(clock)
+    clock.time += timedelta(minutes=5)
+    resting.keep(clock.now() + timedelta(days=1), SAID, Nginx(""), began)
+    assert not house.index.exists()
+
+
+def test_a_disk_that_cannot_hold_it_spoils_no_cycle(house: House) -> None:
+    house.index.unlink()
+    house.index.mkdir()
+    house.keep()
+    assert house.index.is_dir()
+    assert house.answer is None
+
+
+def test_an_nginx_that_cannot_be_asked_spoils_no_cycle(house: House) -> None:
+    text, clock = config.read(house.file), FakeClock(datetime.now(UTC) + LONG_AGO)
+    nginx = Nginx("", broken=Transient("it hangs", hint=""))
+    resting = Resting(config.parse(text, "-"), text, clock)
+    resting.keep(clock.now() + timedelta(days=1), SAID, nginx, Began.at(clock))
+    assert not house.index.exists()
+
+
+class TestNginx:
+    @pytest.fixture
+    def children(self) -> Iterator[list[int]]:
+        """Processes that only wait, as children of this one."""
+        started = [waiting(), waiting()]
+        yield started
+        for pid in started:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+
+    def test_as_long_as_it_is_the_same_processes_it_is_the_same(
+        self, house: House, children: list[int]
+    ) -> None:
+        time.sleep(rest.WELL_BEFORE + 0.1)  # they have to be older than that
+        house.keep(str(house.pid_file))
+        assert house.answer
+        os.kill(children[0], 9)
+        os.waitpid(children[0], 0)
+        assert house.answer is None
+        children[0] = waiting()
+        assert house.answer is None
+
+    def test_a_worker_that_has_just_begun_may_be_of_a_reload_under_way(self, house: House) -> None:
+        new = waiting()
+        try:
+            house.keep(str(house.pid_file))
+            assert not house.index.exists()
+        finally:
+            os.kill(new, 9)
+            os.waitpid(new, 0)
+
+    @pytest.mark.parametrize("text", ["", "no number", "-1", "4194305", "0", "1" * 5000])
+    def test_an_nginx_that_cannot_be_seen_leaves_nothing(self, house: House, text: str) -> None:
+        house.pid_file.write_text(text)
+        assert crew(str(house.pid_file)) is None
+        house.keep(str(house.pid_file))
+        assert not house.index.exists()
+        house.pid_file.unlink()
+        assert crew(str(house.pid_file)) is None
+
+
+def waiting() -> int:
+    """Start a process that does nothing."""
+    return os.posix_spawn("/bin/sleep", ["sleep", "600"], os.environ)
+
+
+def test_stamps_tell_apart_what_lies_in_which_folder(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "one" / "file").write_text("")
+    before, changed = stamps.tree(str(tmp_path))
+    assert changed == (tmp_path / "one" / "file").lstat().st_ctime_ns
+    (tmp_path / "one" / "file").rename(tmp_path / "two" / "file")
+    assert stamps.tree(str(tmp_path))[0] != before
