@@ -111,24 +111,12 @@ class Engine:
         """Go back to an earlier certificate and deploy it; what is stored now is put on disk with `hold`."""
         (spec,) = self.chosen([name])
         with self.vault.certificate(spec.name) as ledger, self.vault.nginx():
-            material = self._again(spec, pairs)
+            material = self.vault.known(spec.name).again(spec.name, pairs, self.clock.now())
             ledger.set_aside()
             if stored := self.vault.material(spec.name):
                 hold(spec.name, stored)
             ledger.keep(material)
         return self._finish([Turn(self._look(spec, forced=False), deploy=True)])
-
-    def _again(self, spec: CertSpec, pairs: tuple[Pair, ...]) -> Material:
-        """Return a generation with the CA that it came from; raises `Declined` for one that is no good."""
-        known, material = self.vault.known(spec.name), Material(pairs, server="")
-        if why := known.revoked(material.fingerprints):
-            raise Declined(
-                f"that generation of {spec.name} was revoked ({why}), and must not be served again",
-                hint=f"choose another one of: renewer list-generations {spec.name}; or run: renewer renew",
-            )
-        if material.not_after <= self.clock.now():
-            raise Declined(f"that generation of {spec.name} has ended", hint="choose a later one, or renew")
-        return replace(material, server=known.server(material.fingerprints))
 
     def prepare(self) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""

@@ -4,10 +4,11 @@ Facts about fingerprints, which stay true whatever is stored now. A generation o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from renewer.model import Fingerprint, Material, Reason
+from renewer.errors import Declined
+from renewer.model import Fingerprint, Material, Pair, Reason
 
 KNOWN = 32
 """How many certificates are known at least: far more than stay on disk."""
@@ -42,6 +43,18 @@ class Provenance:
         """Return why one of these was revoked, `None` where none is known to be."""
         found = (one.revoked for one in self.certificates if one.fingerprint in fingerprints)
         return next(filter(None, found), None)
+
+    def again(self, name: str, pairs: tuple[Pair, ...], now: datetime) -> Material:
+        """Return a generation with the CA that it came from; raises `Declined` for one that is no good."""
+        material = Material(pairs, server="")
+        if why := self.revoked(material.fingerprints):
+            raise Declined(
+                f"that generation of {name} was revoked ({why}), and must not be served again",
+                hint=f"choose another one of: renewer list-generations {name}; or run: renewer renew",
+            )
+        if material.not_after <= now:
+            raise Declined(f"that generation of {name} has ended", hint="choose a later one, or renew")
+        return replace(material, server=self.server(material.fingerprints))
 
     def noted(self, material: Material, revoked: Reason | None = None) -> "Provenance":
         """Return it with what this certificate tells; what was known of it before is not forgotten.

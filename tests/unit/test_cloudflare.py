@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fakes import FakeClock, MemStore, Notes
 
+from renewer.dns.api import Api
 from renewer.dns.cloudflare import CloudflareDns
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.journal import TxtRecord
@@ -52,7 +53,7 @@ def dns(zone: Zone) -> Iterator[CloudflareDns]:
         api = cloudflare.Cloudflare(
             api_token="made-up", base_url="https://api.example", max_retries=0, http_client=http
         )
-        yield CloudflareDns(api, {"example.com": ZONE}, Vault(MemStore(), Notes()), FakeClock(), Notes())
+        yield CloudflareDns(Api(api, FakeClock(), Notes()), {"example.com": ZONE}, Vault(MemStore(), Notes()))
 
 
 @pytest.mark.parametrize(("refusal", "error"), [(403, Refused), (429, Transient), (500, Transient)])
