@@ -277,6 +277,8 @@ def load(path: Path | str) -> Config:
 
 def read(path: Path | str) -> str:
     """Return the text of a configuration; raises `ConfigError` if there is none to be had."""
+    if str(path) == STANDARD_INPUT and sys.stdin is None:
+        raise ConfigError("standard input is closed", hint="give the configuration there, or name a file")
     try:
         data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
     except OSError as error:

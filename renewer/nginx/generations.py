@@ -127,7 +127,7 @@ class Generations:
     def newest(self, name: str) -> Path | None:
         """Return the whole generation that ends last; the later one of two that end together."""
         found = [folder for folder in self.folders(name) if whole(folder)]
-        return max(reversed(found), key=_end, default=None)
+        return max(found, key=_end, default=None)  # of equal ones the first
 
     def sweep(self, name: str) -> None:
         """Take out the generations that are neither in use nor among the newest, and what dead runs left."""

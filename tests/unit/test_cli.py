@@ -544,6 +544,13 @@ def test_with_standard_error_closed_it_works_and_says_nothing_else_where(settled
     assert (done.returncode, json.loads(done.stdout)["exit"]) == (78, 78)
 
 
+def test_with_standard_input_closed_there_is_no_configuration_on_it() -> None:
+    shell = f"{sys.executable} -m renewer -c - renew <&-"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith("renewer: standard input is closed\n  -> ")
+
+
 @pytest.mark.parametrize("arguments", ["--help", "renew --json"])
 def test_a_standard_output_that_is_full_is_told_in_one_sentence(settled: Home, arguments: str) -> None:
     shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} >/dev/full"

@@ -153,6 +153,12 @@ def test_damaged_generations_are_passed_over(disk: Generations) -> None:
     assert pointed(disk) == ("placeholder", "placeholder")
 
 
+def test_of_two_that_end_together_the_later_one_counts(disk: Generations) -> None:
+    disk.publish(NAME, MATERIALS[60])
+    disk.publish(NAME, material(EXAMPLE, 60))
+    assert disk.newest(NAME) == disk.layout.home(NAME) / "g000002"
+
+
 def test_what_is_in_use_outlives_the_sweep(disk: Generations) -> None:
     first = material(EXAMPLE)
     disk.publish(NAME, first)
