@@ -211,8 +211,9 @@ def lying_aside(folder: Path) -> tuple[str, ...]:
 def refuse_unsafe(path: Path) -> None:
     """Raise `ConfigError` if somebody else could put files or links of his own into the state folder.
 
-    It must be ours and writable by nobody else, and so must be every folder above it. Above it, a sticky one
-    such as /tmp is fine: there nobody can rename what is ours. Where it is not there yet, those above count.
+    It must be ours and writable by nobody else, or shared with root, and every folder above it must be safe.
+    There, a sticky one such as /tmp is fine: nobody can rename what is ours. Where it is not there yet, those
+    above count.
     """
     place = Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
     try:
@@ -229,13 +230,22 @@ def _refuse_unsafe(place: Path) -> None:
         raise ConfigError(
             f"the state folder {place} is a link", hint=f"set state to the folder itself: {place.resolve()}"
         )
-    if place.exists():
+    if place.exists() and not (shared(place) and place.stat().st_gid == os.getegid() != 0):
         _refuse_foreign(place)
         if place.stat().st_mode & _BY_OTHERS:
             raise ConfigError(
                 f"the state folder {place} can be written by others", hint=f"run: chmod go-w {place}"
             )
     refuse_unsafe_above(place)
+
+
+def shared(place: Path) -> bool:
+    """Tell whether the folder is root's, and its group writes there, renaming nothing of root's (sticky)."""
+    with suppress(FileNotFoundError):
+        status = place.lstat()
+        rights = status.st_mode & (stat.S_ISVTX | _BY_OTHERS)
+        return not status.st_uid and rights == stat.S_ISVTX | stat.S_IWGRP and stat.S_ISDIR(status.st_mode)
+    return False
 
 
 def refuse_unsafe_above(place: Path) -> None:

@@ -2,8 +2,10 @@
 
 Root never works in another user's folder: it would follow the links that the user puts there, and leave
 files that the user's own service cannot write. So it becomes that user, for good, before it touches anything.
+A state folder that root shares with a service is worked in by the user that is called as the folder's group.
 """
 
+import grp
 import os
 import pwd
 import stat
@@ -38,20 +40,21 @@ def _rooted(path: Path) -> bool:
 
 
 def owner_to_become(state: Path) -> pwd.struct_passwd | None:
-    """Return the user whom the state folder belongs to, if this is root and that is somebody else."""
+    """Return the user who works in the state folder, if this is root and that is somebody else."""
     if os.geteuid() != 0:
         return None
     try:
         status = state.lstat()
     except OSError:
         return None
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid == 0:
+    if not stat.S_ISDIR(status.st_mode) or (status.st_uid == 0 and not disk.shared(state)):
         return None
     try:
-        return pwd.getpwuid(status.st_uid)
+        return pwd.getpwuid(status.st_uid or pwd.getpwnam(grp.getgrgid(status.st_gid).gr_name).pw_uid)
     except KeyError:
+        whom = f"user #{status.st_uid}" if status.st_uid else f"user of the group #{status.st_gid}"
         raise ConfigError(
-            f"the state folder {state} belongs to the user #{status.st_uid}, whom this machine does not know",
+            f"the state folder {state} belongs to the {whom}, whom this machine does not know",
             hint=f"give it to root: chown -R root: {state}; or to the service: renewer install-service",
         ) from None
 

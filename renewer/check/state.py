@@ -100,7 +100,8 @@ def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
         hint = f"give it back, and let its owner write: chown -Rh {user}: {shut} && chmod -R u+rwX {shut}"
         yield _TOPIC.error("writable", f"the user {user} may not change {shut}", _LOST, hint)
     elif folder.exists():
-        yield _TOPIC.ok("folder", f"{folder} is there, writable by its owner alone")
+        whom = "the service's user, and what nginx includes by root" if disk.shared(folder) else "its owner"
+        yield _TOPIC.ok("folder", f"{folder} is there, writable by {whom} alone")
     else:
         yield _TOPIC.ok("folder", f"{folder} is not there yet; the first run makes it")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from renewer import proc
 from renewer.errors import NotServed
 from renewer.nginx.processes import Master
-from renewer.nginx.request import Helper
+from renewer.nginx.request import Answer, Helper
 from renewer.ports import Clock
 
 LIMIT = 60.0
@@ -34,6 +34,17 @@ START = "start nginx: systemctl start nginx"
 
 
 @dataclass(frozen=True)
+class Reloaded:
+    """What became of a reload: why nginx refuses it, empty if it does not.
+
+    `confirmed` is false where somebody looked for new workers and saw none.
+    """
+
+    refused: str = ""
+    confirmed: bool = True
+
+
+@dataclass(frozen=True)
 class Control:
     """nginx's program and configuration, and how it is reloaded (`[nginx] reload`)."""
 
@@ -46,22 +57,27 @@ class Control:
     def test(self) -> str:
         """Return why nginx refuses its configuration as it stands (with FILE:LINE), empty if it does not."""
         if self.asks:
-            return self._ask()
+            return self._ask().refused
         tested = proc.run((self.binary, "-t", "-c", self.config), LIMIT)
         return words(tested.output) if tested.code else ""
 
-    def reload(self, master: Master) -> str:
-        """Test and then reload; return why nginx refuses, empty if it takes the reload.
-
-        Raises `NotServed` if nginx is not running or cannot be told to reload.
-        """
+    def reload(self, master: Master) -> Reloaded:
+        """Test and then reload; raises `NotServed` if nginx is not running or cannot be told to reload."""
+        if self.asks:
+            return self._ask()
         refused = self.test()
-        if refused or self.asks or self.mode == "none":
-            return refused
+        if refused or self.mode == "none":
+            return Reloaded(refused)
         if master.down and isinstance(self.mode, str):
             raise _down()
         told = proc.run(self._argv(master), LIMIT)
-        return self._why(words(told.output)) if told.code else ""
+        return Reloaded(self._why(words(told.output)) if told.code else "")
+
+    def place(self) -> None:
+        """Have root's helper put in place what nginx includes; raises `NotServed` if it does not."""
+        answer = self.helper.place(self.clock)
+        if answer.status != "ok":
+            raise _undone(answer)
 
     def built_in(self, option: str) -> str:
         """Return a path that nginx was built with, such as `--pid-path`; empty if it tells none."""
@@ -99,21 +115,14 @@ class Control:
             hint="reload nginx by hand to see why, or set another reload in [nginx]",
         )
 
-    def _ask(self) -> str:
-        """Have the helper test and reload; return why nginx refuses."""
+    def _ask(self) -> Reloaded:
+        """Have the helper test and reload."""
         answer = self.helper.reload(self.clock)
+        if answer.status in {"ok", "not-confirmed"}:
+            return Reloaded(confirmed=answer.status == "ok")
         if answer.status == "test-failed":
-            return words(answer.text)
-        if answer.status == "nginx-down":
-            raise _down()
-        if answer.status in ("ok", "not-confirmed"):
-            return ""
-        raise NotServed(
-            f"the reload helper of root could not reload nginx: {words(answer.text) or answer.status}"
-            if answer.status
-            else "the reload helper of root did not answer",
-            hint="see: systemctl status renewer-reload.path renewer-reload.service",
-        )
+            return Reloaded(words(answer.text))
+        raise _down() if answer.status == "nginx-down" else _undone(answer)
 
 
 def _down() -> NotServed:
@@ -121,3 +130,14 @@ def _down() -> NotServed:
         "nginx is not running; what is new is published, and nginx serves it as soon as it runs",
         hint=START,
     )
+
+
+def _undone(answer: Answer) -> NotServed:
+    """Return the error for a helper that did not do what it was asked for."""
+    hint = "see: systemctl status renewer-reload.path renewer-reload.service"
+    if not answer.status:
+        return NotServed("the reload helper of root did not answer", hint=hint)
+    why = words(answer.text) if answer.text else answer.status
+    if answer.status in {"bad-request", "place-failed"}:
+        return NotServed(f"the reload helper of root changes nothing: {why}", hint=hint)
+    return NotServed(f"the reload helper of root could not reload nginx: {why}", hint=hint)

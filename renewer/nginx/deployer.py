@@ -11,12 +11,13 @@ from typing import NoReturn
 from renewer.errors import DeployFailed, NotServed, RenewerError
 from renewer.model import CertSpec, Change, Material, Publish, Sight
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
-from renewer.nginx.control import START, Control
+from renewer.nginx.control import START, Control, Reloaded
 from renewer.nginx.discover import Found, addresses, discover
 from renewer.nginx.errorlog import ErrorLog
 from renewer.nginx.gates import HTTP, Gates
 from renewer.nginx.generations import Generations, Pointers
 from renewer.nginx.handshake import Seen, handshake
+from renewer.nginx.includes import Includes
 from renewer.nginx.layout import Layout
 from renewer.nginx.placeholder import placeholder_fingerprint, prepare, stands_in
 from renewer.nginx.processes import Master, accepting, all_since, master
@@ -61,8 +62,11 @@ class NginxDeployer:
 
     def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
         """See to it that what nginx includes is there and leads to whole pairs; return what was written."""
+        self._includes.forget()
         written = [path for spec in specs for path in prepare(self._generations, spec, self.clock)]
-        return [str(path) for path in (*written, *self._gates.prepare())]
+        written += self._gates.prepare()
+        self._place()
+        return [str(path) for path in written]
 
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         """Return what is on disk and what nginx serves; that it does not run is an answer, not an error."""
@@ -119,16 +123,25 @@ class NginxDeployer:
             self._generations.publish(publish.spec.name, publish.material)
         for guard in guards:
             self._gates.write(guard)
+        if not self._control.asks:
+            self._place()
         configuration = self._configuration(anew=True)
         before = self._before(configuration)
-        refused = self._control.reload(before.master)
-        if refused:
-            self._roll_back(former, changes, refused)
+        reloaded = self._control.reload(before.master)
+        if reloaded.refused:
+            self._roll_back(former, changes, reloaded.refused)
+        self._includes.settle()
         self._see(publishes, configuration, before)
         if guards:
-            self._see_loaded(before)
+            self._see_loaded(before, reloaded)
         for publish in publishes:
             self._sweep(publish)
+
+    def _place(self) -> None:
+        """Have root put in place what is wanted, where this user may not; a reload by root does it itself."""
+        if self._includes.wanted:
+            self._control.place()
+            self._includes.settle()
 
     def _former(self, publishes: Sequence[Publish]) -> "_Former":
         names = [publish.spec.name for publish in publishes]
@@ -146,6 +159,10 @@ class NginxDeployer:
     @property
     def _gates(self) -> Gates:
         return Gates(self._layout)
+
+    @property
+    def _includes(self) -> Includes:
+        return Includes(self._layout)
 
     @property
     def _control(self) -> Control:
@@ -184,6 +201,7 @@ class NginxDeployer:
         for name, pointers in former.pointers.items():
             self._generations.restore(name, pointers)
         self._gates.restore(former.gates)
+        self._place()
         still = self._control.test()
         if not still:
             raise DeployFailed(
@@ -193,15 +211,16 @@ class NginxDeployer:
             )
         raise _broken(still)
 
-    def _see_loaded(self, before: "_Before") -> None:
+    def _see_loaded(self, before: "_Before", reloaded: Reloaded) -> None:
         """Return if nginx's workers began after the files for secure links were written; raises `NotServed`.
 
         Where workers cannot be seen, what reloaded nginx is believed.
         """
         newer = all_since(before.master, self._gates.written())
-        if newer or (newer is None and self.reload != "none"):
+        believed = reloaded.confirmed and self.reload != "none"
+        if newer or (newer is None and believed):
             return
-        why = "cannot be seen" if newer is None else "are older than the files"
+        why = "cannot be seen" if newer is None and reloaded.confirmed else "are older than the files"
         raise NotServed(
             f"nginx has not taken up the new files for secure links: its workers {why}",
             hint=_RELOAD_BY_HAND

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renewer import disk, tokens
+from renewer.nginx.includes import Includes
 from renewer.nginx.layout import Layout
 from renewer.sites import Gate, Guard, Mode
 
 HTTP, *_ = _FILES = ("http.conf", "enter.conf", "gate.conf", "gate-url.conf")
 
 _TEXTS = Path(__file__).with_name("secure_link")
-
-_HEADER = "# Written by renewer, which replaces it whenever it has to: changes made here are lost.\n"
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,9 @@ class Gates:
     def prepare(self) -> list[Path]:
         """Write those that are missing, with no key that opens anything; return them."""
         missing = [name for name in _FILES if disk.read(self.path(name)) is None]
-        if missing:
-            disk.folder(self.path(HTTP).parent)
-            plain = texts(Guard((), secrets.token_hex(32)))
-            for name in missing:
-                disk.write(self.path(name), plain[name].encode())
+        plain = texts(Guard((), secrets.token_hex(32))) if missing else {}
+        for name in missing:
+            self._includes.write(self.path(name), plain[name].encode())
         return [self.path(name) for name in missing]
 
     def hold(self, guard: Guard) -> bool:
@@ -51,12 +48,11 @@ class Gates:
 
     def restore(self, contents: Mapping[str, bytes | None]) -> None:
         """Let them hold what `contents` once returned."""
-        now = self.contents()
         for name, content in contents.items():
             if content is None:
-                disk.remove(self.path(name))
-            elif content != now[name]:
-                disk.write(self.path(name), content)
+                self._includes.remove(self.path(name))
+            else:
+                self._includes.write(self.path(name), content)
         disk.sweep(self.path(HTTP).parent)
 
     def written(self) -> float:
@@ -67,6 +63,10 @@ class Gates:
         """Return where the file of this name is."""
         return self.layout.secure_link(name)
 
+    @property
+    def _includes(self) -> Includes:
+        return Includes(self.layout)
+
 
 def texts(guard: Guard) -> dict[str, str]:
     """Return what stands in each file, by its name; the first holds keys."""
@@ -74,7 +74,7 @@ def texts(guard: Guard) -> dict[str, str]:
     urls = [gate for gate in guard.gates if gate.spec.mode is Mode.URL]
     parts = {
         "closed": guard.closed,
-        "home": _lines((gate.spec.name, gate.spec.home) for gate in sessions),
+        "home": _lines((f"{gate.spec.name}.", gate.spec.home) for gate in sessions),
         "keys": _lines(entry for gate in sessions for entry in _keys(gate)),
         "url_keys": _lines(entry for gate in urls for entry in _url_keys(gate)),
         "sessions": _lines(entry for gate in sessions for entry in _sessions(gate)),
@@ -82,7 +82,7 @@ def texts(guard: Guard) -> dict[str, str]:
             (f"ok:{gate.spec.name}.{kid}", "$rn_setcookie") for gate in sessions for kid in gate.refreshed
         ),
     }
-    found = {name: _HEADER + (_TEXTS / name).read_text("ascii") for name in _FILES}
+    found = {name: (_TEXTS / name).read_text("ascii") for name in _FILES}
     for name, part in parts.items():
         found[HTTP] = found[HTTP].replace(f"@{name}@", part)
     return found

@@ -14,6 +14,7 @@ from renewer import disk
 from renewer.errors import DeployFailed
 from renewer.keys import read_pair
 from renewer.model import KeyKind, Material
+from renewer.nginx.includes import Includes
 from renewer.nginx.layout import (
     FULLCHAIN,
     PRIVKEY,
@@ -92,7 +93,7 @@ class Generations:
         if pointers.current is not None:
             disk.point(self.layout.current(name), pointers.current)
         if pointers.snippet is not None:
-            disk.write(self.layout.snippet(name), pointers.snippet)
+            self._includes.write(self.layout.snippet(name), pointers.snippet)
 
     def point_current(self, name: str, folder: Path) -> None:
         """Let `current` lead to the folder, which is one of the certificate's own."""
@@ -101,9 +102,7 @@ class Generations:
 
     def point_snippet(self, name: str, folder: Path) -> None:
         """Let the snippet name the folder."""
-        text = snippet_text(folder, disk.names(folder))
-        if disk.read(self.layout.snippet(name)) != text:
-            disk.write(self.layout.snippet(name), text)
+        self._includes.write(self.layout.snippet(name), snippet_text(folder, disk.names(folder)))
 
     def folders(self, name: str) -> list[Path]:
         """Return the generations, the one with the highest number first."""
@@ -139,6 +138,10 @@ class Generations:
                 disk.discard(folder)
         disk.sweep(self.layout.home(name))
         disk.sweep(self.layout.snippet(name).parent)
+
+    @property
+    def _includes(self) -> Includes:
+        return Includes(self.layout)
 
     def _own(self, name: str, folder: Path | None) -> Path | None:
         if folder is None or folder.parent != self.layout.home(name):

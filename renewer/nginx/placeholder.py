@@ -17,9 +17,7 @@ from renewer.ports import Clock
 def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path]:
     """See to it that nginx's include and `current` lead to a whole pair; return what was written."""
     layout, name = generations.layout, spec.name
-    for folder in (layout.state, layout.snippet(name).parent.parent, layout.snippet(name).parent):
-        disk.folder(folder)
-    for folder in (layout.home(name).parent, layout.home(name)):
+    for folder in (layout.state, layout.home(name).parent, layout.home(name)):
         disk.folder(folder)
     written = []
     current = generations.current(name)

@@ -1,7 +1,8 @@
-"""A reload through the small helper that root runs: asked for by one file, answered by another.
+"""What the small helper that root runs is asked for by one file, and answers by another.
 
-The request is 16 hex digits. The answer repeats them in its first line, then come the status, the time and,
-from the fourth line on, what nginx said.
+The request is 16 hex digits, with ` place` behind them where nginx's includes are to be put in place and
+nothing is to be reloaded. The answer repeats the digits in its first line, then come the status, the time
+and, from the fourth line on, what nginx said or what was wrong.
 """
 
 import os
@@ -26,8 +27,8 @@ _TEXT_FROM = 3
 class Answer:
     """What the helper did, and what nginx said of it.
 
-    The status is `ok`, `nginx-down`, `test-failed`, `reload-failed`, `not-confirmed` or `bad-request`, empty
-    if there was no answer.
+    The status is `ok`, `nginx-down`, `test-failed`, `reload-failed`, `not-confirmed`, `bad-request` or
+    `place-failed`, empty if there was no answer.
     """
 
     status: str
@@ -47,9 +48,16 @@ class Helper:
         return os.access(self.request.parent, os.W_OK | os.X_OK)
 
     def reload(self, clock: Clock) -> Answer:
-        """Ask for a test and a reload, and wait for the answer to this very request."""
+        """Have nginx's includes put in place, nginx tested and reloaded; wait for the answer to just this."""
+        return self._ask(clock, "")
+
+    def place(self, clock: Clock) -> Answer:
+        """Have nginx's includes put in place and nothing else, also where nginx is down or broken."""
+        return self._ask(clock, " place")
+
+    def _ask(self, clock: Clock, kind: str) -> Answer:
         nonce, patience = secrets.token_hex(8), self._patience(clock)
-        disk.write(self.request, nonce.encode("ascii"))
+        disk.write(self.request, f"{nonce}{kind}".encode("ascii"))
         deadline = clock.monotonic() + patience
         while clock.monotonic() < deadline:
             answer = self._answer(nonce)

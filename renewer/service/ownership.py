@@ -1,43 +1,98 @@
-"""Handing a folder over to another user, without being led astray by what lies in it."""
+"""Whose the state folder is, and handing it over without being led astray by what lies in it.
+
+A service shares it with root: the folder itself is root's, and so is what nginx includes, because nginx reads
+that as root; all else is the service's. The folder is sticky, so that the service cannot rename root's own.
+"""
 
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from renewer import disk
 from renewer.errors import Refused
 
 ROOT = 0
+
+SHARED = 0o1770
+INCLUDED = "nginx"
+"""The folder in the state folder that stays root's."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LINK = "current"
 """What the links in the state folder are called; no other belongs there."""
 
+Owner = tuple[int, int]
+"""A user and a group."""
 
-def foreign(folder: Path, uid: int) -> bool:
-    """Tell whether the folder, or anything in it, belongs to somebody else than this user."""
-    if folder.lstat().st_uid != uid:
-        return True
-    return any(
-        os.stat(name, dir_fd=handle, follow_symlinks=False).st_uid != uid
-        for _, name, handle in _within(folder)
+Modes = tuple[int, int]
+"""Those of folders and of files."""
+
+_READ_BY_GROUP: Modes = (0o750, 0o640)
+_PRIVATE: Modes = (0o700, 0o600)
+
+
+def is_shared(state: Path, uid: int, gid: int) -> bool:
+    """Tell whether all of the state folder is as a service of this user and group wants it."""
+    top, included = state.lstat(), state / INCLUDED
+    if (_owner(top), stat.S_IMODE(top.st_mode)) != ((ROOT, gid), SHARED) or not included.is_dir():
+        return False
+    return all(
+        _owner(os.stat(name, dir_fd=handle, follow_symlinks=False))
+        == ((ROOT, gid) if (place / name).is_relative_to(included) else (uid, gid))
+        for place, name, handle in _within(state)
     )
 
 
-def give(folder: Path, uid: int, gid: int) -> None:
-    """Give the folder and all in it to this user and group; what was broken off is finished by another call.
+def share(state: Path, uid: int, gid: int) -> None:
+    """Let the user and group work in the state folder, and root alone in what nginx includes.
 
-    No link is followed. Raises `Refused` for what could be another user's file by a second name and, when
-    root takes the folder back, for links that renewer did not make.
+    What was broken off is finished by another call. No link is followed. Raises `Refused` for what could be
+    another user's file by a second name and, among what is root's, for links that renewer did not make.
     """
-    if uid == ROOT:
-        os.chown(folder, uid, gid, follow_symlinks=False)  # first, so that nobody meddles meanwhile
-    for place, name, handle in _within(folder):
-        _give(place / name, handle, (uid, gid))
-    os.chown(folder, uid, gid, follow_symlinks=False)
+    _settle(state, (ROOT, gid), SHARED)  # first, so that nobody renames what comes next
+    included = state / INCLUDED
+    disk.folder(included, _READ_BY_GROUP[0])
+    _take(included, gid, _READ_BY_GROUP)
+    for place, name, handle in _within(state):
+        if not (place / name).is_relative_to(included):
+            _give(place / name, handle, (uid, gid))
 
 
-def _give(path: Path, parent: int, owner: tuple[int, int]) -> None:
+def is_roots(state: Path) -> bool:
+    """Tell whether the state folder and all in it belongs to root alone."""
+    return not disk.shared(state) and not any(
+        status.st_uid
+        for status in (
+            state.lstat(),
+            *(os.stat(name, dir_fd=handle, follow_symlinks=False) for _, name, handle in _within(state)),
+        )
+    )
+
+
+def take_back(state: Path) -> None:
+    """Give the state folder and all in it to root; raises `Refused` as `share` does."""
+    _take(state, ROOT, _PRIVATE)
+
+
+def _take(folder: Path, gid: int, modes: Modes) -> None:
+    """Let root have the folder and all in it, from the top, so that nobody meddles meanwhile."""
+    _settle(folder, (ROOT, gid), modes[0])
+    for place, folders, files, handle in os.fwalk(folder, follow_symlinks=False):
+        for name in (*folders, *files):
+            _give(Path(place, name), handle, (ROOT, gid), modes)
+
+
+def _settle(folder: Path, owner: Owner, mode: int) -> None:
+    handle = os.open(folder, _READ | os.O_DIRECTORY)
+    try:
+        os.fchown(handle, *owner)
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+
+
+def _give(path: Path, parent: int, owner: Owner, modes: Modes | None = None) -> None:
     mode = os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
         if owner[0] == ROOT and path.name != _LINK:
@@ -55,8 +110,14 @@ def _give(path: Path, parent: int, owner: tuple[int, int]) -> None:
                 hint=f"see which: find / -xdev -samefile {path}; then remove one of them",
             )
         os.fchown(handle, *owner)
+        if modes:
+            os.fchmod(handle, modes[stat.S_ISREG(status.st_mode)])
     finally:
         os.close(handle)
+
+
+def _owner(status: os.stat_result) -> Owner:
+    return status.st_uid, status.st_gid
 
 
 def _within(folder: Path) -> Iterator[tuple[Path, str, int]]:

@@ -1,5 +1,7 @@
 """The files that come with the program, where they go, and what is adapted to this machine in them.
 
+What nginx includes for secure links comes twice: the program has its texts, and root's helper has root's own.
+
 A file that is put in place says so in a line of its own, with a checksum of the rest: so an edited one is
 known, and never overwritten.
 """
@@ -33,7 +35,7 @@ _PLACES = {
     "renewer-renew.service": UNITS / "renewer-renew.service",
     "renewer-renew.timer": UNITS / "renewer-renew.timer",
 }
-_STATE_LINES = "\nStateDirectory=renewer\nStateDirectoryMode=0700\n"
+_TEXTS = Path(__file__).parents[1] / "nginx" / "secure_link"
 _MARK = "# Put here by renewer install-service (checksum {}). An edited file is left alone.\n"
 _MARKED = re.compile(r"# Put here by renewer install-service \(checksum ([0-9a-f]{16})\).*\n")
 _FIT = re.compile(r"/[A-Za-z0-9_.,+@=/:-]+")
@@ -72,9 +74,8 @@ class Adaptation:
         return text
 
     def _replacements(self) -> Mapping[str, str]:
-        elsewhere = self.state != Path("/var/lib/renewer")
-        state = {_STATE_LINES: f"\nReadWritePaths={self.state}\n"} if elsewhere else {}
-        return state | {
+        return {
+            "/var/lib/renewer": str(self.state),
             "=/usr/bin/renewer ": f"={self.program} ",
             "-c /etc/renewer/renewer.toml": f"-c {self.config}",
             ":/etc/renewer/cloudflare.token": f":{self.token_file}",
@@ -139,6 +140,8 @@ def placed(adaptation: Adaptation) -> Iterator[Placed]:
         return
     for name, path in _PLACES.items():
         yield Placed(path, adaptation.of((folder() / name).read_text(encoding="utf-8")))
+    for text in sorted(_TEXTS.glob("*.conf")):
+        yield Placed(HELPER.parent / _TEXTS.name / text.name, text.read_text(encoding="utf-8"))
 
 
 def folder() -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from renewer import disk
 from renewer.service import systemd
-from renewer.service.ownership import ROOT, foreign, give
+from renewer.service.ownership import is_roots, is_shared, share, take_back
 from renewer.service.setting import RUNTIME, TOKEN_FILE, USER, Setting
 from renewer.service.shipped import HELPER, SYSUSERS, TMPFILES, State, placed
 
@@ -46,7 +46,8 @@ def install(setting: Setting, *, timer: bool) -> Iterator[Step]:
     wanted, other = (TIMER, DAEMON) if timer else (DAEMON, TIMER)
     files = list(_files(setting))
     changed = any(step.act for step in files)
-    taken = setting.config.state.exists() and foreign(setting.config.state, _uid())
+    state = setting.config.state
+    taken = state.exists() and not is_shared(state, _uid(), _gid())
     stopped = [unit for unit in (wanted, ONE_SHOT, PATH) if systemd.is_("active", unit)]
     if not changed and not taken:
         stopped = []
@@ -55,7 +56,8 @@ def install(setting: Setting, *, timer: bool) -> Iterator[Step]:
         yield Step(f"stop {unit}", _systemctl("stop", unit))
     yield from files
     yield from _user()
-    yield from _state(setting.config.state)
+    yield from _state(state)
+    yield from _runtime()
     yield from _readable(setting)
     if changed:
         yield RELOAD
@@ -72,8 +74,8 @@ def remove(setting: Setting) -> Iterator[Step]:
         yield Step(f"stop {ONE_SHOT}", _systemctl("stop", ONE_SHOT))
     yield from _files_away(setting)
     state = setting.config.state
-    if state.exists() and foreign(state, ROOT):
-        yield Step(f"give {state} back to root", lambda: give(state, ROOT, ROOT))
+    if state.exists() and not is_roots(state):
+        yield Step(f"give {state} back to root", lambda: take_back(state))
     if _uid() != _UNKNOWN:
         yield Step(f"the user {USER} stays, as do {setting.file} and {state}")
     if opened := [str(path) for path in _opened(setting) if _readable_by_group(path)]:
@@ -90,6 +92,9 @@ def _off(*units: str) -> Iterator[Step]:
 def _user() -> Iterator[Step]:
     if _uid() == _UNKNOWN:
         yield Step(f"make the system user {USER}", lambda: systemd.told("systemd-sysusers", SYSUSERS.name))
+
+
+def _runtime() -> Iterator[Step]:
     if not RUNTIME.is_dir() or RUNTIME.stat().st_uid != _uid():
         yield Step(f"make {RUNTIME}", lambda: systemd.told("systemd-tmpfiles", "--create", TMPFILES.name))
 
@@ -108,9 +113,10 @@ def _files_away(setting: Setting) -> Iterator[Step]:
 
 def _take_out(path: Path) -> None:
     disk.remove(path)
-    if path == HELPER:
-        with suppress(OSError):  # something else is in it
-            path.parent.rmdir()
+    for folder in path.parents:
+        if folder.is_relative_to(HELPER.parent):
+            with suppress(OSError):  # something else is in it
+                folder.rmdir()
 
 
 def _notes(setting: Setting) -> Iterator[Step]:
@@ -135,8 +141,9 @@ def _files(setting: Setting) -> Iterator[Step]:
 def _state(state: Path) -> Iterator[Step]:
     if not state.exists():
         yield Step(f"make {state}", lambda: _make(state))
-    elif foreign(state, _uid()):
-        yield Step(f"give {state} to the user {USER}", lambda: give(state, _uid(), _gid()))
+    elif not is_shared(state, _uid(), _gid()):
+        what = f"give {state} to the user {USER}, and to root what nginx includes of it"
+        yield Step(what, lambda: share(state, _uid(), _gid()))
 
 
 def _readable(setting: Setting) -> Iterator[Step]:
@@ -173,8 +180,7 @@ def _mode(status: os.stat_result) -> int:
 
 def _make(state: Path) -> None:
     state.mkdir(mode=0o700, parents=True)
-    state.chmod(0o700)
-    os.chown(state, _uid(), _gid())
+    share(state, _uid(), _gid())
 
 
 def _uid() -> int:

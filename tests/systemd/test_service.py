@@ -48,7 +48,7 @@ def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> 
     for line in (
         "write /etc/systemd/system/renewer.service",
         "make the system user renewer",
-        f"give {STATE} to the user renewer",
+        f"give {STATE} to the user renewer, and to root what nginx includes of it",
         f"let the group renewer read {FILE}",
         "enable and start renewer.service",
     ):
@@ -62,17 +62,28 @@ def test_once_more_and_all_is_in_place(house: House) -> None:
 
 def test_what_is_not_the_services_business_is_not_readable_for_it(house: House) -> None:
     modes = house.machine.run(
-        f"stat -c '%U:%G %a' {STATE} {FILE} {TOKEN} /etc/renewer /run/renewer"
+        f"stat -c '%U:%G %a' {STATE} {STATE}/nginx {FILE} {TOKEN} /etc/renewer /run/renewer"
     ).out.split("\n")
     assert modes[:-1] == [
-        "renewer:renewer 700",
+        "root:renewer 1770",
+        "root:renewer 750",
         "root:renewer 640",
         "root:root 600",
         "root:renewer 750",
         "renewer:renewer 755",
     ]
-    found = house.machine.run(f"find {STATE} ! -user renewer").out
-    assert found == ""
+    assert others(house) == {"root"}
+
+
+def others(house: House) -> set[str]:
+    """Return whose what nginx includes is, and see that all else is renewer's."""
+    assert (
+        house.machine.run(
+            f"find {STATE} -mindepth 1 -path {STATE}/nginx -prune -o ! -user renewer -print"
+        ).out
+        == ""
+    )
+    return set(house.machine.run(f"find {STATE}/nginx -printf '%u\n'").out.split())
 
 
 def findings(house: House, code: int) -> dict[str, dict[str, str]]:
@@ -125,6 +136,8 @@ try home ls /root
 try devices ls /dev/sda /dev/mem
 try setuid su -c true
 try own touch {STATE}/x
+try included touch {STATE}/nginx/x {STATE}/nginx/certificates/{FIRST}.conf
+try moved mv {STATE}/nginx {STATE}/away
 try requests touch /run/renewer/x
 try configuration cat {FILE}
 try credential cat $CREDENTIALS_DIRECTORY/cloudflare_token
@@ -195,7 +208,7 @@ def test_root_works_as_the_user_whose_the_state_is(house: House) -> None:
     assert answer["certificates"][0]["served"] is True
     assert house.served(FIRST) == answer["certificates"][0]["fingerprint"] != before
     house.renewer("nginx")
-    assert house.machine.run(f"find {STATE} ! -user renewer").out == ""
+    assert others(house) == {"root"}
     assert house.machine.run("find /run/renewer ! -user renewer").out == ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from renewer.errors import NotServed, Transient
-from renewer.nginx.control import Control, words
+from renewer.nginx.control import Control, Reloaded, words
 from renewer.nginx.errorlog import ErrorLog
 from renewer.nginx.processes import Master, accepting, master
 from renewer.nginx.request import Answer, Helper
@@ -58,11 +58,12 @@ class Root:
     def __init__(self, folder: Path, answer: str) -> None:
         self.files = Helper(folder / "reload.request", folder / "result")
         self._answer = answer
+        self.kind = "none"
         self.files.result.write_text("0123456789abcdef\nok\n2026-01-01T00:00:00Z\n")
 
     def act(self) -> None:
         if self.files.request.exists():
-            nonce = self.files.request.read_text()
+            nonce, _, self.kind = self.files.request.read_text().partition(" ")
             assert len(nonce) == 16
             self.files.request.unlink()
             self.files.result.write_text(f"{nonce}\n{self._answer}")
@@ -72,13 +73,14 @@ class Root:
 
 
 def test_the_helper_s_answer_to_our_own_request_counts(tmp_path: Path) -> None:
-    assert Root(tmp_path, "ok\n2026-01-01T00:00:00Z\n").control().reload(Master()) == ""
-    assert Root(tmp_path, "not-confirmed\n2026-01-01T00:00:00Z\n").control().reload(Master()) == ""
+    for status in ("ok", "not-confirmed"):
+        reloaded = Root(tmp_path, f"{status}\n2026-01-01T00:00:00Z\n").control().reload(Master())
+        assert reloaded == Reloaded(confirmed=status == "ok")
 
 
 def test_the_helper_tells_why_nginx_refuses(tmp_path: Path) -> None:
     refused = Root(tmp_path, f"test-failed\n2026-01-01T00:00:00Z\nnginx: {EMERG}\nnginx: test failed\n")
-    assert refused.control().reload(Master()) == EMERG[8:]
+    assert refused.control().reload(Master()) == Reloaded(EMERG[8:])
 
 
 @pytest.mark.parametrize(
@@ -86,12 +88,24 @@ def test_the_helper_tells_why_nginx_refuses(tmp_path: Path) -> None:
     [
         ("nginx-down\n2026-01-01T00:00:00Z\n", "nginx is not running"),
         ("reload-failed\n2026-01-01T00:00:00Z\nno bus\n", "could not reload nginx: no bus"),
+        ("bad-request\n2026-01-01T00:00:00Z\nx.conf: line 3\n", "changes nothing: x.conf: line 3"),
+        ("place-failed\n2026-01-01T00:00:00Z\n", "changes nothing: place-failed"),
         ("half", "did not answer"),
     ],
 )
 def test_the_helper_that_fails_is_told(tmp_path: Path, answer: str, told: str) -> None:
     with pytest.raises(NotServed, match=told):
         Root(tmp_path, answer).control().reload(Master())
+
+
+def test_it_is_asked_to_put_in_place_alone(tmp_path: Path) -> None:
+    root = Root(tmp_path, "ok\n2026-01-01T00:00:00Z\n")
+    root.control().place()
+    assert root.kind == "place"
+    root.control().reload(Master())
+    assert root.kind == ""
+    with pytest.raises(NotServed, match="changes nothing: place-failed"):
+        Root(tmp_path, "place-failed\n2026-01-01T00:00:00Z\n").control().place()
 
 
 def test_an_absent_helper_is_told(tmp_path: Path) -> None:

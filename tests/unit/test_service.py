@@ -1,10 +1,12 @@
 """The units as systemd reads and rates them, what is adapted in them, and whose a folder becomes."""
 
+import grp
 import os
 import re
 import shutil
 import stat
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,7 +70,7 @@ class TestUnits:
         helper = UNITS / "reload"
         assert os.access(helper, os.X_OK)
         imported = re.findall(r"^(?:import|from) (\w+)", helper.read_text(), re.MULTILINE)
-        assert set(imported) <= {"os", "re", "stat", "subprocess", "sys", "time", "datetime", "pathlib"}
+        assert set(imported) <= sys.stdlib_module_names
 
 
 class TestShipped:
@@ -80,14 +82,21 @@ class TestShipped:
         for name, line in {
             "renewer.service": "ExecStart=/opt/pipx/bin/renewer -c /srv/renewer.toml run",
             "renewer-renew.service": "ExecStart=/opt/pipx/bin/renewer -v -c /srv/renewer.toml renew",
-            "renewer-reload.service": f"ExecStart={shipped.HELPER} {HERE.nginx} {HERE.nginx_config}",
+            "renewer-reload.service": f"ExecStart={shipped.HELPER} /opt/nginx/sbin/nginx /opt/nginx/nginx.conf /srv/renewer",
+            "renewer.conf": "d /srv/renewer/nginx 0750 root renewer -",
         }.items():
             assert line in texts[name].splitlines()
         for name in ("renewer.service", "renewer-renew.service"):
             lines = texts[name].splitlines()
             assert "LoadCredential=cloudflare_token:/srv/token" in lines
             assert "ReadWritePaths=/srv/renewer" in lines
-            assert not any(line.startswith("StateDirectory") for line in lines)
+        assert not any("/var/lib/renewer" in text for text in texts.values())
+
+    def test_root_has_its_own_texts_for_secure_links(self) -> None:
+        beside = shipped.HELPER.parent / "secure_link"
+        placed = {file.path.name: file.text for file in shipped.placed(HERE) if file.path.parent == beside}
+        assert placed == {path.name: path.read_text() for path in shipped._TEXTS.iterdir()}
+        assert len(placed) == 4
 
     @pytest.mark.parametrize(
         "name", ["with blank", "with%percent", "with$dollar", "with\nline", 'with"quote']
@@ -125,39 +134,76 @@ class TestOwnership:
         (state / "certificates" / "a" / "g000001").mkdir(parents=True)
         (state / "certificates" / "a" / "g000001" / "key").write_text("key")
         (state / "certificates" / "a" / "current").symlink_to("g000001")
+        (state / "nginx" / "secure_link").mkdir(parents=True)
+        (state / "nginx" / "secure_link" / "http.conf").write_text("")
         return state
 
-    def test_all_of_it_goes_to_the_user_and_back(self, state: Path) -> None:
-        assert ownership.foreign(state, NOBODY)
-        ownership.give(state, NOBODY, NOBODY)
-        assert not ownership.foreign(state, NOBODY)
-        assert {path.lstat().st_uid for path in state.rglob("*")} == {NOBODY}
-        ownership.give(state, 0, 0)
-        assert not ownership.foreign(state, 0)
+    def test_all_of_it_goes_to_the_user_but_what_nginx_includes_and_back(self, state: Path) -> None:
+        assert not ownership.is_shared(state, NOBODY, NOBODY)
+        ownership.share(state, NOBODY, NOBODY)
+        assert ownership.is_shared(state, NOBODY, NOBODY)
+        assert (owner(state), owner(state / "certificates" / "a")) == (
+            (0, NOBODY, 0o1770),
+            (NOBODY, NOBODY, 0o755),
+        )
+        assert owner(state / "nginx" / "secure_link") == (0, NOBODY, 0o750)
+        assert owner(state / "nginx" / "secure_link" / "http.conf") == (0, NOBODY, 0o640)
+        assert not ownership.is_roots(state)
+        ownership.take_back(state)
+        assert ownership.is_roots(state)
+        assert not ownership.is_shared(state, NOBODY, NOBODY)
+        assert owner(state / "nginx" / "secure_link" / "http.conf") == (0, 0, 0o600)
+
+    @pytest.mark.parametrize(
+        "place", [".", "nginx", "nginx/secure_link", "nginx/secure_link/http.conf", "certificates/a/current"]
+    )
+    def test_whatever_is_another_s_is_seen(self, state: Path, place: str) -> None:
+        ownership.share(state, NOBODY, NOBODY)
+        os.chown(state / place, 54321, 54321, follow_symlinks=False)
+        assert not ownership.is_shared(state, NOBODY, NOBODY)
+        ownership.share(state, NOBODY, NOBODY)
+        assert ownership.is_shared(state, NOBODY, NOBODY)
 
     def test_what_a_link_leads_to_keeps_its_owner(self, state: Path, tmp_path: Path) -> None:
         (tmp_path / "outside").mkdir()
         (tmp_path / "outside" / "file").write_text("")
         (state / "link").symlink_to(tmp_path / "outside")
-        ownership.give(state, NOBODY, NOBODY)
-        assert (tmp_path / "outside").stat().st_uid == (tmp_path / "outside" / "file").stat().st_uid == 0
+        ownership.share(state, NOBODY, NOBODY)
+        assert owner(tmp_path / "outside") == (0, 0, 0o755)
+        assert (tmp_path / "outside" / "file").stat().st_uid == 0
         with pytest.raises(Refused, match="is a link, which renewer did not make"):
-            ownership.give(state, 0, 0)
+            ownership.take_back(state)
+
+    def test_root_takes_no_link_among_what_nginx_includes(self, state: Path, tmp_path: Path) -> None:
+        (state / "nginx" / "secure_link" / "gate.conf").symlink_to("/etc/shadow")
+        with pytest.raises(Refused, match="is a link, which renewer did not make"):
+            ownership.share(state, NOBODY, NOBODY)
+        shutil.rmtree(state / "nginx")
+        (tmp_path / "outside").mkdir()
+        (state / "nginx").symlink_to(tmp_path / "outside")
+        with pytest.raises(Refused, match="a link stands there"):
+            ownership.share(state, NOBODY, NOBODY)
+        assert owner(tmp_path / "outside") == (0, 0, 0o755)
 
     def test_a_file_with_a_second_name_is_not_given_away(self, state: Path, tmp_path: Path) -> None:
         (tmp_path / "shadow").write_text("")
         os.link(tmp_path / "shadow", state / "innocent")
         with pytest.raises(Refused, match="has a second name elsewhere"):
-            ownership.give(state, NOBODY, NOBODY)
+            ownership.share(state, NOBODY, NOBODY)
         assert (tmp_path / "shadow").stat().st_uid == 0
         (state / "innocent").unlink()
-        ownership.give(state, NOBODY, NOBODY)
-        assert not ownership.foreign(state, NOBODY)
+        ownership.share(state, NOBODY, NOBODY)
+        assert ownership.is_shared(state, NOBODY, NOBODY)
 
     def test_a_pipe_is_neither_opened_nor_given_away(self, state: Path) -> None:
         os.mkfifo(state / "pipe")
         with pytest.raises(Refused, match="is neither a file nor a folder"):
-            ownership.give(state, NOBODY, NOBODY)
+            ownership.share(state, NOBODY, NOBODY)
+
+
+def owner(path: Path) -> tuple[int, int, int]:
+    status = path.lstat()
+    return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
 
 
 class TestIdentity:
@@ -194,6 +240,20 @@ class TestIdentity:
             assert (os.geteuid(), os.getegid(), set(os.getgroups())) == (NOBODY, NOBODY, {NOBODY})
             raise Refused("whatever goes wrong meanwhile")
         assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+    @as_root
+    def test_root_becomes_whom_it_shares_the_folder_with(self, tmp_path: Path) -> None:
+        os.chown(tmp_path, 0, grp.getgrnam("www-data").gr_gid)
+        assert identity.owner_to_become(tmp_path) is None
+        tmp_path.chmod(0o1770)
+        found = identity.owner_to_become(tmp_path)
+        assert found is not None
+        assert found.pw_name == "www-data"
+        os.chown(tmp_path, 0, 54321)
+        with pytest.raises(
+            ConfigError, match="the user of the group #54321, whom this machine does not know"
+        ):
+            identity.owner_to_become(tmp_path)
 
     @as_root
     def test_an_owner_whom_nobody_knows(self, tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Where what nginx includes is written: at its place, or where root's helper takes it from.
+
+nginx's master reads it as root, so whoever writes it can have nginx open any file. Where the state folder is
+this user's own, that user is trusted with it. A service without rights is not: there only root writes it
+(`systemd/reload`), and what shall be in it is laid into the folder `wanted` and asked for. What is read is
+always what nginx itself includes; so what was wanted and never came there is still to be done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from renewer import disk
+from renewer.errors import NotServed
+from renewer.nginx.layout import Layout
+
+
+@dataclass(frozen=True)
+class Includes:
+    """The files that nginx includes, by their paths."""
+
+    layout: Layout
+
+    @property
+    def direct(self) -> bool:
+        """Whether this user writes them itself, which is so in a state folder of its own."""
+        return not disk.shared(self.layout.state)
+
+    def write(self, path: Path, text: bytes) -> None:
+        """Let the file hold this, or ask for it; one that holds it already is left alone."""
+        right = disk.read(path) == text
+        if self.direct:
+            if not right:
+                disk.folder(path.parent)
+                disk.write(path, text)
+            return
+        wanted = self.layout.wanted(path)
+        if right:
+            disk.remove(wanted)
+        else:
+            disk.folder(wanted.parent)
+            disk.write(wanted, text)
+
+    def remove(self, path: Path) -> None:
+        """Take the file out or, where root writes it, want nothing more of it."""
+        disk.remove(path if self.direct else self.layout.wanted(path))
+
+    @property
+    def wanted(self) -> Mapping[Path, bytes]:
+        """What root's helper is to put in place, by the paths that nginx includes."""
+        return {path: text for path in self._waiting() if (text := disk.read(self.layout.wanted(path)))}
+
+    def forget(self) -> None:
+        """Want nothing, whatever an earlier run left."""
+        for path in self._waiting():
+            disk.remove(self.layout.wanted(path))
+
+    def settle(self) -> None:
+        """Forget what was wanted, as it is in place; raises `NotServed` if something else is there."""
+        for path, text in self.wanted.items():
+            if disk.read(path) != text:
+                raise NotServed(
+                    f"the reload helper of root did not put in place what nginx is to include as {path}",
+                    hint="bring it up to date: renewer install-service; it is part of the package otherwise",
+                )
+        self.forget()
+
+    def _waiting(self) -> list[Path]:
+        if self.direct:
+            return []
+        rooms = (self.layout.snippet("any").parent, self.layout.secure_link("any").parent)
+        return [room / name for room in rooms for name in disk.names(self.layout.wanted(room))]
