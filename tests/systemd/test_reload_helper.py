@@ -1,15 +1,23 @@
 """Root's helper, asked by a user `renewer` who means harm: nothing outside its own folder is ever touched."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from machine import Machine, image
 
+from renewer.keys import self_signed
+from renewer.nginx import gates
+from renewer.nginx.layout import pair_files, snippet_text
+from renewer.sites import Guard
+
 ROOT = Path(__file__).parents[2]
 REQUEST = "/run/renewer/reload.request"
 RESULT = "/run/renewer-reload/result"
 NONCE = "0123456789abcdef"
+STATE = "/var/lib/renewer"
+HOME = f"{STATE}/certificates/example.com"
 PLACES = {
     "renewer.sysusers.conf": "/etc/sysusers.d/renewer.conf",
     "renewer.tmpfiles.conf": "/etc/tmpfiles.d/renewer.conf",
@@ -17,7 +25,18 @@ PLACES = {
     "renewer-reload.path": "/etc/systemd/system/renewer-reload.path",
     "renewer-reload.service": "/etc/systemd/system/renewer-reload.service",
 }
-WATCHED = "/etc/shadow /etc/passwd /root /etc/renewer-secret /run/renewer-reload /usr/libexec/renewer/reload"
+WATCHED = (
+    "/etc/shadow /etc/passwd /root /etc/renewer-secret /run/renewer-reload /usr/libexec/renewer/reload"
+    f" {STATE} /etc/cron.d $(find {STATE}/nginx)"
+)
+INCLUDING = f"""
+include {STATE}/nginx/secure_link/http.conf;
+server {{
+    listen 443 ssl;
+    include {STATE}/nginx/certificates/example.com.conf;
+    return 204;
+}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +45,39 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         for name, place in PLACES.items():
             text = (ROOT / "systemd" / name).read_text()
             machine.write(place, text, 0o755 if name == "reload" else 0o644)
+        for path in gates._TEXTS.iterdir():
+            machine.write(f"/usr/libexec/renewer/secure_link/{path.name}", path.read_text())
         machine.write("/etc/renewer-secret", NONCE, 0o600)
         machine.run("systemd-sysusers && systemd-tmpfiles --create renewer.conf && systemctl daemon-reload")
         machine.run("systemctl enable --now renewer-reload.path")
+        lay_out(machine)
         yield machine
+
+
+def lay_out(machine: Machine) -> None:
+    """Let renewer have a certificate and want it included, which nginx's configuration does already."""
+    files = {f"{HOME}/g000001/{name}": text.decode() for name, text in PAIR.items()}
+    for name, text in (files | WISHES).items():
+        machine.write(name, text)
+    machine.run(
+        f"cd {STATE} && chown -R renewer:renewer certificates wanted && chmod -R go= certificates wanted"
+    )
+    machine.write("/etc/nginx/conf.d/renewer.conf", INCLUDING)
+    assert machine.run("nginx -t", check=False).code
+    machine.run(f"printf '{NONCE} place' > /run/renewer/new", user="renewer")
+    machine.run(f"mv /run/renewer/new {REQUEST}", user="renewer")
+    machine.until(f"grep -q ok {RESULT}")
+    machine.run("systemctl reload nginx")
+    machine.run(f"rm -r {STATE}/wanted")
+
+
+PAIR = pair_files(*self_signed(("example.com",), datetime.now(UTC)))
+WISHES = {
+    f"{STATE}/wanted/certificates/example.com.conf": snippet_text(Path(HOME, "g000001"), PAIR).decode(),
+    **{
+        f"{STATE}/wanted/secure_link/{name}": text for name, text in gates.texts(Guard((), "ab" * 32)).items()
+    },
+}
 
 
 def ask(machine: Machine, script: str) -> list[str]:
@@ -48,7 +96,8 @@ def ask(machine: Machine, script: str) -> list[str]:
 
 def state(machine: Machine) -> str:
     """Return owner, mode, size and content of what must not change, and nginx's main process."""
-    kept = machine.run(f"stat -c '%n %U %a' {WATCHED}; sha256sum /etc/shadow /etc/passwd /etc/renewer-secret")
+    hashed = f"/etc/shadow /etc/passwd /etc/renewer-secret $(find {STATE}/nginx /etc/cron.d -type f)"
+    kept = machine.run(f"stat -c '%n %U:%G %a' {WATCHED}; sha256sum {hashed}")
     return kept.out + machine.run("systemctl show -P MainPID nginx").out
 
 
@@ -84,6 +133,73 @@ def test_what_is_no_request_is_refused_and_harmless(machine: Machine, what: str)
     nonce, status, *rest = ask(machine, HOSTILE[what])
     assert (nonce, status, rest[1:]) == ("-", "bad-request", [])
     assert workers(machine) == before
+
+
+WISH, HTTP = "$W/certificates/example.com.conf", "$W/secure_link/http.conf"
+WANTED = {
+    "directives": (f"printf 'access_log /run/renewer/log x;\\n' >> {HTTP}", "secure_link/http.conf: line"),
+    "a file to include": (
+        f"sed -i 's,^ssl_certificate .*,include /etc/shadow;,' {WISH}",
+        "example.com.conf: line 2",
+    ),
+    "a folder elsewhere": (f"sed -i s,g000001,../../x, {WISH}", "example.com.conf: line 2"),
+    "a link to a secret": (f"ln -sf /etc/shadow {WISH}", "example.com.conf: this cannot be opened"),
+    "a pipe": (f"rm {WISH}; mkfifo {WISH}", "example.com.conf: this is no plain file"),
+    "a link to a folder": ("rm -r $W; ln -s /etc $W", "Not a directory: 'wanted'"),
+}
+
+
+@pytest.mark.parametrize("what", WANTED)
+def test_what_nginx_must_not_include_never_gets_there(machine: Machine, what: str) -> None:
+    script, told = WANTED[what]
+    wish = f"W={STATE}/wanted; mkdir $W; cp -r {STATE}/nginx/* $W; chmod -R u+w $W; {script}"
+    before = workers(machine)
+    nonce, status, _, said = ask(machine, f"{wish}; printf {NONCE} > new && mv new reload.request")
+    machine.run(f"rm -rf {STATE}/wanted", user="renewer")
+    assert (nonce, status) == (NONCE, "bad-request")
+    assert told in said
+    assert workers(machine) == before
+    machine.run("curl -sk https://127.0.0.1/")
+
+
+ATTEMPTS = f"""
+cd {STATE}
+mv nginx away
+mv -T certificates nginx
+rm -rf nginx
+ln -sfn /tmp nginx
+mv nginx/certificates nginx/away
+for file in nginx/certificates/example.com.conf nginx/secure_link/http.conf; do
+  echo 'load_module /tmp/evil.so;' > $file
+  ln -f certificates/example.com/g000001/privkey.pem $file
+  ln -f $file certificates/mine
+  rm -f $file
+  chmod u+w,g+w,o+w $file
+done
+chmod 777 . nginx nginx/certificates
+touch nginx/new nginx/certificates/new
+"""
+
+
+def test_renewer_can_neither_write_nor_rename_what_nginx_includes(machine: Machine) -> None:
+    before = state(machine)
+    machine.run(ATTEMPTS, check=False, user="renewer")
+    assert state(machine) == before
+    assert machine.run(f"cat {STATE}/nginx/certificates/*", user="renewer").out.count("ssl_certificate ") == 1
+    assert machine.run(f"ls {STATE}").out.split() == ["certificates", "nginx"]
+
+
+def test_what_nginx_refuses_is_put_back_and_what_it_takes_is_served(machine: Machine) -> None:
+    wish = f"cp -r {STATE}/nginx {STATE}/wanted; sed -i s,g000001,g000002, {STATE}/wanted/certificates/*"
+    nonce, status, *_ = ask(machine, f"{wish}; printf {NONCE} > new && mv new reload.request")
+    assert (nonce, status) == (NONCE, "test-failed")
+    machine.run(f"cd {HOME} && cp -r g000001 g000002", user="renewer")
+    before = workers(machine)
+    machine.run(f"rm {RESULT}; cd /run/renewer && printf {NONCE} > new && mv new reload.request")
+    machine.until(f"grep -q ok {RESULT}")
+    assert "g000002" in machine.run(f"cat {STATE}/nginx/certificates/example.com.conf").out
+    assert not workers(machine) & before
+    machine.run(f"rm -r {STATE}/wanted && curl -sk https://127.0.0.1/")
 
 
 def test_a_link_to_nowhere_stands_in_nobodys_way(machine: Machine) -> None:

@@ -164,17 +164,19 @@ def test_the_daemon_can_do_what_it_must_and_nothing_else(house: House) -> None:
 def test_a_worker_that_is_killed_is_followed_by_one_that_finishes_its_order(house: House) -> None:
     house.configure(FIRST, SECOND)
     house.renewer("nginx")
+    placed = house.machine.run("cat /run/renewer-reload/result").out
     house.machine.run("systemctl reload nginx renewer")
     journal = f"{STATE}/store/journal/{SECOND}.json"
     house.machine.until(f"grep -q '\"handles\": *\\[ *[^] ]' {journal}")
     before = house.pid()
     house.machine.run(f"pkill -KILL -P {before}")
-    assert house.machine.run("ls /run/renewer-reload", check=False).out == "", "nothing was reloaded yet"
+    assert house.machine.run("cat /run/renewer-reload/result").out == placed, "nothing was reloaded yet"
     house.until_served(SECOND)
     assert house.pid() == before
     ordered = (house.box / "pebble" / "pebble.log").read_text().count('Added order "')
     assert ordered == 2, "one for each certificate: what the killed worker had ordered was not ordered again"
-    assert house.machine.run("head -n 2 /run/renewer-reload/result").out.splitlines()[1] == "ok"
+    nonce, answer = house.machine.run("head -n 2 /run/renewer-reload/result").out.splitlines()
+    assert (nonce != placed.split()[0], answer) == (True, "ok")
 
 
 def test_a_daemon_that_hangs_is_started_again_by_the_watchdog(house: House) -> None:
@@ -210,6 +212,46 @@ def test_root_works_as_the_user_whose_the_state_is(house: House) -> None:
     house.renewer("nginx")
     assert others(house) == {"root"}
     assert house.machine.run("find /run/renewer ! -user renewer").out == ""
+
+
+def test_a_site_is_guarded_and_its_key_changed_through_root_s_helper(house: House) -> None:
+    host = f"gate.{SECOND}"
+    house.machine.write("/etc/nginx/conf.d/gate.conf", GUARDED.format(state=STATE, host=host, name=SECOND))
+    site = f'[site.gate]\nhost = "https://{host}"\npeople = ["phone"]\n'
+    house.configure(FIRST, SECOND, more=site)
+    house.renewer("nginx")
+    house.machine.run("systemctl reload nginx")
+    kept, http = set(), f"{STATE}/nginx/secure_link/http.conf"
+    assert house.renewer("renew --json").out.count('"rotated"') == 1
+    link = house.renewer("link gate phone").out.strip()
+    curl = f"curl -ks -o /dev/null -o /dev/null -w '%{{http_code}} ' --resolve {host}:443:127.0.0.1"
+    for command in ("status", "rotate gate", "rotate gate"):
+        house.renewer(command)
+        assert house.machine.run(f"{curl} https://{host}/").out == "403 "
+        assert house.machine.run(f"{curl} -c jar -b jar '{link}' https://{host}/").out == "303 200 "
+        kept.add(house.machine.path(http).read_text())
+    assert len(kept) == 3
+    assert house.machine.run(f"stat -c '%U:%G %a' {http}").out == "root:renewer 640\n"
+    assert others(house) == {"root"}
+    house.machine.run(f"rm /etc/nginx/conf.d/gate.conf; ls {STATE}/wanted/*/* && exit 1 || true")
+    house.configure(FIRST, SECOND)
+    house.renewer("renew")
+
+
+GUARDED = """
+include {state}/nginx/secure_link/http.conf;
+server {{
+    listen 443 ssl;
+    server_name {host};
+    include {state}/nginx/certificates/{name}.conf;
+    set $rn_scope gate;
+    include {state}/nginx/secure_link/enter.conf;
+    location / {{
+        include {state}/nginx/secure_link/gate.conf;
+        return 200;
+    }}
+}}
+"""
 
 
 def test_no_secret_is_in_the_journal(house: House) -> None:

@@ -82,7 +82,8 @@ class TestShipped:
         for name, line in {
             "renewer.service": "ExecStart=/opt/pipx/bin/renewer -c /srv/renewer.toml run",
             "renewer-renew.service": "ExecStart=/opt/pipx/bin/renewer -v -c /srv/renewer.toml renew",
-            "renewer-reload.service": f"ExecStart={shipped.HELPER} /opt/nginx/sbin/nginx /opt/nginx/nginx.conf /srv/renewer",
+            "renewer-reload.service": f"ExecStart={shipped.HELPER} {HERE.nginx} {HERE.nginx_config}"
+            f" {HERE.state}",
             "renewer.conf": "d /srv/renewer/nginx 0750 root renewer -",
         }.items():
             assert line in texts[name].splitlines()
