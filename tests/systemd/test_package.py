@@ -51,6 +51,13 @@ def reloads(house: House) -> int:
     return said.out.split().count("ok")
 
 
+def not_shared(house: House) -> list[str]:
+    """Return what in the state folder is not root's though nginx includes it, or not renewer's otherwise."""
+    roots = f"-path {STATE} -o -path '{STATE}/nginx*'"
+    found = rf"\( {roots} \) ! -user root -print -o ! \( {roots} \) ! -user renewer -print"
+    return house.machine.run(f"find {STATE} {found}; find {STATE} -maxdepth 0 ! -perm 1770").out.split()
+
+
 def test_without_a_configuration_it_waits_also_after_a_boot(house: House) -> None:
     assert daemon(house) == ["enabled", "inactive", "0"]
     house.machine.reboot()  # which fails if a unit does
@@ -102,10 +109,14 @@ def test_after_a_reboot_it_is_there_and_does_it_all_again(house: House) -> None:
 
 def test_an_upgrade_restarts_it_and_keeps_everything(house: House) -> None:
     before, served = house.pid(), house.served(FIRST)
+    assert not_shared(house) == []
+    house.machine.run(f"chown -R renewer:renewer {STATE}; chmod 700 {STATE} {STATE}/nginx")  # as it once was
+    assert not_shared(house)
     package.install(house.machine, package.later())
     assert package.NEXT in house.machine.run("dpkg-query --show renewer").out
     assert house.pid() != before
     assert daemon(house) == ["enabled", "active", "0"]
+    assert not_shared(house) == []
     house.until_served(FIRST)
     assert house.served(FIRST) == served
 
