@@ -61,7 +61,7 @@ class Includes:
             if disk.read(path) != text:
                 raise NotServed(
                     f"the reload helper of root did not put in place what nginx is to include as {path}",
-                    hint="bring it up to date: renewer install-service; it is part of the package otherwise",
+                    hint="bring it up to date: renewer install-service, or reinstall the package",
                 )
         self.forget()
 
