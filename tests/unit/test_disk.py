@@ -207,3 +207,32 @@ def test_a_new_folder_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(former)
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o755, 0o755]
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("owner", "mode", "shared"),
+    [
+        (0, 0o1770, True),
+        (0, 0o1775, True),
+        (0, 0o770, False),
+        (0, 0o1777, False),
+        (0, 0o1750, False),
+        (65534, 0o1770, False),
+    ],
+)
+def test_a_folder_is_shared_if_root_s_own_cannot_be_renamed_in_it(
+    tmp_path: Path, owner: int, mode: int, *, shared: bool
+) -> None:
+    os.chown(tmp_path, owner, 65534)
+    tmp_path.chmod(mode)
+    assert disk.shared(tmp_path) is shared
+    assert not disk.shared(tmp_path / "none")
+
+
+@AS_ROOT
+def test_root_itself_works_in_no_folder_that_it_shares(tmp_path: Path) -> None:
+    os.chown(tmp_path, 0, 65534)
+    tmp_path.chmod(0o1770)
+    with pytest.raises(ConfigError, match="can be written by others"):
+        disk.refuse_unsafe(tmp_path)
