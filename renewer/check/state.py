@@ -107,9 +107,14 @@ def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
 
 
 def _below(folder: Path, existing: Path) -> Iterator[Path]:
-    """Yield what lies in the folder, if it is there, as far as it can be seen; no link is followed."""
+    """Yield what lies in the folder, if it is there, as far as it can be seen; no link is followed.
+
+    What nginx includes is left out where that is root's.
+    """
     if existing == folder:
         for place, folders, files in os.walk(folder):
+            if Path(place) == folder and disk.shared(folder):
+                folders[:] = [name for name in folders if name != Layout(folder).included.name]
             yield from (Path(place, name) for name in (*folders, *files))
 
 

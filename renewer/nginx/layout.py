@@ -54,18 +54,19 @@ class Layout:
 
     def snippet(self, name: str) -> Path:
         """Return the file that nginx includes in a `server`."""
-        return self._included / "certificates" / f"{self.home(name).name}.conf"
+        return self.included / "certificates" / f"{self.home(name).name}.conf"
 
     def secure_link(self, name: str) -> Path:
         """Return a file that nginx includes for secure links."""
-        return self._included / "secure_link" / name
+        return self.included / "secure_link" / name
 
     def wanted(self, path: Path) -> Path:
         """Return where root's helper is told what to put at a path that nginx includes."""
-        return self.state / "wanted" / path.relative_to(self._included)
+        return self.state / "wanted" / path.relative_to(self.included)
 
     @property
-    def _included(self) -> Path:
+    def included(self) -> Path:
+        """Return the folder of all that nginx includes."""
         return self.state / "nginx"
 
 
