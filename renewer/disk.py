@@ -244,7 +244,11 @@ def shared(place: Path) -> bool:
     with suppress(FileNotFoundError):
         status = place.lstat()
         rights = status.st_mode & (stat.S_ISVTX | _BY_OTHERS)
-        return not status.st_uid and rights == stat.S_ISVTX | stat.S_IWGRP and stat.S_ISDIR(status.st_mode)
+        return (
+            status.st_uid == 0 != status.st_gid
+            and rights == stat.S_ISVTX | stat.S_IWGRP
+            and stat.S_ISDIR(status.st_mode)
+        )
     return False
 
 

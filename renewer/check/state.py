@@ -48,6 +48,9 @@ def unsettled(error: ConfigError) -> Finding:
 def look(scene: Scene) -> Iterator[Finding]:
     """Yield what is found; nothing is changed by looking."""
     folder = scene.config.state
+    if away := list(_taken_away(scene)):
+        yield from away
+        return
     try:
         Layout(folder)
         identity.owner_to_become(folder)
@@ -58,7 +61,6 @@ def look(scene: Scene) -> Iterator[Finding]:
         )
         return
     existing = next(place for place in (folder, *folder.parents) if place.exists())
-    yield from _taken_away(scene)
     yield from _writable(folder, existing)
     yield from _room(existing)
     if folder.exists() and _open(folder):

@@ -94,14 +94,13 @@ def findings(house: House, code: int) -> dict[str, dict[str, str]]:
 
 def test_check_by_root_says_what_the_service_could_not_do_and_what_helps(house: House) -> None:
     assert findings(house, 0) == {}
-    mode = house.machine.run(f"stat -c %a {STATE}").out
-    house.machine.run(f"chown root:root {FILE} && chmod 600 {FILE} && chmod 555 {STATE}")
+    house.machine.run(f"chown root:root {FILE} && chmod 600 {FILE} && chmod 500 {STATE}/store")
     house.machine.run("systemctl disable --now renewer-reload.path")
     found = findings(house, 1)
     assert found.keys() == {"configuration.readable", "state.writable", "nginx.helper"}
     for check in ("configuration.readable", "nginx.helper"):
         house.machine.run(found[check]["hint"].rpartition(": ")[2])
-    house.machine.run(f"chmod {mode.strip()} {STATE}")
+    house.machine.run(f"chmod 700 {STATE}/store")
     assert findings(house, 0) == {}
     house.machine.run(f"chown -R root:root {STATE}")
     assert findings(house, 1).keys() == {"state.owner"}

@@ -35,6 +35,7 @@ class Shared(FakeClock):
         super().__init__()
         self.state = folder / "state"
         self.state.mkdir()
+        os.chown(self.state, 0, 65534)
         self.state.chmod(0o1770)
         self.nginx = folder / "nginx"
         self.nginx.write_text("#!/bin/sh\ntest ! -e $0.refuses\n")
