@@ -1,17 +1,20 @@
 """What may go wrong on the machine: nginx, state files, planted links, other runs, the clock."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redaction
-from forks import Meddling
+from forks import Forks, Meddling
 from holds import SITE, Faulty
-from world import NAME, eventually
+from world import NAME, World, eventually
+
+from sandbox import Token
 
 Points = Callable[[int], None]
 
@@ -291,8 +294,17 @@ def test_no_secret_is_in_anything_that_is_written_for_people(faulty: Faulty) -> 
     faulty.world.told.pop()
 
 
-def test_no_secret_is_in_any_process_while_a_certificate_is_obtained(faulty: Faulty) -> None:
+@pytest.fixture
+def alone(tmp_path: Path, forks: Forks) -> Iterator[Faulty]:
+    """A world with a token that no other program of this machine can have."""
+    tokens = {f"alone-{secrets.token_hex(20)}": Token((NAME,))}
+    with World(tmp_path, delays=(0.0,), tokens=tokens) as world:
+        yield Faulty(world, forks)
+
+
+def test_no_secret_is_in_any_process_while_a_certificate_is_obtained(alone: Faulty) -> None:
     """The arguments and environments of every process, as a hook sees them; and no core may be dumped."""
+    faulty = alone
     seen, program = faulty.world.folder / "seen", faulty.world.folder / "look"
     program.write_text(
         f"#!/bin/sh\ncat /proc/[0-9]*/cmdline /proc/[0-9]*/environ >{seen} 2>/dev/null\n"
