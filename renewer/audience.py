@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import credentials, disk, identity
+from renewer import credentials, identity, premises
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.ports import Clock, Report
@@ -33,7 +33,7 @@ def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
     if audience is None:
         return None
     try:
-        disk.refuse_unsafe(config.state)
+        premises.refuse_unsafe(config.state)
     except ConfigError:
         return None  # `build` says so; nothing may be written there
     from renewer.observer import Observer

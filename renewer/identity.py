@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from renewer import credentials, disk
+from renewer import credentials, premises
 from renewer.config import Config
 from renewer.errors import ConfigError
 
@@ -33,7 +33,7 @@ def settle(config: Config) -> None:
 def _rooted(path: Path) -> bool:
     """Tell whether nobody but root could have put the file, or a link, there."""
     try:
-        disk.refuse_unsafe_above(Path(os.path.abspath(path)))  # noqa: PTH100  (Path.absolute keeps "..")
+        premises.refuse_unsafe_above(Path(os.path.abspath(path)))  # noqa: PTH100  (Path.absolute keeps "..")
     except (ConfigError, OSError):
         return False
     return True
@@ -47,7 +47,7 @@ def owner_to_become(state: Path) -> pwd.struct_passwd | None:
         status = state.lstat()
     except OSError:
         return None
-    if not stat.S_ISDIR(status.st_mode) or (status.st_uid == 0 and not disk.shared(state)):
+    if not stat.S_ISDIR(status.st_mode) or (status.st_uid == 0 and not premises.shared(state)):
         return None
     try:
         return pwd.getpwuid(status.st_uid or pwd.getpwnam(grp.getgrgid(status.st_gid).gr_name).pw_uid)

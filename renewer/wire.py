@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import audience, credentials, disk, identity
+from renewer import audience, credentials, identity, premises
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Reason, Window
@@ -92,7 +92,7 @@ def vault(config: Config, report: Report) -> Vault:
     Root becomes the owner of the state folder first.
     """
     identity.settle(config)
-    disk.refuse_unsafe(config.state)
+    premises.refuse_unsafe(config.state)
     return Vault(FileStore(config.state), report)
 
 
@@ -100,7 +100,7 @@ def check(config: Config) -> None:
     """Raise `ConfigError` for what this machine does not have, or a state folder that is not safe."""
     if faults := tuple(unfit(config)):
         raise ConfigError(faults, hint="nothing was touched")
-    disk.refuse_unsafe(config.state)
+    premises.refuse_unsafe(config.state)
 
 
 def unfit(config: Config) -> Iterator[Fault]:

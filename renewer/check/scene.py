@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from renewer import disk, wire
+from renewer import premises, wire
 from renewer.config import Config
 from renewer.dns.account import Token, Verdict, Zone
 from renewer.dns.resolver import Authorities, Delegation
@@ -142,7 +142,7 @@ class Scene:
     def journal(self) -> Iterator[Journal]:
         """Hold a journal for records in the DNS; in memory where the state folder is not ours to write."""
         try:
-            disk.refuse_unsafe(self.config.state)
+            premises.refuse_unsafe(self.config.state)
             ours = os.access(self.config.state, os.W_OK | os.X_OK)
         except ConfigError:
             ours = False

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from renewer import disk, identity
+from renewer import identity, premises
 from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
 from renewer.errors import ConfigError, RenewerError
@@ -54,7 +54,7 @@ def look(scene: Scene) -> Iterator[Finding]:
     try:
         Layout(folder)
         identity.owner_to_become(folder)
-        disk.refuse_unsafe(folder)
+        premises.refuse_unsafe(folder)
     except ConfigError as error:
         yield _TOPIC.refused(
             "folder", error, "renewer works only in a folder that is its own: nginx is given what lies there"
@@ -95,14 +95,16 @@ def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
         hint = f"run this as the user that runs renewer, or give it the folder: ls -ld {existing}"
         if existing.stat().st_uid == os.geteuid():
             hint = f"run: chmod 700 {existing}"
-        what = f"the user {disk.user(os.geteuid())} may not write to {existing}"
+        what = f"the user {premises.user(os.geteuid())} may not write to {existing}"
         yield _TOPIC.error("writable", what, _LOST, hint)
     elif shut:
-        user = disk.user(os.geteuid())
+        user = premises.user(os.geteuid())
         hint = f"give it back, and let its owner write: chown -Rh {user}: {shut} && chmod -R u+rwX {shut}"
         yield _TOPIC.error("writable", f"the user {user} may not change {shut}", _LOST, hint)
     elif folder.exists():
-        whom = "the service's user, and what nginx includes by root" if disk.shared(folder) else "its owner"
+        whom = (
+            "the service's user, and what nginx includes by root" if premises.shared(folder) else "its owner"
+        )
         yield _TOPIC.ok("folder", f"{folder} is there, writable by {whom} alone")
     else:
         yield _TOPIC.ok("folder", f"{folder} is not there yet; the first run makes it")
@@ -115,7 +117,7 @@ def _below(folder: Path, existing: Path) -> Iterator[Path]:
     """
     if existing == folder:
         for place, folders, files in os.walk(folder):
-            if Path(place) == folder and disk.shared(folder):
+            if Path(place) == folder and premises.shared(folder):
                 folders[:] = [name for name in folders if name != Layout(folder).included.name]
             yield from (Path(place, name) for name in (*folders, *files))
 

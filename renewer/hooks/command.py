@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renewer import disk, proc, redaction
+from renewer import premises, proc, redaction
 from renewer.deployed import Deployed
 from renewer.errors import ConfigError, HookFailed, RenewerError
 
@@ -70,7 +70,7 @@ class CommandHook:
             raise HookFailed(f"{self.what} is not there, or no program", hint=hint)
         try:
             found = Path(path).stat()
-            disk.refuse_unsafe_above(Path(path))
+            premises.refuse_unsafe_above(Path(path))
         except OSError as error:
             raise HookFailed(
                 f"{path} cannot be looked at: {(error.strerror or str(error)).lower()}"

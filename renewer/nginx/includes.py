@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer import disk
+from renewer import disk, premises
 from renewer.errors import NotServed
 from renewer.nginx.layout import Layout
 
@@ -24,7 +24,7 @@ class Includes:
     @property
     def direct(self) -> bool:
         """Whether this user writes them itself, which is so in a state folder of its own."""
-        return not disk.shared(self.layout.state)
+        return not premises.shared(self.layout.state)
 
     def write(self, path: Path, text: bytes) -> None:
         """Let the file hold this, or ask for it; one that holds it already is left alone."""

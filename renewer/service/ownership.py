@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from renewer import disk
+from renewer import disk, premises
 from renewer.errors import Refused
 
 ROOT = 0
@@ -61,7 +61,7 @@ def share(state: Path, uid: int, gid: int) -> None:
 
 def is_roots(state: Path) -> bool:
     """Tell whether the state folder and all in it belongs to root alone."""
-    return not disk.shared(state) and not any(
+    return not premises.shared(state) and not any(
         status.st_uid
         for status in (
             state.lstat(),

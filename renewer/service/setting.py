@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer import disk
+from renewer import premises
 from renewer.config import STANDARD_INPUT, Config
 from renewer.errors import ConfigError, Fault, Refused
 from renewer.service import systemd
@@ -79,7 +79,7 @@ def refuse_unfit(setting: Setting) -> None:
     """Raise `ConfigError` with all that a person has to change before the service can run here."""
     if faults := tuple(_faults(setting)):
         raise ConfigError(faults, hint="nothing was touched")
-    disk.refuse_unsafe_above(setting.config.state)
+    premises.refuse_unsafe_above(setting.config.state)
 
 
 def require_systemd() -> None:

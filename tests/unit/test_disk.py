@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from renewer import disk
+from renewer import disk, premises
 from renewer.errors import ConfigError, Refused, Transient
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
@@ -151,9 +151,9 @@ def test_a_disk_that_refuses_leaves_what_was(
 
 def test_a_state_folder_of_our_own_is_safe_also_below_a_sticky_one(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
-    disk.refuse_unsafe(tmp_path / "state" / "not there yet")
+    premises.refuse_unsafe(tmp_path / "state" / "not there yet")
     (tmp_path / "state").mkdir(0o700)
-    disk.refuse_unsafe(tmp_path / "state")
+    premises.refuse_unsafe(tmp_path / "state")
 
 
 @pytest.mark.parametrize("writable", [0o770, 0o707])
@@ -163,23 +163,23 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path, writable: int
     above.chmod(writable)
     for path in (above, above / "state", above / "a" / "state"):
         with pytest.raises(ConfigError) as refused:
-            disk.refuse_unsafe(path)
+            premises.refuse_unsafe(path)
         assert refused.value.hint == f"run: chmod go-w {above}"
     above.chmod(0o1000 | writable)
     with pytest.raises(ConfigError):
-        disk.refuse_unsafe(above)
-    disk.refuse_unsafe(above / "state")
+        premises.refuse_unsafe(above)
+    premises.refuse_unsafe(above / "state")
 
 
 def test_a_link_or_a_file_as_state_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(0o700)
     (tmp_path / "link").symlink_to("real")
     with pytest.raises(ConfigError, match="is a link") as refused:
-        disk.refuse_unsafe(tmp_path / "link")
+        premises.refuse_unsafe(tmp_path / "link")
     assert str(tmp_path / "real") in refused.value.hint
     (tmp_path / "file").touch(0o600)
     with pytest.raises(ConfigError, match="not a folder"):
-        disk.refuse_unsafe(tmp_path / "file")
+        premises.refuse_unsafe(tmp_path / "file")
 
 
 def test_what_a_link_above_leads_to_counts_too(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_what_a_link_above_leads_to_counts_too(tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to("open")
     with pytest.raises(ConfigError, match=f"{tmp_path}/link, above the state folder"):
-        disk.refuse_unsafe(tmp_path / "link" / "state")
+        premises.refuse_unsafe(tmp_path / "link" / "state")
 
 
 @AS_ROOT
@@ -196,7 +196,7 @@ def test_root_is_told_to_become_the_owner(tmp_path: Path) -> None:
     state.mkdir(0o700)
     os.chown(state, 65534, 65534)
     with pytest.raises(ConfigError, match="belongs to nobody, but this runs as root") as refused:
-        disk.refuse_unsafe(state)
+        premises.refuse_unsafe(state)
     assert "runuser -u nobody -- renewer" in refused.value.hint
 
 
@@ -226,8 +226,8 @@ def test_a_folder_is_shared_if_root_s_own_cannot_be_renamed_in_it(
 ) -> None:
     os.chown(tmp_path, owner, 65534)
     tmp_path.chmod(mode)
-    assert disk.shared(tmp_path) is shared
-    assert not disk.shared(tmp_path / "none")
+    assert premises.shared(tmp_path) is shared
+    assert not premises.shared(tmp_path / "none")
 
 
 @AS_ROOT
@@ -235,4 +235,4 @@ def test_root_itself_works_in_no_folder_that_it_shares(tmp_path: Path) -> None:
     os.chown(tmp_path, 0, 65534)
     tmp_path.chmod(0o1770)
     with pytest.raises(ConfigError, match="can be written by others"):
-        disk.refuse_unsafe(tmp_path)
+        premises.refuse_unsafe(tmp_path)
