@@ -201,6 +201,18 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Grounds:
+    """What everything that is seen of nginx rests on: as long as these are the same, so is that.
+
+    `pid_file` names nginx's master, empty where nobody looks at what it serves. `files` are those that its
+    configuration is read from; of one that ends in `/`, a folder, the names count.
+    """
+
+    pid_file: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sight:
     """What is seen of a certificate on this machine.
 

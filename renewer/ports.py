@@ -9,7 +9,7 @@ from typing import Protocol
 from renewer.deployed import Deployed
 from renewer.errors import RenewerError
 from renewer.journal import Handle, Progress, TxtRecord
-from renewer.model import CertSpec, Change, Material, Reason, Sight, Window
+from renewer.model import CertSpec, Change, Grounds, Material, Reason, Sight, Window
 from renewer.notices import Message
 from renewer.readings import Readings
 from renewer.sites import Cycle, Guard, Proposal, SiteSpec
@@ -150,11 +150,8 @@ class Deployer(Protocol):
     def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
 
-    def pid_file(self) -> str | None:
-        """Return the file that names the master of all that `look` sees served, empty if it sees nobody.
-
-        `None` where that is not for certain.
-        """
+    def grounds(self) -> Grounds | None:
+        """Return what all that `look` sees rests on, besides the state folder; `None` if uncertain."""
 
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         """Return what is on disk and what nginx serves, changing nothing."""

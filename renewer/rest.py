@@ -42,8 +42,8 @@ _BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class Scope:
     """What a cycle looks at: a configuration by its text, its state folder, and where else.
 
-    `files` are those outside of the state folder. `pid_file` is nginx's, empty where what nginx serves is not
-    looked at.
+    `files` are those outside of the state folder, see `stamps.files`. `pid_file` is nginx's, empty where what
+    nginx serves is not looked at.
     """
 
     def __init__(self, text: bytes, state: str, files: Sequence[str], pid_file: str) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from renewer import disk, rest
 from renewer.config import Config
 from renewer.errors import RenewerError
+from renewer.model import Grounds
 from renewer.ports import Clock, Deployer
 from renewer.store.files import FileStore
 
-AT_MOST = timedelta(hours=24)
+AT_MOST = timedelta(hours=1)
 """How long nobody looks if nothing changes: whatever else answers in nginx's place is seen after that."""
 
 STEADY = 0.1
@@ -48,7 +49,7 @@ class Resting:
         """
         index = None
         with suppress(RenewerError):
-            index = self._index(until, said, deployer.pid_file(), began)
+            index = self._index(until, said, deployer.grounds(), began)
         if index is None:
             self.forget()
             return
@@ -65,10 +66,11 @@ class Resting:
     def _path(self) -> Path:
         return self.config.state / rest.INDEX
 
-    def _index(self, until: datetime, said: str, pid_file: str | None, began: Began) -> rest.Index | None:
-        if pid_file is None:
+    def _index(self, until: datetime, said: str, grounds: Grounds | None, began: Began) -> rest.Index | None:
+        if grounds is None:
             return None
-        scope = rest.Scope(self.text.encode(), str(self.config.state), self._files(), pid_file)
+        files = [*self._files(), *grounds.files]
+        scope = rest.Scope(self.text.encode(), str(self.config.state), files, grounds.pid_file)
         seen = scope.witness()
         now, passed = self.clock.now(), self.clock.monotonic() - began.monotonic
         if seen is None or abs((now - began.now).total_seconds() - passed) > STEADY:

@@ -49,9 +49,13 @@ def linked(folder: str, link: str) -> Stamps:
 
 
 def files(paths: Iterable[str]) -> Stamps:
-    """Return the stamps of these files; what a link leads to counts."""
-    lines, newest = [], 0
+    """Return the stamps of these files; what a link leads to counts, and the names in what ends in `/`."""
+    lines: list[str] = []
+    newest = 0
     for path in paths:
+        if path.endswith("/"):
+            lines += path, *names(path)
+            continue
         try:
             status = os.stat(path)  # noqa: PTH116
         except OSError:

@@ -14,6 +14,7 @@ from renewer.model import (
     CertSpec,
     Change,
     Fingerprint,
+    Grounds,
     KeyKind,
     Material,
     Pair,
@@ -199,7 +200,7 @@ class FakeDeployer:
         self.prepared += 1
         return [spec.name for spec in specs]
 
-    def pid_file(self) -> str | None:
+    def grounds(self) -> Grounds | None:
         return None
 
     def look(self, spec: CertSpec, material: Material | None) -> Sight:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from glob import has_magic
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ class Configuration:
 
     `includes` are the resolved paths of what stands directly in `http` and the like, `scopes` what
     `$rn_scope` is set to anywhere. `pid` and `error_log` are what nginx's directives of that name say, empty
-    where there is none.
+    where there is none. `sources` are the files that were read, and the folders, with `/` at the end, that an
+    `include` looks for files in.
     """
 
     servers: tuple[Server, ...] = ()
@@ -65,6 +67,7 @@ class Configuration:
     pid: str = ""
     error_log: str = ""
     problem: str = ""
+    sources: tuple[str, ...] = ()
 
     def showing(self, file: str, folder: str) -> list[Server]:
         """Return the servers that include the file, or have a certificate below the folder (real paths)."""
@@ -162,7 +165,18 @@ class _Files:
             pid=next(iter(_values(main, "pid")), ""),
             error_log=next((log for log in reversed(logs) if log != "stderr"), ""),
             problem=problem,
+            sources=tuple(sorted(self._sources())),
         )
+
+    def _sources(self) -> set[str]:
+        """Return the files, and the folders that are looked through for others."""
+        found = {str(self._folder / file["file"]) for file in self._parsed}
+        written = (line for file in self._parsed for line in _lines(file["parsed"], file["file"]))
+        for line in written:
+            if line.directive == "include" and line.arguments and has_magic(line.arguments[0]):
+                plain = takewhile(lambda part: not has_magic(part), Path(line.arguments[0]).parts)
+                found.add(f"{self._folder.joinpath(*plain)}/")
+        return found
 
     def _servers(self, block: Statement) -> Iterator[Server]:
         outer = list(self._flat(block.get("block", ())))

@@ -10,11 +10,15 @@ import time
 _STARTTIME = 19
 """Where the field `starttime` stands behind the name in /proc/PID/stat (proc(5)), in ticks since the boot."""
 
+_STILL = (b"T", b"t", b"Z", b"X")
+"""States of a process that answers nobody."""
+
 
 def crew(pid_file: str) -> tuple[bytes, float] | None:
     """Return what tells the processes apart from all others, and the age of the youngest in seconds.
 
-    That is the master that the file names, and its children. `None` where they cannot be seen.
+    That is the master that the file names, and its children. `None` where they cannot be seen, or one of them
+    is stopped or dead.
     """
     boot = _read("/proc/sys/kernel/random/boot_id")
     master = _read(pid_file).strip()
@@ -32,7 +36,7 @@ def crew(pid_file: str) -> tuple[bytes, float] | None:
 
 def _began(pid: bytes) -> bytes | None:
     fields = _read(f"/proc/{pid.decode()}/stat").rpartition(b")")[2].split()
-    return fields[_STARTTIME] if len(fields) > _STARTTIME else None
+    return fields[_STARTTIME] if len(fields) > _STARTTIME and fields[0] not in _STILL else None
 
 
 def _read(path: str) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from renewer.errors import DeployFailed, NotServed, RenewerError
-from renewer.model import CertSpec, Change, Material, Publish, Sight
+from renewer.model import CertSpec, Change, Grounds, Material, Publish, Sight
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import START, Control, Reloaded
 from renewer.nginx.discover import Found, addresses, discover
@@ -88,13 +88,15 @@ class NginxDeployer:
                 self._words(one, had) for one, had in seen if had.fingerprint not in one.fingerprints
             )
 
-    def pid_file(self) -> str | None:
+    def grounds(self) -> Grounds | None:
         """See `ports.Deployer`; what answers at an address that was given may be another program."""
         if self.probe is not None:
-            return None if self.probe else ""
+            return None if self.probe else Grounds()
         configuration = self._configuration()
         path = None if configuration.problem else self._control.resolved(configuration.pid, "--pid-path")
-        return str(path) if path else None
+        ours = f"{self._generations.layout.state}/"
+        files = tuple(source for source in configuration.sources if not source.startswith(ours))
+        return Grounds(str(path), files) if path else None
 
     def stands(self, guard: Guard) -> bool:
         """Tell whether the files for secure links are just as they have to be."""

@@ -186,3 +186,15 @@ def test_pid_and_error_log_are_told(web: Web) -> None:
 @pytest.mark.parametrize("text", ["unix:/x", "host:$port", "[::1]:http", "65536"])
 def test_what_is_no_address_is_none(text: str) -> None:
     assert endpoint(text) is None
+
+
+def test_what_the_configuration_is_read_from_is_told_with_the_folders_that_are_looked_through(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "one.conf").write_text("server { include snippets/*/tls.conf; }")
+    config = tmp_path / "nginx.conf"
+    config.write_text("http { include conf.d/*.conf; include mime.types; }")
+    (tmp_path / "mime.types").touch()
+    files = ("conf.d/", "conf.d/one.conf", "mime.types", "nginx.conf", "snippets/")
+    assert read(str(config)).sources == tuple(f"{tmp_path}/{name}" for name in files)

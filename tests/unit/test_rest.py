@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from binascii import crc32
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from renewer import cli, config, rest, stamps
 from renewer.errors import RenewerError, Transient
+from renewer.model import Grounds
 from renewer.nginx.crew import crew
 from renewer.resting import AT_MOST, Began, Resting
 
@@ -29,11 +31,12 @@ class Nginx(FakeDeployer):
 
     file: str
     broken: RenewerError | None = None
+    files: tuple[str, ...] = ()
 
-    def pid_file(self) -> str:
+    def grounds(self) -> Grounds:
         if self.broken:
             raise self.broken
-        return self.file
+        return Grounds(self.file, self.files)
 
 
 class House:
@@ -77,13 +80,18 @@ class House:
         return self.state / rest.INDEX
 
     def keep(
-        self, pid_file: str = "", *, ago: timedelta = LONG_AGO, rest_of: timedelta = timedelta(days=9)
+        self,
+        pid_file: str = "",
+        *,
+        ago: timedelta = LONG_AGO,
+        rest_of: timedelta = timedelta(days=9),
+        files: tuple[str, ...] = (),
     ) -> None:
         """Keep the index of a cycle that ends now; the clock says that all of this was made long `ago`."""
         text, now = config.read(self.file), datetime.now(UTC)
         clock = FakeClock(now + ago)
         Resting(config.parse(text, "-"), text, clock).keep(
-            now + rest_of, SAID, Nginx(pid_file), Began.at(clock)
+            now + rest_of, SAID, Nginx(pid_file, files=files), Began.at(clock)
         )
 
     @property
@@ -211,22 +219,22 @@ def test_the_placeholder_and_former_generations_are_no_concern_of_nginx(house: H
     assert house.answer
 
 
-@pytest.mark.parametrize("hours", [-0.001, 24.001, -24 * 365, 24 * 365])
+@pytest.mark.parametrize("hours", [-0.001, 1.001, -24 * 365, 24 * 365])
 def test_another_time_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
     kept = time.time() + LONG_AGO.total_seconds()
     monkeypatch.setattr(rest, "time", lambda: kept + hours * 3600)
     assert house.answer is None
 
 
-def test_it_holds_until_something_is_due_and_for_a_day_at_most(
+def test_it_holds_until_something_is_due_and_for_an_hour_at_most(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = time.time() + LONG_AGO.total_seconds()
     monkeypatch.setattr(rest, "time", lambda: kept + AT_MOST.total_seconds() - 60)
     assert house.answer
-    house.keep(rest_of=timedelta(hours=3))
+    house.keep(rest_of=timedelta(minutes=30))
     assert house.answer is None
-    monkeypatch.setattr(rest, "time", lambda: kept + 3600)
+    monkeypatch.setattr(rest, "time", lambda: kept + 1740)
     assert house.answer
 
 
@@ -337,6 +345,20 @@ def test_an_nginx_that_cannot_be_asked_spoils_no_cycle(house: House) -> None:
     assert not house.index.exists()
 
 
+def test_what_nginx_reads_is_looked_at_where_it_changes_or_something_is_beside_it(house: House) -> None:
+    folder = house.folder / "conf.d"
+    folder.mkdir()
+    (folder / "one.conf").write_text("server {}")
+    house.keep(files=(str(folder / "one.conf"), f"{folder}/"))
+    assert house.answer
+    (folder / "two.conf").touch()
+    assert house.answer is None
+    (folder / "two.conf").unlink()
+    assert house.answer
+    (folder / "one.conf").write_text("server { }")
+    assert house.answer is None
+
+
 class TestNginx:
     @pytest.fixture
     def children(self) -> Iterator[list[int]]:
@@ -358,6 +380,18 @@ class TestNginx:
         assert house.answer is None
         children[0] = waiting()
         assert house.answer is None
+
+    def test_who_is_stopped_serves_nobody(self, house: House, children: list[int]) -> None:
+        time.sleep(rest.WELL_BEFORE + 0.1)  # they have to be older than that
+        house.keep(str(house.pid_file))
+        assert house.answer
+        os.kill(children[0], signal.SIGSTOP)
+        os.waitpid(children[0], os.WUNTRACED)
+        assert crew(str(house.pid_file)) is None
+        assert house.answer is None
+        os.kill(children[0], signal.SIGCONT)
+        os.waitpid(children[0], os.WCONTINUED)
+        assert house.answer
 
     def test_a_worker_that_has_just_begun_may_be_of_a_reload_under_way(self, house: House) -> None:
         new = waiting()
