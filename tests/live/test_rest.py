@@ -91,7 +91,7 @@ CHANGES: dict[str, tuple[Callable[[World], object], str]] = {
     ),
     "what nginx includes is written anew": (lambda world: touch(snippet(world)), "fresh"),
     "what nginx includes is another": (lambda world: snippet(world).write_text("# mine\n"), "fresh"),
-    "current leads nowhere": (lambda world: (generation(world).parent / "current").unlink(), "deployed"),
+    "current leads nowhere": (lambda world: (generation(world).parent / "current").unlink(), "fresh"),
     "what is stored is written anew": (
         lambda world: touch(world.state / "store" / "certificate" / f"{NAME}.json"),
         "fresh",
