@@ -68,9 +68,12 @@ class Engine:
             snapshots = [self._look(spec, forced=force) for spec in specs]
             forecasts = tuple(self._forecast(snapshot) for snapshot in snapshots)
             return self._ahead(forecasts, snapshots)
-        calm = [self._try_to_prepare(), self._tidy_forgotten(), not (names or force)]
+        failed = self._try_to_prepare()
+        calm = [not failed, self._tidy_forgotten(), not (names or force)]
         turns = _side_by_side(partial(self._tend, forced=force), specs)
         done = self._finish(turns)
+        if failed:
+            done = replace(done, error=f"what nginx includes: {failed}", code=failed.exit_code)
         snapshots = [turn.snapshot for turn in turns]
         return replace(done, rest=outcome.rest(done, snapshots, self.clock.now()) if all(calm) else None)
 
@@ -126,16 +129,14 @@ class Engine:
         except LockBusy:
             return ()  # whoever holds nginx sees to it
 
-    def _try_to_prepare(self) -> bool:
-        """Do `prepare`, and tell whether nothing stood in the way."""
+    def _try_to_prepare(self) -> RenewerError | None:
+        """Do `prepare`, and return what stood in its way: a certificate may still be obtained and kept."""
         try:
             self.prepare()
         except RenewerError as error:
-            self.report.problem(
-                "nginx", str(error), error.hint
-            )  # a certificate may still be obtained and kept
-            return False
-        return True
+            self.report.problem("nginx", str(error), error.hint)
+            return error
+        return None
 
     def status(self) -> Outcome:
         """Return what is stored, served and due, changing nothing and asking nobody but nginx."""

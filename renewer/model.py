@@ -312,16 +312,19 @@ class CertOutcome:
 class Outcome:
     """What became of everything in a cycle.
 
-    `rest` is there if all of it was found as it has to be: until when nothing is due.
+    `rest` is there if all of it was found as it has to be: until when nothing is due. `error` is what stood
+    in the way of all together, and `code` the exit code of that.
     """
 
     certificates: tuple[CertOutcome, ...]
     sites: tuple[SiteOutcome, ...] = ()
     hooks: tuple[HookOutcome, ...] = ()
     rest: datetime | None = None
+    error: str | None = None
+    code: int = 0
 
     @property
     def exit_code(self) -> int:
         """The exit code for all of it."""
         every: list[CertOutcome | SiteOutcome | HookOutcome] = [*self.certificates, *self.sites, *self.hooks]
-        return worst([one.exit_code for one in every])
+        return worst([self.code, *(one.exit_code for one in every)])

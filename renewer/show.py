@@ -31,7 +31,7 @@ def exit_code(outcome: Outcome) -> int:
 def as_json(outcome: Outcome) -> str:
     """Return the outcome as the JSON contract has it; a site has some more about its keys.
 
-    `hooks` is there where the configuration has any.
+    `hooks` is there where the configuration has any, `error` where something stood in the way of all.
     """
     hooks = {"hooks": [_hook_record(one) for one in outcome.hooks]} if outcome.hooks else {}
     return json.dumps(
@@ -39,6 +39,7 @@ def as_json(outcome: Outcome) -> str:
             "certificates": [_certificate_record(one) for one in outcome.certificates],
             "sites": [_site_record(one) for one in outcome.sites],
             **hooks,
+            **({"error": outcome.error} if outcome.error else {}),
             "exit": exit_code(outcome),
         }
     )

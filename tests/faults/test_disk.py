@@ -23,8 +23,8 @@ def test_a_disk_that_refuses_any_write_of_publishing(faulty: Faulty, points: Poi
         done = faulty.renew(meddling=Meddling(fail=failed + 1, code=code))
         faulty.serves()
         if done.code:
-            assert done.one["error"] or done.err
-            assert str(faulty.world.state) in done.one["error"] + done.err  # it names the path
+            error = done.one["error"] or done.answer["error"]
+            assert str(faulty.world.state) in error  # it names the path
         faulty.calm()
         if done.writes <= failed:
             break

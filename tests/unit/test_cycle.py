@@ -1,5 +1,6 @@
 """One pass over everything, with an issuer, an nginx and a store that are fakes."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from fakes import DAY, NOW, SERVER, FakeClock, FakeDeployer, FakeIssuer, MemStore, Notes, material, spec
 
+from renewer import show
 from renewer.cycle import Engine
 from renewer.errors import (
     ConfigError,
@@ -741,3 +743,6 @@ class TestRest:
 
         monkeypatch.setattr(calm.nginx, "prepare", prepare)
         assert self.rest(calm) is None
+        done = calm.engine.run()
+        assert (done.exit_code, done.error) == (1, "what nginx includes: 2 cannot be written")
+        assert json.loads(show.as_json(done))["error"] == done.error
