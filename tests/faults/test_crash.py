@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from forks import Meddling
-from holds import SITE, Faulty
+from gated import OTHER, Site
+from holds import Faulty
 
 from renewer import rest
 
@@ -90,20 +91,54 @@ def test_killed_at_any_step_of_a_run_that_finds_everything_at_rest(faulty: Fault
     points(died)
 
 
-@pytest.mark.parametrize("now", [False, True], ids=["with overlap", "at once"])
-def test_killed_at_any_step_of_a_rotation(faulty: Faulty, points: Points, *, now: bool) -> None:
-    faulty.sites(SITE)
+@pytest.fixture
+def site(faulty: Faulty) -> Site:
+    """Sites behind secure links in a world where all is well."""
+    found = Site(faulty.world, faulty.run)
     faulty.calm()
+    return found
+
+
+def test_killed_at_any_step_of_a_rotation_nobody_is_shut_out(
+    faulty: Faulty, site: Site, points: Points
+) -> None:
     died = 0
     while True:
-        argv = ("rotate", "nodered", *(["--now"] if now else []))
-        code = faulty.run(*argv, meddling=Meddling(die=died + 1)).code
+        before, link = site.session(), site.link("nodered", "phone")
+        code = faulty.run("rotate", "nodered", meddling=Meddling(die=died + 1)).code
         faulty.serves()
+        # Nothing is signed with a key that nginx does not know.
+        assert site.visit(site.session()).status == 200, died
         faulty.calm()
-        link = faulty.run("link", "nodered", "phone")
-        assert link.code == 0
+        assert site.visit(before).status == 200, died
+        assert site.enter(link).status == 303, died
         if code != DEAD:
             break
         died += 1
-    assert (code, died > 10) == (0, True)
+    assert (code, died > 20) == (0, True)
+    points(died)
+
+
+def test_killed_at_any_step_of_a_rotation_at_once_the_ended_keys_stay_ended(
+    faulty: Faulty, site: Site, points: Points
+) -> None:
+    died = 0
+    while True:
+        before, key = site.session(), site.key()
+        other = site.link("shop", "phone").partition("example.com")[2]
+        code = faulty.run("rotate", "nodered", "--now", meddling=Meddling(die=died + 1)).code
+        faulty.serves()
+        link = faulty.run("link", "nodered", "phone")
+        if link.code:
+            assert "are being ended" in link.err
+        else:
+            assert site.enter(link.out.strip()).status == 303, died
+        faulty.calm()
+        assert site.visit(before).status == (200 if site.key() == key else 403), died
+        assert site.visit(site.session()).status == 200
+        assert site.get(other, OTHER).status == 303
+        if code != DEAD:
+            break
+        died += 1
+    assert (code, died > 20, site.key() != key) == (0, True, True)
     points(died)

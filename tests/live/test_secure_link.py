@@ -1,123 +1,26 @@
-"""Secure links before a real nginx: what opens a site, what does not, and a rotation that dies anywhere."""
+"""Secure links before a real nginx: what opens a site, what does not, and what a rotation ends."""
 
-import http.client
 import json
 import re
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from pathlib import Path
 
 import pytest
+from gated import FILES, HOST, OTHER, Answer, Site
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import NAME, World, careless, table
+from world import NAME, World, table
 
 from renewer import tokens
 from renewer.sites import Key
 
-HOST, OTHER, FILES = "nodered.example.com", "shop.example.com", "files.example.com"
-PEOPLE = '["phone", "laptop"]'
 SOON = timedelta(minutes=5)
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-
-    @property
-    def cookie(self) -> str:
-        """The session that was handed out, empty if there was none."""
-        return (self.headers["Set-Cookie"] or "").partition(";")[0].partition("=")[2]
-
-
-@dataclass
-class Site:
-    """A world with two sites in session mode and one in url mode."""
-
-    world: World
-
-    def __post_init__(self) -> None:
-        links = self.world.state / "nginx" / "secure_link"
-        gate = f"location / {{ include {links}/gate.conf; return 200 hello; }}"
-        entry = f"include {links}/enter.conf;"
-        self.world.listen(
-            f"include {links}/http.conf;"
-            + self._server(HOST, f"set $rn_scope nodered; set $rn_home /ui/; {entry} {gate}")
-            + self._server(OTHER, f"set $rn_scope shop; {entry} {gate}")
-            + self._server("bare.example.com", gate)
-            + self._server(
-                FILES, f"set $rn_scope files; location / {{ include {links}/gate-url.conf; return 200; }}"
-            )
-        )
-        self.configure()
-
-    def _server(self, name: str, body: str) -> str:
-        return (
-            f"server {{ listen 127.0.0.1:{self.world.port} ssl; server_name {name};"
-            f" access_log {self.world.folder}/access.log;"
-            f" include {self.world.state}/nginx/certificates/{NAME}.conf; {body} }}\n"
-        )
-
-    def configure(self, people: str = PEOPLE, more: str = "") -> None:
-        self.world.write(
-            table(NAME),
-            f'[site.nodered]\nhost = "https://{HOST}"\nhome = "/ui/"\npeople = {people}\n{more}\n'
-            f'[site.shop]\nhost = "https://{OTHER}"\npeople = ["phone"]\n'
-            f'[site.files]\nhost = "https://{FILES}"\nmode = "url"\nsigner_file = "{self.signer}"\n',
-        )
-
-    @property
-    def signer(self) -> Path:
-        return self.world.folder / "signer" / "files.json"
-
-    def get(self, url: str, host: str = HOST, method: str = "GET", **headers: str) -> Answer:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.world.port, context=careless(), timeout=30)
-        try:
-            connection.request(method, url, headers={"Host": host} | headers)
-            response = connection.getresponse()
-            response.read()
-            return Answer(response.status, response.headers)
-        finally:
-            connection.close()
-
-    def visit(
-        self, session: str, host: str = HOST, name: str = "__Host-rn-nodered", **headers: str
-    ) -> Answer:
-        return self.get("/", host, **{"Cookie": f"{name}={session}"} | headers)
-
-    def link(self, *arguments: str) -> str:
-        done = self.world.renewer("link", *arguments)
-        assert done.code == 0, done
-        return done.out.strip()
-
-    def enter(self, link: str) -> Answer:
-        return self.get(link.partition("example.com")[2])
-
-    def session(self, person: str = "phone") -> str:
-        answer = self.enter(self.link("nodered", person))
-        assert (answer.status, answer.headers["Location"]) == (303, "/ui/")
-        return answer.cookie
-
-    def ring(self, site: str = "nodered") -> Mapping[str, object]:
-        kept = json.loads((self.world.state / "store" / "site" / f"{site}.json").read_text())
-        found: Mapping[str, object] = kept["served"]
-        return found
-
-    def key(self, phase: str = "current", site: str = "nodered") -> Key:
-        found = self.ring(site)[phase]
-        assert isinstance(found, dict)
-        return Key(found["kid"], found["master"])
 
 
 @pytest.fixture
 def site(world: World) -> Site:
-    found = Site(world)
+    found = Site(world, world.renewer)
     assert world.renew().code == 0
     return found
 
@@ -126,7 +29,7 @@ def site(world: World) -> Site:
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site for tests that change nothing."""
     with World(tmp_path_factory.mktemp("standing")) as world:
-        found = Site(world)
+        found = Site(world, world.renewer)
         assert world.renew().code == 0
         yield found
 
@@ -384,66 +287,3 @@ class TestRotating:
         assert done.one["action"] == "fresh"
         assert "shop" in done.answer["sites"][0]["error"]
         assert site.visit(session).status == 200
-
-
-DYING = """
-import os, signal, sys
-steps, die_at = 0, int(sys.argv.pop(1))
-def counted(real):
-    def call(*arguments, **named):
-        global steps
-        for act in (lambda: None, lambda: real(*arguments, **named)):
-            steps += 1
-            if steps == die_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            found = act()
-        return found
-    return call
-os.rename, os.fsync, os.unlink = counted(os.rename), counted(os.fsync), counted(os.unlink)
-from renewer import proc
-proc.run = counted(proc.run)
-from renewer import cli
-cli.main()
-"""
-
-
-def dying(site: Site, step: int, *arguments: str) -> int:
-    """Run a command that is killed at a step; return how it ended. Every write and program counts as two."""
-    argv = [sys.executable, "-c", DYING, str(step), "-c", str(site.world.config), *arguments]
-    done = subprocess.run(argv, cwd=Path(__file__).parents[2], check=False, capture_output=True)
-    return done.returncode
-
-
-def test_a_rotation_that_dies_at_any_step_shuts_nobody_out(site: Site) -> None:
-    for step in count(1):
-        before, link = site.session(), site.link("nodered", "phone")
-        code = dying(site, step, "rotate", "nodered")
-        # Nothing is signed with a key that nginx does not know.
-        assert site.visit(site.session()).status == 200, f"step {step}"
-        assert site.world.renew().code == 0
-        assert site.visit(before).status == 200, f"step {step}"
-        assert site.enter(link).status == 303, f"step {step}"
-        assert site.visit(site.session()).status == 200
-        if code != -signal.SIGKILL:
-            break
-    assert (code, step > 20) == (0, True)
-
-
-def test_keys_ended_at_once_stay_ended_wherever_that_dies(site: Site) -> None:
-    for step in count(1):
-        before, key = site.session(), site.key()
-        other = site.link("shop", "phone").partition("example.com")[2]
-        code = dying(site, step, "rotate", "nodered", "--now")
-        link = site.world.renewer("link", "nodered", "phone")
-        if link.code:
-            assert "are being ended" in link.err
-        else:
-            assert site.enter(link.out.strip()).status == 303, f"step {step}"
-        assert site.world.renew().code == 0
-        assert site.visit(before).status == (200 if site.key() == key else 403), f"step {step}"
-        assert site.visit(site.session()).status == 200
-        assert site.get(other, OTHER).status == 303
-        if code != -signal.SIGKILL:
-            break
-    assert (code, step > 20) == (0, True)
-    assert site.key() != key

@@ -221,6 +221,25 @@ def test_what_nginx_refuses_is_taken_back(state: Path) -> None:
     assert included(state) == {"certificates/example.com.conf": "former"}
 
 
+def test_what_can_be_put_in_place_only_in_part_is_taken_back(state: Path) -> None:
+    want(state, "example.org")
+    (state / "nginx" / "certificates" / "example.org.conf").mkdir()
+    status, text = carry_out(state, place_only=False)
+    assert (status, "example.org.conf among what nginx includes" in text) == ("place-failed", True)
+    assert included(state) == {"certificates/example.com.conf": "former"}
+
+
+def test_a_file_that_holds_it_already_is_left_alone_unless_others_can_read_it(state: Path) -> None:
+    assert carry_out(state) == ("ok", "")
+    path = state / "nginx" / "certificates" / "example.com.conf"
+    before = path.stat().st_ino
+    assert carry_out(state) == ("ok", "")
+    assert path.stat().st_ino == before
+    path.chmod(0o644)
+    assert carry_out(state) == ("ok", "")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_where_nothing_is_wanted_nothing_is_looked_at(state: Path) -> None:
     for folder in (state / "wanted", Path("/nowhere")):
         (state / "wanted" / "certificates" / "example.com.conf").unlink(missing_ok=True)

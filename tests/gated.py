@@ -1,0 +1,115 @@
+"""Sites behind secure links before a real nginx, and a visitor of them."""
+
+import http.client
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from world import NAME, World, careless, table
+
+from renewer.sites import Key
+
+HOST, OTHER, FILES = "nodered.example.com", "shop.example.com", "files.example.com"
+PEOPLE = '["phone", "laptop"]'
+
+
+class Ran(Protocol):
+    """What became of a run of the program."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def out(self) -> str: ...
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+
+    @property
+    def cookie(self) -> str:
+        """The session that was handed out, empty if there was none."""
+        return (self.headers["Set-Cookie"] or "").partition(";")[0].partition("=")[2]
+
+
+@dataclass
+class Site:
+    """A world with two sites in session mode and one in url mode; `run` runs the program in it."""
+
+    world: World
+    run: Callable[..., Ran]
+
+    def __post_init__(self) -> None:
+        links = self.world.state / "nginx" / "secure_link"
+        gate = f"location / {{ include {links}/gate.conf; return 200 hello; }}"
+        entry = f"include {links}/enter.conf;"
+        self.world.listen(
+            f"include {links}/http.conf;"
+            + self._server(HOST, f"set $rn_scope nodered; set $rn_home /ui/; {entry} {gate}")
+            + self._server(OTHER, f"set $rn_scope shop; {entry} {gate}")
+            + self._server("bare.example.com", gate)
+            + self._server(
+                FILES, f"set $rn_scope files; location / {{ include {links}/gate-url.conf; return 200; }}"
+            )
+        )
+        self.configure()
+
+    def _server(self, name: str, body: str) -> str:
+        return (
+            f"server {{ listen 127.0.0.1:{self.world.port} ssl; server_name {name};"
+            f" access_log {self.world.folder}/access.log;"
+            f" include {self.world.state}/nginx/certificates/{NAME}.conf; {body} }}\n"
+        )
+
+    def configure(self, people: str = PEOPLE, more: str = "") -> None:
+        self.world.write(
+            table(NAME),
+            f'[site.nodered]\nhost = "https://{HOST}"\nhome = "/ui/"\npeople = {people}\n{more}\n'
+            f'[site.shop]\nhost = "https://{OTHER}"\npeople = ["phone"]\n'
+            f'[site.files]\nhost = "https://{FILES}"\nmode = "url"\nsigner_file = "{self.signer}"\n',
+        )
+
+    @property
+    def signer(self) -> Path:
+        return self.world.folder / "signer" / "files.json"
+
+    def get(self, url: str, host: str = HOST, method: str = "GET", **headers: str) -> Answer:
+        connection = http.client.HTTPSConnection("127.0.0.1", self.world.port, context=careless(), timeout=30)
+        try:
+            connection.request(method, url, headers={"Host": host} | headers)
+            response = connection.getresponse()
+            response.read()
+            return Answer(response.status, response.headers)
+        finally:
+            connection.close()
+
+    def visit(
+        self, session: str, host: str = HOST, name: str = "__Host-rn-nodered", **headers: str
+    ) -> Answer:
+        return self.get("/", host, **{"Cookie": f"{name}={session}"} | headers)
+
+    def link(self, *arguments: str) -> str:
+        done = self.run("link", *arguments)
+        assert done.code == 0, done
+        return done.out.strip()
+
+    def enter(self, link: str) -> Answer:
+        return self.get(link.partition("example.com")[2])
+
+    def session(self, person: str = "phone") -> str:
+        answer = self.enter(self.link("nodered", person))
+        assert (answer.status, answer.headers["Location"]) == (303, "/ui/")
+        return answer.cookie
+
+    def ring(self, site: str = "nodered") -> Mapping[str, object]:
+        kept = json.loads((self.world.state / "store" / "site" / f"{site}.json").read_text())
+        found: Mapping[str, object] = kept["served"]
+        return found
+
+    def key(self, phase: str = "current", site: str = "nodered") -> Key:
+        found = self.ring(site)[phase]
+        assert isinstance(found, dict)
+        return Key(found["kid"], found["master"])
