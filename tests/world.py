@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import redaction
-from nginx_master import Nginx, free_port, wait_until
+from nginx_master import Nginx, Notes, free_port, wait_until
 
+from renewer import config, wire
+from renewer.system import SystemClock
 from sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -228,8 +230,7 @@ class World:
             stack.callback(self._end)
             self.write(*map(table, self.names))
             self.listen()
-            prepared = self.renewer("nginx")
-            assert (prepared.code, prepared.err) == (0, ""), prepared
+            wire.build(config.load(self.config), SystemClock(), Notes()).prepare()
             self.nginx.start()
             self._stack = stack.pop_all()
         return self

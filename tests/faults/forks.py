@@ -4,6 +4,7 @@ Each run is a process of its own. `die`, `fail` and `shift` change what it meets
 """
 
 import errno
+import importlib
 import json
 import os
 import signal
@@ -102,7 +103,10 @@ def _clean() -> dict[str, str]:
 
 
 def serve() -> None:
-    """Load the program, then fork for each line on standard input."""
+    """Load the program, then fork for each line on standard input.
+
+    What a run loaded besides is loaded for those after it.
+    """
     from renewer import cli, wire  # noqa: F401, PLC0415 - what a run would load
 
     for module in (
@@ -117,24 +121,32 @@ def serve() -> None:
         __import__(f"renewer.{module}")
     for line in sys.stdin:
         argv, meddling = json.loads(line)
-        sys.stdout.write(json.dumps(asdict(_forked(argv, Meddling(**meddling)))) + "\n")
+        ended, loaded = _forked(argv, Meddling(**meddling))
+        sys.stdout.write(json.dumps(asdict(ended)) + "\n")
         sys.stdout.flush()
+        for module in loaded:
+            with suppress(ImportError):
+                importlib.import_module(module)
 
 
-def _forked(argv: Sequence[str], meddling: Meddling) -> Ended:
+def _forked(argv: Sequence[str], meddling: Meddling) -> tuple[Ended, list[str]]:
     with tempfile.TemporaryDirectory() as scratch:
-        out, err, trace = (Path(scratch) / name for name in ("out", "err", "trace"))
+        out, err, trace, loaded = (Path(scratch) / name for name in ("out", "err", "trace", "loaded"))
         child = os.fork()
         if not child:
-            _be(argv, Meddling(**{**asdict(meddling), "trace": str(trace)}), out, err)
+            _be(argv, Meddling(**{**asdict(meddling), "trace": str(trace)}), out, err, loaded)
         _, status = os.waitpid(child, 0)
-        steps = trace.read_text().splitlines() if trace.exists() else []
-        texts = (path.read_text() if path.exists() else "" for path in (out, err))
-        return Ended(os.waitstatus_to_exitcode(status), *texts, tuple(steps))
+        told, said, steps, modules = (
+            path.read_text() if path.exists() else "" for path in (out, err, trace, loaded)
+        )
+        ended = Ended(os.waitstatus_to_exitcode(status), told, said, tuple(steps.splitlines()))
+        return ended, modules.splitlines()
 
 
-def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path) -> None:
+def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path, loaded: Path) -> None:
     """Be the program."""
+    before = set(sys.modules)
+    put = os.open  # as it was before anything is counted
     code = 70
     try:
         os.setsid()
@@ -154,6 +166,7 @@ def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path) -> None:
             sys.stdout.flush()
         with suppress(OSError, ValueError):
             sys.stderr.flush()
+        os.write(put(loaded, os.O_WRONLY | os.O_CREAT), "\n".join(set(sys.modules) - before).encode())
         os._exit(code)
 
 
