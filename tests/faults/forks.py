@@ -146,7 +146,7 @@ def _forked(argv: Sequence[str], meddling: Meddling) -> tuple[Ended, list[str]]:
 def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path, loaded: Path) -> None:
     """Be the program."""
     before = set(sys.modules)
-    put = os.open  # as it was before anything is counted
+    modules = os.open(loaded, os.O_WRONLY | os.O_CREAT, 0o600)
     code = 70
     try:
         os.setsid()
@@ -166,7 +166,7 @@ def _be(argv: Sequence[str], meddling: Meddling, out: Path, err: Path, loaded: P
             sys.stdout.flush()
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        os.write(put(loaded, os.O_WRONLY | os.O_CREAT), "\n".join(set(sys.modules) - before).encode())
+        os.write(modules, "\n".join(set(sys.modules) - before).encode())
         os._exit(code)
 
 
