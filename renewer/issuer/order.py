@@ -56,13 +56,10 @@ class Issuance:
             self.dns01.sweep(self.spec.name, self.journal)  # what an order before needed
             order = self._place(replaces, exemption)
         if order.status == PENDING:
-            order = self._prove(order)
+            order = self._prove(order, exemption)
         else:
             self.dns01.sweep(self.spec.name, self.journal)  # what proved it was left by a run that died
-        if order.status == READY:
-            self._doing("finalizing the order")
-            self.allowance.note(Kind.CERTIFICATE, self.spec.domains, exemption)
-            order = self.ca.finalize(order, self._pending.csr)
+            order = self._finalize(order, exemption)
         if order.status != VALID:
             order = self._poll(order, "to issue", VALID)
         return self._download(order)
@@ -118,8 +115,11 @@ class Issuance:
                 self.allowance.told(problem.retry_after, names)
             raise
 
-    def _prove(self, order: Order) -> Order:
-        """Show the TXT records, answer every challenge, and wait until the CA is satisfied."""
+    def _prove(self, order: Order, exemption: Exemption) -> Order:
+        """Show the TXT records, answer every challenge, wait until the CA is satisfied, and finalize.
+
+        The records go while the CA issues.
+        """
         ways = Ways(self.ca, len(order.authorizations))
         wanted = [
             found for found in ways.each(lambda ca, one: ca.challenge(one), order.authorizations) if found
@@ -127,7 +127,16 @@ class Issuance:
         with self.dns01.shown(self.spec.name, [challenge.record for challenge in wanted], self.journal):
             self._doing("answering the CA's challenges")
             ways.each(lambda ca, one: ca.answer(one), wanted)
-            return self._poll(replace(order, retry_after=None), "to validate", READY, VALID)
+            order = self._poll(replace(order, retry_after=None), "to validate", READY, VALID)
+            return self._finalize(order, exemption)
+
+    def _finalize(self, order: Order, exemption: Exemption) -> Order:
+        """Send the CSR if the order waits for it."""
+        if order.status != READY:
+            return order
+        self._doing("finalizing the order")
+        self.allowance.note(Kind.CERTIFICATE, self.spec.domains, exemption)
+        return self.ca.finalize(order, self._pending.csr)
 
     def _poll(self, order: Order, purpose: str, *until: str) -> Order:
         """Look at the order until it has one of the statuses; obeys Retry-After."""
