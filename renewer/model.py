@@ -3,7 +3,7 @@
 Every `datetime` is aware and in UTC.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
@@ -182,14 +182,28 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Revocation:
-    """A certificate that a person wants revoked, until the CA has said that it is."""
+    """A certificate that a person wants revoked, until the CA has said that it is.
+
+    `earlier` are those before it of which the same is true, each with none of its own.
+    """
 
     material: Material
     reason: Reason
+    earlier: "tuple[Revocation, ...]" = ()
 
     def concerns(self, material: Material) -> bool:
         """Whether this is the certificate that is kept."""
         return material.fingerprints == self.material.fingerprints
+
+    @property
+    def each(self) -> "tuple[Revocation, ...]":
+        """All of them, this one first."""
+        return (replace(self, earlier=()), *self.earlier)
+
+    def without(self, other: "Revocation") -> "Revocation | None":
+        """Return the same but for that of this certificate, if any is left."""
+        left = [one for one in self.each if not one.concerns(other.material)]
+        return replace(left[0], earlier=tuple(left[1:])) if left else None
 
 
 @dataclass(frozen=True)

@@ -106,18 +106,18 @@ class Ordering:
 
     def revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
         """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
-        spec, revocation = snapshot.spec, snapshot.revocation
-        if revocation is None:
-            return None
-        self.report.doing(spec.name, "revoking the certificate")
-        try:
-            self.issuer.revoke(revocation.material, revocation.reason)
-        except RenewerError as error:
-            self.report.problem(spec.name, f"the certificate is not revoked yet: {error}", error.hint)
-            return error
-        ledger.revoked(revocation)
-        self.report.done(spec.name, f"the certificate is revoked ({revocation.reason})")
-        return None
+        name, first = snapshot.spec.name, None
+        for one in snapshot.revocation.each if snapshot.revocation else ():
+            self.report.doing(name, "revoking the certificate")
+            try:
+                self.issuer.revoke(one.material, one.reason)
+            except RenewerError as error:
+                self.report.problem(name, f"the certificate is not revoked yet: {error}", error.hint)
+                first = first or error
+            else:
+                ledger.revoked(one)
+                self.report.done(name, f"the certificate is revoked ({one.reason})")
+        return first
 
 
 def _suggested(suggestion: Suggestion) -> str:

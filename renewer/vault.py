@@ -147,10 +147,12 @@ class Vault:
         return self._value(f"provenance/{name}", Provenance) or Provenance()
 
     def known(self, name: str) -> Provenance:
-        """Return the same with what the stored certificate, and one to be revoked, tell of themselves."""
+        """Return the same with what the stored certificate, and those to be revoked, tell of themselves."""
         known, stored, revocation = self.provenance(name), self.material(name), self.revocation(name)
         known = known.noted(stored) if stored else known
-        return known.noted(revocation.material, revocation.reason) if revocation else known
+        for one in reversed(revocation.each if revocation else ()):
+            known = known.noted(one.material, one.reason)
+        return known
 
     def account(self, server: str) -> Account | None:
         """Return the account at the CA with this directory URL."""
@@ -234,16 +236,13 @@ class Ledger:
 
     def save(self, progress: Progress) -> None:
         """Keep the journal; an empty one is taken out."""
-        if progress == Progress():
-            self._drop(self.kind)
-        else:
-            self._put(self.kind, progress)
+        self._put(self.kind, progress if progress != Progress() else None)
 
     def keep(self, material: Material) -> None:
         """Keep a new certificate in one write, its origin before; what was said of the former goes after."""
         self._put("provenance", self.vault.known(self.name).noted(material))
         self._put("certificate", material)
-        self._drop("suggestion")
+        self._put("suggestion", None)
 
     def suggest(self, suggestion: Suggestion) -> None:
         """Keep what the CA suggests."""
@@ -255,18 +254,20 @@ class Ledger:
 
     def succeeded(self) -> None:
         """Forget the last failure."""
-        self._drop("failure")
+        self._put("failure", None)
 
     def revoke(self, revocation: Revocation) -> None:
-        """Keep what has to be revoked; that another has to be, of before, is known for good."""
+        """Keep what has to be revoked, beside what has to be already."""
         self._put("provenance", self.vault.known(self.name))
-        self._put("revocation", revocation)
+        asked = self.vault.revocation(self.name)
+        left = asked.without(revocation) if asked else None
+        self._put("revocation", replace(revocation, earlier=left.each if left else ()))
 
     def revoked(self, revocation: Revocation) -> None:
-        """Keep for good that it is revoked, and that nothing has to be any more."""
-        known = self.vault.provenance(self.name)
+        """Keep for good that it is revoked, and that it does not have to be any more."""
+        known, asked = self.vault.provenance(self.name), self.vault.revocation(self.name)
         self._put("provenance", known.noted(revocation.material, revocation.reason))
-        self._drop("revocation")
+        self._put("revocation", asked.without(revocation) if asked else None)
 
     def set_aside(self) -> None:
         """Move away what was found unreadable, so that it is told once; a person may still look at it."""
@@ -275,11 +276,12 @@ class Ledger:
             self.vault.report.done(self.name, f"what cannot be read is kept as {place}")
             self.vault._damaged.discard(key)  # noqa: SLF001 - its own vault
 
-    def _put(self, kind: str, value: object) -> None:
-        self.vault.store.put(f"{kind}/{self.name}", msgspec.json.encode(value), self.fence)
-
-    def _drop(self, kind: str) -> None:
-        self.vault.store.delete(f"{kind}/{self.name}", self.fence)
+    def _put(self, kind: str, value: object | None) -> None:
+        key = f"{kind}/{self.name}"
+        if value is None:
+            self.vault.store.delete(key, self.fence)
+        else:
+            self.vault.store.put(key, msgspec.json.encode(value), self.fence)
 
 
 @dataclass(frozen=True)

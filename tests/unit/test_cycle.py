@@ -588,6 +588,22 @@ class TestRevoking:
         assert world.issuer.revoked == [(old.fingerprints[0], Reason.SUPERSEDED)]
         assert (world.orders, world.vault.revocation(A)) == ([A], None)
 
+    def test_one_that_has_to_be_revoked_still_is_not_forgotten_over_another(self) -> None:
+        world = World()
+        first = world.keep(A)
+        world.issuer.fails["revoke"] = Transient("the CA does not answer")
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        second = world.vault.material(A)
+        assert second is not None
+        world.engine.revoke(A, Reason.SUPERSEDED)
+        world.issuer.fails.clear()
+        world.run()
+        assert world.issuer.revoked == [
+            (second.fingerprints[0], Reason.SUPERSEDED),
+            (first.fingerprints[0], Reason.KEY_COMPROMISE),
+        ]
+        assert world.vault.revocation(A) is None
+
     def test_where_there_is_none_nothing_is_revoked(self) -> None:
         world = World()
         with pytest.raises(Refused, match="no certificate"):
