@@ -32,6 +32,9 @@ CALLS, PERIOD = 1000, 300.0
 """Calls that are made at most in so many seconds; Cloudflare's limit is 1,200, and who crosses it is blocked,
 with all other programs of that user (developers.cloudflare.com/fundamentals/api/reference/limits)."""
 
+AT_ONCE = 500
+"""Calls that are made as they come; the rest are spread, and a zone's changes wait for each other meanwhile."""
+
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 FOREIGN = ("API_KEY", "API_EMAIL", "API_USER_SERVICE_KEY", "CUSTOM_HEADERS", "BASE_URL")
@@ -52,7 +55,7 @@ class Api:
         self._client = client
         self._clock = clock
         self._report = report
-        self._pace = Pace(clock, CALLS, PERIOD, self._waits)
+        self._pace = Pace(clock, CALLS, PERIOD, self._waits, AT_ONCE)
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
         """See `Calls`."""
