@@ -84,6 +84,7 @@ def main() -> None:
     """Measure what the command line asks for."""
     asked = arguments()
     extent = SHORT if asked.short else Extent(rounds=asked.rounds)
+    extent = replace(extent, many=tuple(count for count in extent.many if count <= asked.most))
     if asked.no_certbot:
         extent = replace(extent, certbot=(0, 0, 0))
     with ExitStack() as stack:
@@ -114,6 +115,13 @@ def arguments() -> argparse.Namespace:
     )
     read.add_argument(
         "--rounds", type=int, default=Extent.rounds, help="how often each pair is measured [%(default)s]"
+    )
+    read.add_argument(
+        "--most",
+        type=int,
+        default=Extent.many[-1],
+        metavar="COUNT",
+        help="how many certificates are due together at most [%(default)s]; 1,000 take ten minutes",
     )
     read.add_argument(
         "--only", action="append", choices=names, metavar="PART", help=f"one of {', '.join(names)}"
