@@ -1,4 +1,8 @@
-"""Many certificates that are due together, in one zone and in twenty."""
+"""Many certificates that are due together, in one zone and in twenty.
+
+With 1,000 of them the local CA may come to a stand (letsencrypt/pebble, issue 554: an order is locked for
+reading twice): then nothing is answered any more, and the bench ends with what renewer said of that.
+"""
 
 import math
 from collections.abc import Sequence
