@@ -14,6 +14,9 @@ from contest import AT_ONCE, Renewer, place
 from idle import fill
 from measure import KIB_IN_MIB
 
+SETTLES = 5.0
+"""Seconds after the last cycle before wake-ups are counted: those of its end are not those of an idle daemon."""
+
 PATIENCE = 60.0
 """Seconds after which no cycle will come any more."""
 
@@ -30,6 +33,7 @@ def measured(cycles: int, early: int, seconds: float, source: Path) -> dict[str,
                 memory.append(_resident(pid))
                 _send(pid, told)
             memory.append(_resident(pid))
+            time.sleep(SETTLES)
             before, began = _switches(pid), time.monotonic()
             time.sleep(seconds)
             woken = (_switches(pid) - before) * 60 / (time.monotonic() - began)
