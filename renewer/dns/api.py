@@ -33,7 +33,7 @@ CALLS, PERIOD = 1000, 300.0
 with all other programs of that user (developers.cloudflare.com/fundamentals/api/reference/limits)."""
 
 AT_ONCE = 500
-"""Calls that are made as they come; the rest are spread, and a zone's changes wait for each other meanwhile."""
+"""Calls that are made as they come; the rest are spread, and a zone's changes wait for company meanwhile."""
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 

@@ -15,7 +15,7 @@ from idle import fill
 from measure import KIB_IN_MIB
 
 SETTLES = 5.0
-"""Seconds after the last cycle before wake-ups are counted: those of its end are not those of an idle daemon."""
+"""Seconds after the last cycle before wake-ups are counted: its end has some that no idle daemon has."""
 
 PATIENCE = 60.0
 """Seconds after which no cycle will come any more."""
