@@ -81,25 +81,27 @@ def main() -> None:
             (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
             config = folder / "renewer.toml"
             config.write_text(sandbox.toml(folder / "state") + CERTIFICATE.format(folder=folder, port=port))
-            _renewer(config, "nginx", "> what to put into nginx's configuration")
+            _renewer(config, "nginx", "what to put into nginx's configuration")
             with _running("nginx", "-c", str(folder / "nginx.conf")):
                 _first(config, port, sandbox)
                 _daemon(config, port, sandbox)
                 _secure_link(config, port, sandbox)
     _say("Done. The temporary folder is gone; .venv in this checkout is what is left.")
+    print('To have this for your own domain, go on at "Use it" in README.md.', flush=True)
 
 
 def _first(config: Path, port: int, sandbox: Sandbox) -> None:
-    _say(f"nginx serves the placeholder: {_served(port, None)}")
-    _renewer(config, "renew", "> obtains the certificate, publishes it, reloads nginx, sees it served")
+    _say(f"nginx serves the self-signed placeholder, until there is a certificate: {_served(port, None)}")
+    _renewer(config, "renew", "obtains the certificate, publishes it, reloads nginx, sees it served")
     _say(f"nginx serves, verified against the CA's root: {_served(port, sandbox.roots)}")
     _say(f"calls to Cloudflare's API: {len(sandbox.calls())}, TXT records left: {len(sandbox.records())}")
-    _renewer(config, "renew", "> again, right after: nothing to do, no order")
+    _renewer(config, "renew", "again, right after: nothing to do, no order")
 
 
 def _daemon(config: Path, port: int, sandbox: Sandbox) -> None:
     """Let the daemon renew, and show each new certificate as a client sees it."""
-    _say(f"The daemon now renews this certificate of {LIFE.total_seconds():.0f} seconds {RENEWALS} times")
+    life = f"{LIFE.total_seconds():.0f} seconds"
+    _say(f"This CA's certificates live {life}, so that you can watch the daemon renew: {RENEWALS} times now")
     print(f"$ renewer -c {config.name} run &", flush=True)
     with _running(*RENEWER, "-c", str(config), "run"):
         seen = _served(port, sandbox.roots)
@@ -114,16 +116,17 @@ def _secure_link(config: Path, port: int, sandbox: Sandbox) -> None:
     """Rotate a site's key with a renewal, and open the site with a signed link."""
     home = f"https://nodered.{NAME}:{port}/ui/"
     _say("A site behind secure links: its key rotates with the certificate, under the same reload")
-    _renewer(config, "renew", "> a renewal, before its time", "--force")
-    _say(f"{_asked(home, sandbox.roots).status} without the link")
+    _renewer(config, "renew", "a renewal, before its time", "--force")
+    _say(f"A browser that opens {home} without a link gets {_asked(home, sandbox.roots).status}")
+    print('A link for the person "phone", as text and for a camera:', flush=True)
     print(f"$ renewer -c {config.name} link nodered phone --qr", flush=True)
     argv = [*RENEWER, "-c", str(config), "link", "nodered", "phone", "--qr"]
     printed = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     print(printed, flush=True)
     entered = _asked(printed.split()[0], sandbox.roots)
-    _say(f"{entered.status} with the link: a cookie, and on to {entered.headers['Location']}")
+    _say(f"With the link it gets {entered.status}, a cookie, and is sent on to {entered.headers['Location']}")
     cookie = (entered.headers["Set-Cookie"] or "").partition(";")[0]
-    _say(f"{_asked(home, sandbox.roots, Cookie=cookie).status} with the cookie")
+    _say(f"With the cookie it gets {_asked(home, sandbox.roots, Cookie=cookie).status}: the site is open")
 
 
 def _asked(url: str, roots: Path, **headers: str) -> HTTPResponse:
@@ -174,7 +177,7 @@ def _served(port: int, roots: Path | None) -> str:
 
 
 def _renewer(config: Path, command: str, why: str, *options: str) -> None:
-    print(f"$ renewer -c {config.name} {' '.join((command, *options))}    {why}", flush=True)
+    print(f"$ renewer -v -c {config.name} {' '.join((command, *options))}    # {why}", flush=True)
     subprocess.run([*RENEWER, "-v", "-c", str(config), command, *options], check=True, timeout=PATIENCE)
 
 
