@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -142,6 +143,7 @@ def arguments() -> argparse.Namespace:
 def about(asked: argparse.Namespace) -> dict[str, Any]:
     """Return what has to be known of a measurement: when, where, with what."""
     return {
+        "command": shlex.join(["tests/bench/run", *sys.argv[1:]]),
         "day": f"{datetime.now(UTC):%Y-%m-%d}",
         "short": asked.short,
         "cores": os.cpu_count(),

@@ -25,8 +25,8 @@ def conditions(about: Mapping[str, Any]) -> str:
     """Return when and where it was measured."""
     certbot = f", certbot {about['certbot']}" if about["certbot"] else ""
     return (NOTE_SHORT if about["short"] else "") + (
-        f"Measured on {about['day']} with `tests/bench/run`: {about['cores']} cores (load"
-        f" {about['load_before']:.1f} at the beginning, {about['load_after']:.1f} at the end),\nPython"
+        f"Measured on {about['day']} with `{about['command']}`: {about['cores']} cores\n(load"
+        f" {about['load_before']:.1f} at the beginning, {about['load_after']:.1f} at the end), Python"
         f" {about['python']}{certbot}; medians.\n"
     )
 
