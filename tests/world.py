@@ -22,6 +22,7 @@ import redaction
 from nginx_master import Nginx, Notes, free_port, wait_until
 
 from renewer import config, wire
+from renewer.cycle import Engine
 from renewer.system import SystemClock
 from sandbox import Sandbox
 
@@ -230,7 +231,7 @@ class World:
             stack.callback(self._end)
             self.write(*map(table, self.names))
             self.listen()
-            wire.build(config.load(self.config), SystemClock(), Notes()).prepare()
+            self.engine().prepare()
             self.nginx.start()
             self._stack = stack.pop_all()
         return self
@@ -258,6 +259,10 @@ class World:
             for name in self.names
         ]
         self.nginx.configure("".join(servers) + more, f"error_log {self.nginx.error_log} notice;")
+
+    def engine(self) -> Engine:
+        """Build what a run of the program would, in this process."""
+        return wire.build(config.load(self.config), SystemClock(), Notes())
 
     def renewer(self, *arguments: str, **environment: str) -> Done:
         """Run the program to its end."""

@@ -12,12 +12,9 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from nginx_master import Notes
 from world import NAME, World, free_port, table
 
-from renewer import config, wire
 from renewer.sites import Asked
-from renewer.system import SystemClock
 
 ROTATIONS, REQUESTS, CONNECTIONS = 60, 50_000, 4
 """How many of each, for each mode."""
@@ -123,7 +120,7 @@ def test_sixty_rotations_under_load_refuse_nobody(world: World, port: int) -> No
     stop = threading.Event()
     devices = [Device(port, stop, opened[1]) for _ in range(CONNECTIONS)]
     signers = [Signing(port, stop, world.folder / "signer.json") for _ in range(CONNECTIONS)]
-    engine = wire.build(config.load(world.config), SystemClock(), Notes())
+    engine = world.engine()
     for client in (*devices, *signers):
         client.start()
     rotations = 0
