@@ -263,6 +263,11 @@ class Snapshot:
     revoked: Reason | None = None
     forced: bool = False
 
+    @property
+    def revocations(self) -> tuple[Revocation, ...]:
+        """All that have to be revoked, the one asked for last first."""
+        return self.revocation.each if self.revocation else ()
+
 
 @dataclass(frozen=True)
 class Turn:

@@ -107,7 +107,7 @@ class Ordering:
     def revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
         """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
         name, first = snapshot.spec.name, None
-        for one in snapshot.revocation.each if snapshot.revocation else ():
+        for one in snapshot.revocations:
             self.report.doing(name, "revoking the certificate")
             try:
                 self.issuer.revoke(one.material, one.reason)

@@ -236,8 +236,8 @@ def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion
 
 
 def _revoked(snapshot: Snapshot, material: Material) -> Reason | None:
-    asked = snapshot.revocation.each if snapshot.revocation else ()
-    return next((one.reason for one in asked if one.concerns(material)), snapshot.revoked)
+    asked = (one.reason for one in snapshot.revocations if one.concerns(material))
+    return next(asked, snapshot.revoked)
 
 
 def _difference(spec: CertSpec, material: Material) -> str:
