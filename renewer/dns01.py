@@ -43,7 +43,7 @@ class Dns01:
             yield
         except Stopped:
             raise
-        except BaseException:
+        except BaseException:  # no other end may leave records behind; it goes on from here
             self.sweep(subject, journal)
             raise
         self.sweep(subject, journal)

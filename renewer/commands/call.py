@@ -70,7 +70,7 @@ class Call:
             outcome = work(engine)
         except (ConfigError, Declined):
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it is goes on from here, once those outside have heard of it
             if observer and not clock.stopping:
                 observer.saw(Outcome(()), broken(error))
             raise

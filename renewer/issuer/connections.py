@@ -51,7 +51,7 @@ class Connections:
     def _open(self, server: str, first: "Future[Connection]") -> Connection:
         try:
             connection = self.open_(server)
-        except BaseException as error:
+        except BaseException as error:  # it goes on from here, and to all that wait for this one
             with self._guard:
                 del self._first[server]  # who comes later tries again
             first.set_exception(error)

@@ -95,7 +95,7 @@ class Machine:
         subprocess.run([*self._in_network, "ip", "link", "set", "lo", "up"], check=True)
         try:
             self.boot()
-        except BaseException:
+        except BaseException:  # `__exit__` is not called then; it goes on from here
             self._end()
             raise
         return self
