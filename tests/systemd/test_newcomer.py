@@ -22,7 +22,7 @@ EMPTY = ("ca-certificates", "curl", "dbus", "iproute2", "procps", "systemd", "sy
 
 README = (ROOT / "README.md").read_text()
 SH = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-CHECKOUT = "/root/renewer"
+CHECKOUT = "/srv/renewer"
 PYPI = "/opt/pypi"
 BUNDLE = "/share/box/pebble/ca.pem"
 PINNED = (ROOT / "tests" / "constraints.txt").read_text()

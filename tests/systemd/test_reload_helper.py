@@ -120,7 +120,7 @@ HOSTILE = {
     "a very deep folder": 'python3 -c \'import os\nfor _ in range(3000): os.mkdir("d"); os.chdir("d")\';'
     " mv d reload.request",
     "a file of two names": f"printf {NONCE} > other && ln other reload.request",
-    "words for a shell": "echo '$(touch /root/x); `touch /root/y`' > new && mv new reload.request",
+    "words for a shell": "echo '$(touch /etc/cron.d/x); `touch /etc/cron.d/y`' >new && mv new reload.request",
     "more than the digits": f"printf '{NONCE}\\nnginx -s stop' > new && mv new reload.request",
     "zeros without end": "truncate -s 1G new && mv new reload.request",
     "nothing": "touch reload.request",
