@@ -11,9 +11,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import msgspec
-
 from renewer.deployed import Memory
+from renewer.documents import UnreadableError, decode, encode
 from renewer.errors import Refused
 from renewer.journal import Progress
 from renewer.limits import History
@@ -24,9 +23,6 @@ from renewer.provenance import Provenance
 from renewer.sites import Kept
 
 Value = TypeVar("Value")
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not the document that is expected."""
 
 LEASE = timedelta(minutes=1)
 """How long a lease outlives its holder in a store that cannot see the holder die."""
@@ -71,8 +67,8 @@ class Vault:
         if data is None:
             return Kept()
         try:
-            return msgspec.json.decode(data, type=Kept)
-        except UNREADABLE as error:
+            return decode(data, Kept)
+        except UnreadableError as error:
             raise Refused(
                 f"the stored keys of the site {name} cannot be read: {error}",
                 hint=f"bring {_site(name)} in the state folder's store back from a backup, or move it away to"
@@ -109,8 +105,8 @@ class Vault:
         if form is None or data is None:
             return
         try:
-            msgspec.json.decode(data, type=form)
-        except UNREADABLE as error:
+            decode(data, form)
+        except UnreadableError as error:
             yield str(error)
 
     def known_sites(self) -> list[str]:
@@ -161,8 +157,8 @@ class Vault:
         if data is None:
             return None
         try:
-            return msgspec.json.decode(data, type=Account)
-        except UNREADABLE as error:
+            return decode(data, Account)
+        except UnreadableError as error:
             raise Refused(
                 f"the stored account for {server} cannot be read: {error}",
                 hint=f"bring {key} in the state folder's store back from a backup, or move it away"
@@ -172,7 +168,7 @@ class Vault:
     def keep_account(self, server: str, account: Account) -> None:
         """Keep the account; raises `LockBusy` while another process makes one for the same CA."""
         with self.store.lease("account", LEASE) as fence:
-            self.store.put(_account(server), msgspec.json.encode(account), fence)
+            self.store.put(_account(server), encode(account), fence)
 
     def history(self, server: str) -> History:
         """Return what the account at this CA did and was told, for its rate limits."""
@@ -181,7 +177,7 @@ class Vault:
     def keep_history(self, server: str, change: Callable[[History], History]) -> None:
         """Change that; raises `LockBusy` while another process does."""
         with self.store.lease("limits", LEASE) as fence:
-            data = msgspec.json.encode(change(self.history(server)))
+            data = encode(change(self.history(server)))
             self.store.put(f"limits/{_quoted(server)}", data, fence)
 
     def record(self) -> Record:
@@ -192,7 +188,7 @@ class Vault:
     def telling(self) -> Iterator[Callable[[Record], None]]:
         """Tell those outside alone, with the right to write down what they know; raises `LockBusy`."""
         with self.store.lease("told", LEASE) as fence:
-            yield lambda record: self.store.put("told", msgspec.json.encode(record), fence)
+            yield lambda record: self.store.put("told", encode(record), fence)
 
     def zones(self, provider: str) -> dict[str, str]:
         """Return the identifiers of the zones that are known at a DNS provider, by zone name."""
@@ -201,15 +197,15 @@ class Vault:
     def keep_zones(self, provider: str, zones: dict[str, str]) -> None:
         """Keep them; they are only a short cut, so a busy store raises `LockBusy` and nothing is lost."""
         with self.store.lease(f"zones.{provider}", LEASE) as fence:
-            self.store.put(f"zones/{provider}", msgspec.json.encode(zones), fence)
+            self.store.put(f"zones/{provider}", encode(zones), fence)
 
     def _value(self, key: str, form: type[Value]) -> Value | None:
         data = self.store.get(key)
         if data is None:
             return None
         try:
-            return msgspec.json.decode(data, type=form)
-        except UNREADABLE as error:
+            return decode(data, form)
+        except UnreadableError as error:
             if key not in self._damaged:
                 self.report.problem(key, f"what is stored cannot be read and counts as absent: {error}")
             self._damaged.add(key)
@@ -281,7 +277,7 @@ class Ledger:
         if value is None:
             self.vault.store.delete(key, self.fence)
         else:
-            self.vault.store.put(key, msgspec.json.encode(value), self.fence)
+            self.vault.store.put(key, encode(value), self.fence)
 
 
 @dataclass(frozen=True)
@@ -293,7 +289,7 @@ class SiteLedger:
 
     def keep(self, name: str, kept: Kept) -> None:
         """Keep a site's keys, in one write."""
-        self.store.put(_site(name), msgspec.json.encode(kept), self.fence)
+        self.store.put(_site(name), encode(kept), self.fence)
 
     def drop(self, name: str) -> None:
         """Forget the keys of a site that is no more."""
@@ -309,7 +305,7 @@ class HookLedger:
 
     def keep(self, key: str, memory: Memory) -> None:
         """Keep what a hook was told of, and whether it failed."""
-        self.store.put(_hook(key), msgspec.json.encode(memory), self.fence)
+        self.store.put(_hook(key), encode(memory), self.fence)
 
     def drop(self, key: str) -> None:
         """Forget a hook that is no more."""

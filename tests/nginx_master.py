@@ -1,5 +1,6 @@
 """A real nginx as a master of its own, with its own configuration, on free ports."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Self
 
 from renewer.nginx.deployer import NginxDeployer
@@ -111,10 +113,23 @@ class Client(threading.Thread):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody else is given: not by the system, not to another test for the next 20,000."""
+    low, high = 10_000, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with (Path(gettempdir()) / f"renewer-tests-ports-{os.getuid()}").open("a+") as turns:
+        fcntl.flock(turns, fcntl.LOCK_EX)
+        turns.seek(0)
+        last = int(turns.read() or low)
+        port = next(port for port in (*range(last + 1, high), *range(low, last)) if _is_free(host, port))
+        turns.truncate(0)
+        turns.write(str(port))
+    return port
+
+
+def _is_free(host: str, port: int) -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, port))
+        return True
+    return False
 
 
 def wait_until(true: Callable[[], object], seconds: float = 10) -> None:

@@ -49,6 +49,7 @@ class Done:
     @cached_property
     def answer(self) -> dict[str, Any]:
         """What it printed for `--json`."""
+        assert self.out, (self.code, self.err)
         found: dict[str, Any] = json.loads(self.out)
         return found
 

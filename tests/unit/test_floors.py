@@ -14,8 +14,8 @@ PACKAGE = ROOT / "renewer"
 FLOORS = {
     0: "__init__ deployed errors estate journal model sites",
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
-    " credentials domains draft inherited keyring keys limits links notation notices outcome policy ports"
-    " premises problems provenance readings redaction spoken tokens toml",
+    " credentials documents domains draft inherited keyring keys limits links notation notices outcome policy"
+    " ports premises problems provenance readings redaction spoken tokens toml",
     2: "disk identity jointly pace proc stamps vault",
     3: "cycle deploy dns01 followup observer ordering takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
@@ -40,7 +40,7 @@ ROOMS = {
     "dns": {"dns/resolver"},
     "httpx": {"dns/api"},
     "josepy": {"issuer/client"},
-    "msgspec": {"authorities", "config", "toml", "vault"},
+    "msgspec": {"authorities", "config", "documents", "toml"},
     "prometheus_client": {"outside/textfile"},
     "publicsuffixlist": {"limits"},
     "requests": {"issuer/client"},
