@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from renewer.errors import Refused, RenewerError, Transient
-from renewer.model import Failure, Material, Stage
+from renewer.failure import Failure, Stage
+from renewer.model import Material
 
 TABLE = {
     Stage.ISSUE: (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1)),
     Stage.DEPLOY: (timedelta(minutes=1), timedelta(minutes=10)),
 }
 """How long to wait after the first, second, … failure in a row; the last entry is for all that follow."""
+
+SOONEST = timedelta(minutes=1)
+"""When to look again at what went wrong but could not be written down."""
 
 HOOK = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
 """The same for a hook; what it does costs nobody's limits, so a run that somebody starts does not wait."""
@@ -48,17 +52,23 @@ def failure(
     told = error.retry_after if isinstance(error, Transient) else None
     spent = isinstance(error, Refused) and error.spent
     count = row.count + 1 if row else 1
+    retry = attempt.at + max(wait(attempt, count, material), told or timedelta(0))
+    binding = told is not None or spent
+    bound = {server: until for server, until in (row.bound if row else {}).items() if until > attempt.at}
+    if binding and error.server:
+        bound[error.server] = retry
     return Failure(
         stage=attempt.stage,
         count=count,
         at=attempt.at,
-        retry=attempt.at + max(wait(attempt, count, material), told or timedelta(0)),
+        retry=retry,
         message=str(error),
         hint=error.hint,
         exit_code=error.exit_code,
-        binding=told is not None or spent,
+        binding=binding,
         since=row.began if row else attempt.at,
         server=error.server,
+        bound=bound,
     )
 
 

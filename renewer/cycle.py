@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from renewer import backoff, outcome, policy
-from renewer.backoff import Attempt
-from renewer.deploy import Deployment, Refusals
+from renewer import outcome, policy
+from renewer.deploy import Brought, Deployment
 from renewer.errors import (
     ConfigError,
     Declined,
@@ -33,13 +32,13 @@ from renewer.model import (
     Revocation,
     Sight,
     Snapshot,
-    Stage,
     Turn,
 )
 from renewer.ordering import Ordering
 from renewer.policy import Ask, Deploy, Issue, Rest
 from renewer.ports import Clock, Deployer, DeployHook, Hook, Issuer, Report
-from renewer.sites import Asked, Cycle, SiteOutcome
+from renewer.setbacks import Setbacks
+from renewer.sites import Asked, Cycle
 from renewer.vault import Ledger, Vault
 
 Result = TypeVar("Result")
@@ -72,8 +71,7 @@ class Engine:
         calm = [not failed, self._tidy_forgotten(), not (names or force)]
         turns = _side_by_side(partial(self._tend, forced=force), specs)
         done = self._finish(turns)
-        if failed:
-            done = replace(done, error=f"what nginx includes: {failed}", code=failed.exit_code)
+        done = _failing(done, "what nginx includes", failed)
         snapshots = [turn.snapshot for turn in turns]
         return replace(done, rest=outcome.rest(done, snapshots, self.clock.now()) if all(calm) else None)
 
@@ -161,6 +159,10 @@ class Engine:
     def _ordering(self) -> Ordering:
         return Ordering(self.issuer, self.clock, self.report)
 
+    @property
+    def _setbacks(self) -> Setbacks:
+        return Setbacks(self.vault, self.clock, self.report)
+
     # -- one certificate ------------------------------------------------------------------------------------
 
     def _tend(self, spec: CertSpec, *, forced: bool) -> Turn:
@@ -169,6 +171,7 @@ class Engine:
         failed: RenewerError
         try:
             snapshot = self._look(spec, forced=forced)
+            self.clock.sleep(0)  # who is asked to end begins nothing more
             return self._advance(snapshot)
         except RenewerError as error:
             failed = error
@@ -181,7 +184,7 @@ class Engine:
         finally:
             self.report.idle(spec.name)
         if not isinstance(failed, Stopped | LockBusy | LostLease):
-            self._note(snapshot, Stage.ISSUE, failed)
+            self._setbacks.ordering(snapshot, failed)
         return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
@@ -192,6 +195,7 @@ class Engine:
             material=material,
             suggestion=self.vault.suggestion(spec.name),
             failure=self.vault.failure(spec.name),
+            deploys=self.vault.deploys(spec.name),
             sight=sight or self.deployer.look(spec, material),
             pending=progress.order is not None,
             revocation=self.vault.revocation(spec.name),
@@ -203,7 +207,7 @@ class Engine:
     def _advance(self, snapshot: Snapshot) -> Turn:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
         policy.refuse_wrong_clock(snapshot.material, self.clock.now())
-        untidy = snapshot.leftovers or snapshot.revocation or self._mended(snapshot)
+        untidy = snapshot.leftovers or snapshot.revocation or self._setbacks.mended(snapshot)
         untidy = untidy or self._stray(snapshot) or bool(self.vault.damaged(snapshot.spec.name))
         if not untidy and (turn := self._settled(snapshot)):
             return turn
@@ -212,9 +216,7 @@ class Engine:
             ledger.set_aside()
             if fresh.leftovers or self._stray(fresh):
                 self._ordering.tidy(fresh, ledger)
-            if self._mended(fresh):
-                ledger.succeeded()
-                fresh = replace(fresh, failure=None)
+            fresh = self._setbacks.forget(fresh, ledger)
             try:
                 turn = self._steps(fresh, ledger)
             finally:
@@ -239,10 +241,6 @@ class Engine:
     def _stray(self, snapshot: Snapshot) -> bool:
         """Tell whether an order is written down that nobody needs any more."""
         return snapshot.pending and not policy.why_issue(snapshot, self.clock.now())
-
-    def _mended(self, snapshot: Snapshot) -> bool:
-        """Tell whether a failure is on record that nothing is left of; the next must not count from it."""
-        return snapshot.failure is not None and policy.standing(snapshot, self.clock.now()) is None
 
     def _settled(self, snapshot: Snapshot) -> Turn | None:
         """Return the turn if nothing is left to do for the certificate alone."""
@@ -282,18 +280,24 @@ class Engine:
 
     def _finish(self, turns: Sequence[Turn], asked: Asked | None = None) -> Outcome:
         """Deploy, conclude, and tell the hooks: the end of whatever was begun."""
-        refusals, sites = self._deploy(turns, asked)
-        concluded = tuple(self._conclude(turn, refusals.get(turn.snapshot.spec.name)) for turn in turns)
-        return Outcome(concluded, sites, self._follow_up.tell(concluded, sites))
+        brought = self._deploy(turns, asked)
+        refused = brought.refusals
+        concluded = tuple(self._conclude(turn, refused.get(turn.snapshot.spec.name)) for turn in turns)
+        done = Outcome(concluded, brought.sites, self._follow_up.tell(concluded, brought.sites))
+        if brought.error:
+            self.report.problem("secure links", str(brought.error), brought.error.hint)
+        return _failing(done, "secure links", brought.error)
 
-    def _deploy(self, turns: Sequence[Turn], asked: Asked | None) -> tuple[Refusals, tuple[SiteOutcome, ...]]:
+    def _deploy(self, turns: Sequence[Turn], asked: Asked | None) -> Brought:
         """Deploy what is not served, and whatever the hooks propose, with one reload."""
-        specs = [turn.snapshot.spec for turn in turns if turn.deploy]
-        refusals, sites = self._deployment.bring(specs, self._cycle([turn.snapshot for turn in turns], asked))
-        for spec in specs:
-            if not isinstance(refusals.get(spec.name), LockBusy | Stopped):
-                self._settle(spec, refusals.get(spec.name))
-        return refusals, sites
+        due = [turn.snapshot for turn in turns if turn.deploy]
+        cycle = self._cycle([turn.snapshot for turn in turns], asked)
+        brought = self._deployment.bring([one.spec for one in due], cycle)
+        for one in due:
+            refusal = brought.refusals.get(one.spec.name)
+            if not isinstance(refusal, LockBusy | Stopped):
+                self._setbacks.deploying(one, refusal)
+        return brought
 
     def _cycle(self, snapshots: Sequence[Snapshot], asked: Asked | None = None) -> Cycle:
         """Return what the hooks have to know; certificates that are not worked on count as they are kept."""
@@ -303,40 +307,25 @@ class Engine:
         known = {name: str(material.fingerprints[0]) for name, material in kept.items() if material}
         return Cycle(self.clock.now(), known, asked)
 
-    def _settle(self, spec: CertSpec, refusal: RenewerError | None) -> None:
-        """Keep or forget that a deploy failed, so that the daemon knows when to try again."""
-        failure = self.vault.failure(spec.name)
-        if refusal is not None or (failure is not None and failure.stage is Stage.DEPLOY):
-            seen = Snapshot(spec, Sight(published=False, served=None), self.vault.material(spec.name))
-            self._note(replace(seen, failure=failure), Stage.DEPLOY, refusal)
-
-    def _note(self, snapshot: Snapshot, stage: Stage, error: RenewerError | None) -> None:
-        """Keep a failure, or with `error=None` forget the last; what cannot be kept is told."""
-        name, before, material = snapshot.spec.name, snapshot.failure, snapshot.material
-        try:
-            with self.vault.certificate(name) as ledger:
-                if error is None:
-                    ledger.succeeded()
-                else:
-                    ledger.failed(backoff.failure(self._attempt(stage), error, before, material))
-        except LockBusy:
-            return  # who works on it now will note what becomes of it
-        except RenewerError as lost:
-            self.report.problem(name, f"a failure could not be noted: {lost}", lost.hint)
-
-    def _attempt(self, stage: Stage) -> Attempt:
-        return Attempt(stage, self.clock.now(), self.clock.fraction())
-
     def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
         spec, error = turn.snapshot.spec, turn.error or refusal
         sight = None if turn.deploy or turn.issued else turn.snapshot.sight
         try:
             untouched = sight and not error and policy.rest(turn.snapshot, self.clock.now())
+            if self.vault.material(spec.name) != turn.snapshot.material:  # somebody else was at it
+                untouched = sight = None
             seen = turn.snapshot if untouched else self._look(spec, forced=False, sight=sight)
         except RenewerError as blind:
             seen, error = turn.snapshot, error or blind
         return outcome.of(replace(turn, snapshot=seen, error=error), self.clock.now())
+
+
+def _failing(done: Outcome, what: str, error: RenewerError | None) -> Outcome:
+    """Return the outcome with what stood in the way of all together, if anything did."""
+    if error is None:
+        return done
+    return replace(done, error=f"{what}: {error}", code=error.exit_code)
 
 
 def _side_by_side(work: Callable[[CertSpec], Result], specs: Sequence[CertSpec]) -> list[Result]:

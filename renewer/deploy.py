@@ -14,6 +14,16 @@ from renewer.vault import Vault
 Refusals = Mapping[str, RenewerError]
 """What stood in the way, by the owner of the change."""
 
+
+@dataclass(frozen=True)
+class Brought:
+    """What became of it; `error` is what stood in the way of a hook that has no site left to tell it of."""
+
+    refusals: Refusals
+    sites: tuple[SiteOutcome, ...]
+    error: RenewerError | None = None
+
+
 Answer = Proposal | RenewerError
 """What a hook proposes, or why it cannot."""
 
@@ -26,17 +36,18 @@ class Deployment:
     deployer: Deployer
     hooks: tuple[Hook, ...]
 
-    def bring(self, specs: Sequence[CertSpec], cycle: Cycle) -> tuple[Refusals, tuple[SiteOutcome, ...]]:
+    def bring(self, specs: Sequence[CertSpec], cycle: Cycle) -> Brought:
         """Deploy these certificates and what the hooks propose; tell of refusals and of the sites."""
         plans = self._asked(lambda hook: hook.plan(cycle))
         if not specs and not any(isinstance(plan, Proposal) and plan.guard for plan in plans):
-            return {}, self._settled(plans, {}, cycle)
+            return self._settled(plans, {}, cycle)
         try:
             with self.vault.nginx():
                 return self._together(specs, cycle)
         except RenewerError as error:
             every = [keyring.failed(spec, error, cycle.now) for hook in self.hooks for spec in hook.specs]
-            return {spec.name: error for spec in specs}, tuple(every)
+            told = every or specs
+            return Brought({spec.name: error for spec in specs}, tuple(every), None if told else error)
 
     def planned(self, cycle: Cycle) -> tuple[SiteOutcome, ...]:
         """Return how the sites stand and what would be done for them, changing nothing."""
@@ -45,13 +56,13 @@ class Deployment:
             one for hook, plan in zip(self.hooks, plans, strict=True) for one in _told(hook, plan, cycle)
         )
 
-    def _together(self, specs: Sequence[CertSpec], cycle: Cycle) -> tuple[Refusals, tuple[SiteOutcome, ...]]:
+    def _together(self, specs: Sequence[CertSpec], cycle: Cycle) -> Brought:
         kept = [(spec, self.vault.material(spec.name)) for spec in specs]
         changes: list[Change] = [Publish(spec, material) for spec, material in kept if material]
         proposals = self._asked(lambda hook: hook.propose(cycle))
         changes += [one.guard for one in proposals if isinstance(one, Proposal) and one.guard]
         refusals = self._apply(changes) if changes else {}
-        return refusals, self._settled(proposals, refusals, cycle)
+        return self._settled(proposals, refusals, cycle)
 
     def _apply(self, changes: Sequence[Change]) -> Refusals:
         """Apply all at once, and each alone if that is refused: one must not hold up the others."""
@@ -75,11 +86,10 @@ class Deployment:
                 answers.append(error)
         return answers
 
-    def _settled(
-        self, answers: Sequence[Answer], refusals: Refusals, cycle: Cycle
-    ) -> tuple[SiteOutcome, ...]:
+    def _settled(self, answers: Sequence[Answer], refusals: Refusals, cycle: Cycle) -> Brought:
         """Let each hook keep what nginx took up, and tell what became of its sites."""
         found: list[SiteOutcome] = []
+        orphan: RenewerError | None = None
         for hook, answer in zip(self.hooks, answers, strict=True):
             final, failed = answer, dict[str, RenewerError]()
             if isinstance(answer, Proposal):
@@ -90,7 +100,9 @@ class Deployment:
                 except RenewerError as error:
                     final = error
             found += _told(hook, final, cycle, failed)
-        return tuple(found)
+            if isinstance(final, RenewerError) and not hook.specs:
+                orphan = orphan or final
+        return Brought(refusals, tuple(found), orphan)
 
 
 def _told(

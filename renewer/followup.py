@@ -12,10 +12,11 @@ from datetime import datetime
 from renewer import backoff
 from renewer.deployed import Deployed, HookAction, HookOutcome, Memory
 from renewer.errors import HookFailed, RenewerError, Stopped
+from renewer.ledgers import HookLedger
 from renewer.model import Action, CertOutcome
 from renewer.ports import Clock, DeployHook, Report
 from renewer.sites import SiteAction, SiteOutcome
-from renewer.vault import HookLedger, Vault
+from renewer.vault import Vault
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import NewType
 
 from renewer.deployed import HookOutcome
 from renewer.errors import RenewerError, worst
+from renewer.failure import Deploys, Failure
 from renewer.sites import Guard, SiteOutcome
 
 Fingerprint = NewType("Fingerprint", str)
@@ -130,39 +131,6 @@ class Suggestion:
     explanation_url: str | None = None
 
 
-class Stage(StrEnum):
-    """Where an attempt failed."""
-
-    ISSUE = "issue"
-    DEPLOY = "deploy"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The last failure of a certificate: the `count`-th in a row.
-
-    `retry` is when to try next; `binding` says that nobody may try sooner, because the CA asked for it or
-    because another failure would count against one of its limits. `since` is when the first in the row came,
-    `server` the directory of the CA that was asked, where one was.
-    """
-
-    stage: Stage
-    count: int
-    at: datetime
-    retry: datetime
-    message: str
-    hint: str = ""
-    exit_code: int = 1
-    binding: bool = False
-    since: datetime | None = None
-    server: str = ""
-
-    @property
-    def began(self) -> datetime:
-        """When the first in the row came."""
-        return self.since or self.at
-
-
 class Reason(StrEnum):
     """Why a certificate is revoked (RFC 5280, section 5.3.1), as far as CAs take it from its holder."""
 
@@ -245,7 +213,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that the decision about one certificate rests on.
+    """All that the decision about one certificate rests on; `failure` is that of the last order.
 
     `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept by now.
     `pending`: an order is written down there. `revocation`: a certificate, this or an earlier one, that has
@@ -257,6 +225,7 @@ class Snapshot:
     material: Material | None = None
     suggestion: Suggestion | None = None
     failure: Failure | None = None
+    deploys: Deploys = field(default_factory=Deploys)
     leftovers: bool = False
     pending: bool = False
     revocation: Revocation | None = None

@@ -186,6 +186,8 @@ def findings(
     sites = (_whole(site(one.name), f"the site {one.name}", one) for one in outcome.sites)
     hooks = (_whole(hook(one.name), one.name, one) for one in outcome.hooks)
     whole = Finding(CYCLE, "renewer")
+    if outcome.error:
+        whole = replace(whole, error=outcome.error, exit_code=outcome.code)
     if broke:
         whole = replace(whole, error=str(broke), hint=broke.hint, exit_code=broke.exit_code)
     return (whole, *certificates, *sites, *hooks)

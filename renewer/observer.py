@@ -129,9 +129,10 @@ class Observer:
                 self.audience.pulse.beat(good=good)
 
     def _reading(self, spec: CertSpec, record: Record, now: datetime) -> CertificateReading:
-        material, failure = self.vault.material(spec.name), self.vault.failure(spec.name)
+        material = self.vault.material(spec.name)
+        failed = (self.vault.failure(spec.name), self.vault.deploys(spec.name).failure)
         seen = record.seen.get(notices.certificate(spec.name), Seen())
-        failures = failure.count if failure else 0
+        failures = max(failure.count if failure else 0 for failure in failed)
         if material is None:
             return CertificateReading(served=seen.served, failures=failures, success=seen.success)
         known = Snapshot(

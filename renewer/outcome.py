@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from renewer import policy
+from renewer import backoff, policy
 from renewer.deployed import HookAction
 from renewer.errors import NotServed, Transient
-from renewer.model import Action, CertOutcome, Failure, Outcome, Snapshot, Turn
-from renewer.policy import Deploy, Issue, Rest, Step
+from renewer.failure import Failure
+from renewer.model import Action, CertOutcome, Outcome, Snapshot, Turn
+from renewer.policy import Ask, Deploy, Issue, Rest, Step
 from renewer.sites import SiteAction
 
 _DEPLOYS = "run: renewer renew, which brings nginx to serve it or tells what stands in the way"
@@ -18,7 +19,8 @@ def of(turn: Turn, now: datetime) -> CertOutcome:
     """Return the outcome of a cycle for one certificate; the snapshot is the one taken at its end."""
     if turn.error is not None:
         error = turn.error
-        return _failed(turn.snapshot, now, str(error), error.hint, error.exit_code)
+        failed = _failed(turn.snapshot, now, str(error), error.hint, error.exit_code)
+        return replace(failed, next=max(failed.next, now + backoff.SOONEST))
     if turn.held is not None:
         return _held(turn.snapshot, turn.held, now)
     action = Action.ISSUED if turn.issued else Action.DEPLOYED if turn.deploy else Action.FRESH
@@ -35,6 +37,8 @@ def planned(snapshot: Snapshot, step: Step, now: datetime) -> CertOutcome:
             return _outcome(snapshot, Action.DEPLOYED, now, reason)
         case Rest(held=Failure() as held):
             return _held(snapshot, held, now)
+        case Ask() if policy.undeployed(snapshot):
+            return _outcome(snapshot, Action.DEPLOYED, now)
         case _:
             return _outcome(snapshot, Action.FRESH, now)
 
@@ -50,7 +54,8 @@ def at_rest(snapshot: Snapshot, now: datetime) -> CertOutcome:
 
     That nginx is seen not to serve what is stored is a failure, whether or not a cycle has met it yet.
     """
-    if failure := policy.standing(snapshot, now):
+    if failures := policy.standing(snapshot, now):
+        failure = failures[0]
         return _failed(snapshot, now, failure.message, failure.hint, failure.exit_code)
     sight = snapshot.sight
     if snapshot.material and sight.served is False:
@@ -61,7 +66,8 @@ def at_rest(snapshot: Snapshot, now: datetime) -> CertOutcome:
 def rest(outcome: Outcome, snapshots: Iterable[Snapshot], now: datetime) -> datetime | None:
     """Return until when nothing is due at all, if a cycle found everything as it has to be; else `None`."""
     quiet = (
-        all(one.action is Action.FRESH for one in outcome.certificates)
+        outcome.error is None
+        and all(one.action is Action.FRESH for one in outcome.certificates)
         and all(one.action is SiteAction.KEPT and not one.due for one in outcome.sites)
         and all(one.action is HookAction.KEPT for one in outcome.hooks)
     )

@@ -7,16 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from renewer.errors import Refused
-from renewer.model import (
-    CertSpec,
-    Failure,
-    Material,
-    Reason,
-    Snapshot,
-    Stage,
-    Suggestion,
-    Window,
-)
+from renewer.failure import Failure
+from renewer.model import CertSpec, Material, Reason, Snapshot, Suggestion, Window
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ def authority(snapshot: Snapshot, now: datetime) -> str:
 
     Those that may take turns, each after the failure of the one before.
     """
-    spec, failed = snapshot.spec, _failed_order(snapshot)
+    spec, failed = snapshot.spec, snapshot.failure
     if failed is None:
         return spec.server
     near = snapshot.material is not None and now >= at_part_of_life(snapshot.material, NEAR_THE_END)
@@ -133,9 +125,12 @@ def refuse_wrong_clock(material: Material | None, now: datetime) -> None:
 
 
 def undeployed(snapshot: Snapshot) -> bool:
-    """Whether nginx has yet to take up what is stored."""
-    sight = snapshot.sight
-    return snapshot.material is not None and not (sight.published and sight.served is not False)
+    """Whether nginx has yet to take up what is stored; where nobody sees that, what is kept of it counts."""
+    material, sight = snapshot.material, snapshot.sight
+    if material is None:
+        return False
+    unseen = sight.served is None and snapshot.deploys.taken_up != material.fingerprints[0]
+    return unseen or not sight.published or sight.served is False
 
 
 def renewal(snapshot: Snapshot, now: datetime) -> datetime:
@@ -204,21 +199,25 @@ def next_due(snapshot: Snapshot, now: datetime) -> datetime:
     That is the retry after a failure, else an order or a deploy that nothing holds up, else the renewal.
     """
     if failed := standing(snapshot, now):
-        return max(failed.retry, now)
+        return max(min(one.retry for one in failed), now)
     return now if why_issue(snapshot, now) or undeployed(snapshot) else renewal(snapshot, now)
 
 
-def standing(snapshot: Snapshot, now: datetime) -> Failure | None:
-    """Return the last failure if what failed is still to be done; somebody may have mended it by hand."""
-    if snapshot.failure is None:
-        return None
-    still = why_issue(snapshot, now) if snapshot.failure.stage is Stage.ISSUE else undeployed(snapshot)
-    return snapshot.failure if still else None
+def standing(snapshot: Snapshot, now: datetime) -> tuple[Failure, ...]:
+    """Return the last failures of which what failed is still to be done, that of the order first.
+
+    Somebody may have mended it by hand.
+    """
+    order = snapshot.failure if why_issue(snapshot, now) else None
+    deploy = snapshot.deploys.failure if undeployed(snapshot) else None
+    return tuple(one for one in (order, deploy) if one)
 
 
 def rest(snapshot: Snapshot, now: datetime) -> datetime | None:
     """Return until when nothing at all is due for a certificate; `None` if anything is, or is on record."""
-    if snapshot.failure or snapshot.leftovers or snapshot.pending or snapshot.revocation:
+    if snapshot.failure or snapshot.deploys.failure:
+        return None
+    if snapshot.leftovers or snapshot.pending or snapshot.revocation:
         return None
     match decide(snapshot, now):
         case Rest(until=until, held=None):
@@ -252,23 +251,20 @@ def _difference(spec: CertSpec, material: Material) -> str:
     return ""
 
 
-def _failed_order(snapshot: Snapshot) -> Failure | None:
-    failure = snapshot.failure
-    return failure if failure and failure.stage is Stage.ISSUE else None
-
-
 def _held(snapshot: Snapshot, server: str, now: datetime) -> Failure | None:
-    """Return the failure that binds whoever would ask this CA."""
-    failure = _failed_order(snapshot)
-    if failure is None or not failure.binding or failure.server not in {server, ""}:
+    """Return the failure that binds whoever would ask this CA, with until when."""
+    failure = snapshot.failure
+    if failure is None or failure.at > now:  # one of the future is of a wrong clock
         return None
-    return failure if failure.at <= now < failure.retry else None  # one of the future is of a wrong clock
+    whole = failure.retry if failure.binding and failure.server in {server, ""} else now
+    until = failure.bound.get(server, whole)
+    return replace(failure, retry=until) if now < until else None
 
 
 def _rehearsal(snapshot: Snapshot, now: datetime) -> str | None:
     """Return where to try an order first: after a failure, but not when time is running out."""
     material, rehearse = snapshot.material, snapshot.spec.rehearse
-    if rehearse is None or _failed_order(snapshot) is None:
+    if rehearse is None or snapshot.failure is None:
         return None
     return None if material and now >= at_part_of_life(material, EMERGENCY) else rehearse
 

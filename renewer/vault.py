@@ -14,9 +14,11 @@ from urllib.parse import quote
 from renewer.deployed import Memory
 from renewer.documents import UnreadableError, decode, encode
 from renewer.errors import Refused
+from renewer.failure import Deploys, Failure
 from renewer.journal import Progress
+from renewer.ledgers import HookLedger, SiteLedger, hook_key, site_key
 from renewer.limits import History
-from renewer.model import Account, Failure, Material, Revocation, Suggestion
+from renewer.model import Account, Material, Revocation, Suggestion
 from renewer.notices import Record
 from renewer.ports import Fence, Report, Store
 from renewer.provenance import Provenance
@@ -38,7 +40,7 @@ class Vault:
 
     def damaged(self, name: str) -> list[str]:
         """Return the keys of what was found unreadable about a certificate."""
-        return sorted(key for key in self._damaged if key.partition("/")[2] == name)
+        return sorted(key for key in tuple(self._damaged) if key.partition("/")[2] == name)
 
     @contextmanager
     def certificate(self, name: str) -> Iterator["Ledger"]:
@@ -63,7 +65,7 @@ class Vault:
 
         Raises `Refused` for keys that cannot be read: with new ones, every link and session would end.
         """
-        data = self.store.get(_site(name))
+        data = self.store.get(site_key(name))
         if data is None:
             return Kept()
         try:
@@ -71,8 +73,8 @@ class Vault:
         except UnreadableError as error:
             raise Refused(
                 f"the stored keys of the site {name} cannot be read: {error}",
-                hint=f"bring {_site(name)} in the state folder's store back from a backup, or move it away to"
-                " have new keys made; every link and session of the site then ends",
+                hint=f"bring {site_key(name)} in the state folder's store back from a backup, or move it away"
+                " to have new keys made; every link and session of the site then ends",
             ) from error
 
     @contextmanager
@@ -83,11 +85,11 @@ class Vault:
 
     def hook(self, key: str) -> Memory:
         """Return what is kept of a deploy hook; one that nothing is kept of was told of nothing."""
-        return self._value(_hook(key), Memory) or Memory()
+        return self._value(hook_key(key), Memory) or Memory()
 
     def known_hooks(self) -> list[str]:
         """Return the keys of the hooks that something is kept of."""
-        return [key.removeprefix(_hook("")) for key in self.store.keys(_hook(""))]
+        return [key.removeprefix(hook_key("")) for key in self.store.keys(hook_key(""))]
 
     @contextmanager
     def checkup(self) -> Iterator["Ledger"]:
@@ -111,7 +113,7 @@ class Vault:
 
     def known_sites(self) -> list[str]:
         """Return the names of the sites that have keys."""
-        return [key.removeprefix(_site("")) for key in self.store.keys(_site(""))]
+        return [key.removeprefix(site_key("")) for key in self.store.keys(site_key(""))]
 
     def material(self, name: str) -> Material | None:
         """Return the certificate as it was kept."""
@@ -122,8 +124,12 @@ class Vault:
         return self._value(f"suggestion/{name}", Suggestion)
 
     def failure(self, name: str) -> Failure | None:
-        """Return its last failure, if nothing has succeeded since."""
+        """Return the last failure to obtain it, if none has succeeded since."""
         return self._value(f"failure/{name}", Failure)
+
+    def deploys(self, name: str) -> Deploys:
+        """Return how its deploys ended."""
+        return self._value(f"deploys/{name}", Deploys) or Deploys()
 
     def progress(self, name: str, kind: str = "journal") -> Progress:
         """Return the journal of an issuance, or of a "rehearsal", that did not end; else an empty one."""
@@ -245,12 +251,16 @@ class Ledger:
         self._put("suggestion", suggestion)
 
     def failed(self, failure: Failure) -> None:
-        """Keep a failure."""
+        """Keep that an order failed."""
         self._put("failure", failure)
 
     def succeeded(self) -> None:
-        """Forget the last failure."""
+        """Forget that an order failed."""
         self._put("failure", None)
+
+    def deployed(self, deploys: Deploys) -> None:
+        """Keep how a deploy ended."""
+        self._put("deploys", deploys if deploys != Deploys() else None)
 
     def revoke(self, revocation: Revocation) -> None:
         """Keep what has to be revoked, beside what has to be already."""
@@ -280,46 +290,11 @@ class Ledger:
             self.vault.store.put(key, encode(value), self.fence)
 
 
-@dataclass(frozen=True)
-class SiteLedger:
-    """What may be written about sites while their lease is held."""
-
-    store: Store
-    fence: Fence
-
-    def keep(self, name: str, kept: Kept) -> None:
-        """Keep a site's keys, in one write."""
-        self.store.put(_site(name), encode(kept), self.fence)
-
-    def drop(self, name: str) -> None:
-        """Forget the keys of a site that is no more."""
-        self.store.delete(_site(name), self.fence)
-
-
-@dataclass(frozen=True)
-class HookLedger:
-    """What may be written about deploy hooks while their lease is held."""
-
-    store: Store
-    fence: Fence
-
-    def keep(self, key: str, memory: Memory) -> None:
-        """Keep what a hook was told of, and whether it failed."""
-        self.store.put(_hook(key), encode(memory), self.fence)
-
-    def drop(self, key: str) -> None:
-        """Forget a hook that is no more."""
-        self.store.delete(_hook(key), self.fence)
-
-
-def _hook(key: str) -> str:
-    return f"hook/{key}"
-
-
 _FORMS: dict[str, Any] = {
     "account": Account,
     "certificate": Material,
     "check": Progress,
+    "deploys": Deploys,
     "failure": Failure,
     "hook": Memory,
     "journal": Progress,
@@ -332,10 +307,6 @@ _FORMS: dict[str, Any] = {
     "zones": dict[str, str],
 }
 """What is kept under the keys that begin so."""
-
-
-def _site(name: str) -> str:
-    return f"site/{name}"
 
 
 def _account(server: str) -> str:

@@ -193,6 +193,9 @@ class FakeDeployer:
         self.shown: dict[str, tuple[Fingerprint, ...]] = {}
         self.refuses: dict[str, RenewerError] = {}
         self.blind: dict[str, Exception] = {}
+        self.unseen: set[str] = set()
+        """Of these nobody sees what is served, only which files there are."""
+        self.files: dict[str, tuple[Fingerprint, ...]] = {}
         self.applied: list[list[str]] = []
         self.prepared = 0
 
@@ -206,11 +209,15 @@ class FakeDeployer:
     def look(self, spec: CertSpec, material: Material | None) -> Sight:
         if spec.name in self.blind:
             raise self.blind[spec.name]
+        if spec.name in self.unseen:
+            published = material is not None and self.files.get(spec.name) == material.fingerprints
+            return Sight(published=published, served=None)
         same = material is not None and self.shown.get(spec.name) == material.fingerprints
         return Sight(published=same, served=same, detail="" if same else "nginx shows something else")
 
     def apply(self, changes: Sequence[Change]) -> None:
         self.applied.append([change.owner for change in changes])
+        self.files |= {one.owner: one.material.fingerprints for one in changes if isinstance(one, Publish)}
         for change in changes:
             if error := self.refuses.get(change.owner) or self.refuses.get("*"):
                 raise error

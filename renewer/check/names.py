@@ -6,8 +6,9 @@ from datetime import datetime
 from renewer import limits
 from renewer.check.finding import Finding, Group, Topic
 from renewer.domains import covers
+from renewer.failure import Failure
 from renewer.limits import Exemption, History, Limit
-from renewer.model import CertSpec, Failure, Material
+from renewer.model import CertSpec, Material
 from renewer.provenance import Provenance
 
 MOST = {"classic": 100, "tlsserver": 25, "shortlived": 25}

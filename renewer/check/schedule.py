@@ -85,7 +85,8 @@ def look(scene: Scene) -> Iterator[Finding]:
     now, found = scene.clock.now(), 0
     for spec in scene.config.specs:
         try:
-            material, failure = scene.vault.material(spec.name), scene.vault.failure(spec.name)
+            material, deploys = scene.vault.material(spec.name), scene.vault.deploys(spec.name)
+            failure = scene.vault.failure(spec.name) or deploys.failure
             known = scene.vault.known(spec.name)
             history, own = scene.vault.history(spec.server), scene.config.acme.limits_at(spec.server)
         except RenewerError:  # what cannot be read is told under state

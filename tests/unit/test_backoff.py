@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from renewer import backoff
 from renewer.backoff import Attempt
 from renewer.errors import DeployFailed, LockBusy, NotServed, Refused, RenewerError, Transient
-from renewer.model import Failure, Stage
+from renewer.failure import Failure, Stage
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SPEC = spec()

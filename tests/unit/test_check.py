@@ -22,9 +22,10 @@ from renewer.check.rounds import Look, around
 from renewer.check.scene import Scene
 from renewer.config import Certificate, Config, Metrics, Notify
 from renewer.errors import ConfigError, Refused, Stopped, Transient
+from renewer.failure import Failure, Stage
 from renewer.issuer.directory import Directory
 from renewer.limits import ORDERS, Event, History, Kind, Limit
-from renewer.model import Failure, Reason, Stage
+from renewer.model import Reason
 from renewer.provenance import Provenance
 from renewer.report import Silent
 from renewer.system import SystemClock

@@ -20,8 +20,9 @@ from fakes import FakeClock, Notes
 from renewer import __version__, cli, identity, show
 from renewer.authorities import DIRECTORIES
 from renewer.errors import worst
+from renewer.failure import Deploys, Failure, Stage
 from renewer.limits import Event, History, Kind
-from renewer.model import CertSpec, Failure, KeyKind, Material, Stage, Suggestion
+from renewer.model import CertSpec, KeyKind, Material, Suggestion
 from renewer.nginx.deployer import NginxDeployer
 from renewer.rest import WELL_BEFORE
 from renewer.service import shipped
@@ -108,6 +109,7 @@ class Home:
             ledger.keep(material)
             soon = datetime.now(UTC) + timedelta(hours=23)
             ledger.suggest(Suggestion(material.pairs[0].ari, ask_again=soon))
+            ledger.deployed(Deploys(material.fingerprints[0]))
         if deployed:
             conf = str(self.folder / "nginx.conf")
             deployer = NginxDeployer(self.state, "/bin/true", conf, "none", (), FakeClock(certs.NOW), Notes())

@@ -21,19 +21,9 @@ from renewer.errors import (
     Transient,
     worst,
 )
+from renewer.failure import Deploys, Failure, Stage
 from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
-from renewer.model import (
-    Action,
-    CertOutcome,
-    CertSpec,
-    Failure,
-    KeyKind,
-    Material,
-    Reason,
-    Stage,
-    Suggestion,
-    Window,
-)
+from renewer.model import Action, CertOutcome, CertSpec, Change, KeyKind, Material, Reason, Suggestion, Window
 from renewer.vault import Vault
 
 A, B, C = "a.example", "b.example", "c.example"
@@ -265,9 +255,45 @@ class TestDeploying:
         assert world.run()[A].next == NOW + MINUTE
         world.clock.time += MINUTE
         assert world.run()[A].next == NOW + 11 * MINUTE
-        failure = world.vault.failure(A)
+        failure = world.vault.deploys(A).failure
         assert failure is not None
         assert (failure.stage, failure.count, failure.binding) == (Stage.DEPLOY, 2, False)
+        world.nginx.refuses = {}
+        world.run()
+        assert world.vault.deploys(A) == Deploys()
+
+    def test_a_deploy_that_fails_too_lets_the_row_of_failed_orders_go_on(self) -> None:
+        world = World()
+        world.keep(A, due(A), served=False)
+        world.nginx.refuses[A] = NotServed("nginx is not running")
+        world.issuer.fails[A] = Refused("the CA saw no record", spent=True)
+        world.run()
+        assert world.run()[A].next == NOW + MINUTE
+        assert world.orders == [A]  # an order more would count against a limit of the CA
+        world.clock.time += MINUTE
+        world.run()
+        failures = world.vault.failure(A), world.vault.deploys(A).failure
+        assert [one and one.count for one in failures] == [2, 3]
+
+    def test_where_nobody_sees_what_is_served_a_reload_that_failed_is_done_again(self) -> None:
+        world = self.refused((A, DeployFailed("the reload failed", ours=False)))
+        world.nginx.unseen = {A, B}
+        assert actions(world.run()) == [Action.FAILED, Action.FAILED]
+        assert actions(world.run()) == [Action.FAILED, Action.FAILED]
+        world.nginx.refuses = {}
+        assert actions(world.run()) == [Action.DEPLOYED, Action.DEPLOYED]
+        reloads = len(world.nginx.applied)
+        assert actions(world.run()) == [Action.FRESH, Action.FRESH]
+        assert len(world.nginx.applied) == reloads
+
+    def test_nor_is_one_forgotten_before_which_the_run_died(self) -> None:
+        world = World()
+        world.nginx.unseen = {A}
+        kept = world.keep(A)
+        world.nginx.files[A] = kept.fingerprints
+        assert world.engine.status().certificates[0].due
+        assert actions(world.run()) == [Action.DEPLOYED]
+        assert actions(world.run()) == [Action.FRESH]
 
     def test_a_deploy_waits_for_no_back_off(self) -> None:
         world = self.refused(("*", DeployFailed("broken by hand", ours=False)))
@@ -340,6 +366,12 @@ class TestFailingToIssue:
         assert world.vault.failure(A) is None
         assert outcomes[B].action is Action.ISSUED
 
+    def test_who_is_asked_to_end_begins_nothing_more(self) -> None:
+        world = World(A, B)
+        world.clock = FakeClock(sleeps=0)
+        assert [one.exit_code for one in world.run().values()] == [75, 75]
+        assert (world.orders, world.store.values) == ([], {})
+
     def test_while_another_process_is_at_it_nothing_is_written(self) -> None:
         world = World(A, B)
         world.keep(B)
@@ -349,6 +381,28 @@ class TestFailingToIssue:
         assert (outcomes[A].action, outcomes[A].exit_code) == (Action.FAILED, 75)
         assert outcomes[B].action is Action.FRESH
         assert (world.store.writes, world.orders) == ([], [])
+
+    def test_what_cannot_be_done_nor_noted_now_is_not_due_at_once(self) -> None:
+        world = World()
+        with world.vault.certificate(A):
+            assert world.run()[A].next == NOW + MINUTE
+        world.issuer.fails[A] = Transient("the disk is full")
+        world.store.unwritable[f"failure/{A}"] = Transient("the disk is full")
+        assert world.run()[A].next == NOW + MINUTE
+
+    def test_what_another_process_renewed_while_others_were_waited_for_is_told_as_it_is_then(self) -> None:
+        world = World(A, B)
+        world.keep(A)
+        apply = world.nginx.apply
+
+        def meanwhile(changes: Sequence[Change]) -> None:
+            world.keep(A)
+            apply(changes)
+
+        world.nginx.apply = meanwhile  # type: ignore[method-assign]
+        outcome, stored = world.run()[A], world.vault.material(A)
+        assert stored is not None
+        assert outcome.fingerprint == stored.fingerprints[0]
 
     def test_a_certificate_that_another_process_obtained_meanwhile_is_not_ordered_again(self) -> None:
         world = World()

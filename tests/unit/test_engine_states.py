@@ -34,11 +34,12 @@ from renewer.authorities import Acme, Limits
 from renewer.cycle import Engine
 from renewer.dns01 import Dns01
 from renewer.errors import DeployFailed, LostLease, NotServed, Refused, RenewerError, Transient
+from renewer.failure import Stage
 from renewer.issuer.acme import AcmeIssuer
 from renewer.issuer.client import Challenge, Connection, Order, refuse_wrong_clock, translated
 from renewer.journal import TxtRecord
 from renewer.limits import WEEK
-from renewer.model import CertOutcome, CertSpec, Fingerprint, KeyKind, Material, Reason, Stage, Window
+from renewer.model import CertOutcome, CertSpec, Fingerprint, KeyKind, Material, Reason, Window
 from renewer.problems import URN, Problem
 from renewer.vault import Vault
 

@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "renewer"
 
 FLOORS = {
-    0: "__init__ deployed errors estate journal model sites",
+    0: "__init__ deployed errors estate failure journal model sites",
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
     " credentials documents domains draft inherited keyring keys limits links notation notices outcome policy"
     " ports premises problems provenance readings redaction spoken tokens toml",
-    2: "disk identity jointly pace proc stamps vault",
-    3: "cycle deploy dns01 followup observer ordering takeover",
+    2: "disk identity jointly ledgers pace proc stamps vault",
+    3: "cycle deploy dns01 followup observer ordering setbacks takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/outside check/permission check/rivals"
     " check/rounds check/scene check/schedule check/state check/token check/webserver check/zones"

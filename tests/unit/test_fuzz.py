@@ -48,20 +48,11 @@ from renewer.dns.crowd import Crowd
 from renewer.dns.resolver import NameServer, _Watch
 from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, LockBusy, Refused, RenewerError
+from renewer.failure import Deploys, Failure, Stage
 from renewer.issuer import acme, client
 from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
 from renewer.limits import Event, Exemption, History, Kind, Told
-from renewer.model import (
-    Account,
-    Failure,
-    KeyKind,
-    Material,
-    Pair,
-    Reason,
-    Revocation,
-    Stage,
-    Suggestion,
-)
+from renewer.model import Account, KeyKind, Material, Pair, Reason, Revocation, Suggestion
 from renewer.nginx import configuration, control, discover, generations, processes, request
 from renewer.nginx.errorlog import ErrorLog
 from renewer.nginx.layout import Layout, folder_named
@@ -248,6 +239,7 @@ STORED: Mapping[str, object] = {
     f"certificate/{NAME}": Material((PAIR,), SERVER, NOW - DAY),
     f"suggestion/{NAME}": Suggestion("key.serial", NOW, NOW, NOW + DAY, NOW, "https://ca.example/why"),
     f"failure/{NAME}": Failure(Stage.ISSUE, 2, NOW - DAY, NOW + DAY, "no", "why", 1, binding=True, since=NOW),
+    f"deploys/{NAME}": Deploys("00", Failure(Stage.DEPLOY, 1, NOW - DAY, NOW, "no", bound={SERVER: NOW})),
     f"journal/{NAME}": Progress(
         (PAIR,),
         PendingOrder(KeyKind.EC256, (NAME,), SERVER, "KEY", "CSR"),
@@ -267,6 +259,7 @@ READS: Mapping[str, Callable[[Vault], object]] = {
     "certificate": lambda vault: vault.material(NAME),
     "suggestion": lambda vault: vault.suggestion(NAME),
     "failure": lambda vault: vault.failure(NAME),
+    "deploys": lambda vault: vault.deploys(NAME),
     "journal": lambda vault: vault.progress(NAME),
     "provenance": lambda vault: vault.known(NAME),
     "revocation": lambda vault: vault.revocation(NAME),

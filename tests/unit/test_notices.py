@@ -114,6 +114,11 @@ def test_a_clock_that_was_set_back_does_not_put_a_trouble_into_the_future() -> N
     assert record.troubles[A].since == NOW
 
 
+def test_what_stood_in_the_way_of_all_is_a_finding() -> None:
+    (whole,) = notices.findings(Outcome((), error="what nginx includes: no", code=1), None, {})
+    assert (whole.subject, whole.error, whole.exit_code) == (CYCLE, "what nginx includes: no", 1)
+
+
 def test_a_cycle_that_broke_is_a_finding_and_certificates_still_expire() -> None:
     old = material(begin=NOW - 89 * DAY)
     found = notices.findings(Outcome(()), Unexpected("it died", hint="see the log"), {"a.example": old})

@@ -10,7 +10,8 @@ from fakes import DAY, NOW, FakeClock, MemStore, Notes, material, spec
 
 from renewer import notices
 from renewer.errors import ConfigError, Refused, RenewerError, Transient, Unexpected
-from renewer.model import Action, CertOutcome, Failure, Outcome, Stage
+from renewer.failure import Failure, Stage
+from renewer.model import Action, CertOutcome, Outcome
 from renewer.notices import Message
 from renewer.observer import Audience, Observer
 from renewer.readings import Readings

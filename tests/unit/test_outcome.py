@@ -8,7 +8,8 @@ from fakes import DAY, NOW, SERVER, material, spec
 
 from renewer import outcome
 from renewer.errors import Refused, Unexpected
-from renewer.model import Action, Failure, Sight, Snapshot, Stage, Turn
+from renewer.failure import Failure, Stage
+from renewer.model import Action, Sight, Snapshot, Turn
 from renewer.policy import Ask, Deploy, Issue, Rest, Step
 
 SPEC = spec()

@@ -8,19 +8,11 @@ from fakes import DAY, NOW, SERVER, material, spec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renewer import policy
+from renewer import backoff, policy
+from renewer.backoff import Attempt
 from renewer.errors import Refused
-from renewer.model import (
-    CertSpec,
-    Failure,
-    Fallback,
-    KeyKind,
-    Sight,
-    Snapshot,
-    Stage,
-    Suggestion,
-    Window,
-)
+from renewer.failure import Deploys, Failure, Stage
+from renewer.model import CertSpec, Fallback, KeyKind, Sight, Snapshot, Suggestion, Window
 from renewer.policy import Ask, Deploy, Issue, Rest, decide
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -103,7 +95,7 @@ class TestLadder:
         ("sight", "step"),
         [
             (Sight(published=True, served=True), Rest),
-            (Sight(published=True, served=None), Rest),
+            (Sight(published=True, served=None), Deploy),
             (Sight(published=True, served=False), Deploy),
             (Sight(published=False, served=True), Deploy),
             (Sight(published=False, served=None), Deploy),
@@ -114,6 +106,14 @@ class TestLadder:
         self, sight: Sight, step: type
     ) -> None:
         assert isinstance(decide(replace(FRESH, sight=sight), NOW), step)
+
+    def test_where_nobody_sees_it_served_what_was_last_taken_up_counts(self) -> None:
+        assert FRESH.material
+        unseen = replace(FRESH, sight=Sight(published=True, served=None))
+        took = replace(unseen, deploys=Deploys(FRESH.material.fingerprints[0]))
+        assert isinstance(decide(took, NOW), Rest)
+        assert isinstance(decide(replace(took, sight=Sight(published=False, served=None)), NOW), Deploy)
+        assert isinstance(decide(replace(unseen, deploys=Deploys("another")), NOW), Deploy)
 
     def test_a_deploy_says_what_was_seen(self) -> None:
         assert decide(replace(FRESH, sight=UNSERVED), NOW) == Deploy("nginx shows another")
@@ -243,10 +243,8 @@ class TestFailures:
             (DUE, failed(binding=True), Rest),
             (DUE, failed(binding=False), Issue),
             (DUE, failed(binding=True, wait=timedelta(0)), Issue),
-            (DUE, failed(Stage.DEPLOY, binding=True), Issue),
             (replace(DUE, forced=True), failed(binding=True), Rest),
             (replace(DUE, sight=UNSERVED), failed(binding=True), Deploy),
-            (replace(FRESH, sight=UNSERVED), failed(Stage.DEPLOY, binding=True), Deploy),
         ],
     )
     def test_what_binds_holds_an_order_but_never_a_deploy(
@@ -284,8 +282,10 @@ class TestFailures:
     def test_a_failure_stands_as_long_as_its_step_is_due_and_what_else_is_due_is_due_now(
         self, snapshot: Snapshot, stage: Stage, following: datetime, *, stands: bool
     ) -> None:
-        snapshot = replace(snapshot, failure=failed(stage))
-        assert (policy.standing(snapshot, NOW) == snapshot.failure) == stands
+        failure = failed(stage)
+        order, deploys = (None, Deploys("", failure)) if stage is Stage.DEPLOY else (failure, Deploys())
+        snapshot = replace(snapshot, failure=order, deploys=deploys)
+        assert policy.standing(snapshot, NOW) == ((failure,) if stands else ())
         assert policy.next_due(snapshot, NOW) == following
 
 
@@ -378,7 +378,7 @@ class TestOtherCas:
         return policy.authority(Snapshot(self.OTHERS, SERVED, kept, failure=failure), NOW)
 
     def test_while_nothing_fails_it_is_the_first(self) -> None:
-        assert self.asked(None) == self.asked(replace(failed(Stage.DEPLOY), server=SERVER)) == SERVER
+        assert self.asked(None) == SERVER
 
     def test_a_failure_that_is_young_leaves_it_at_the_first(self) -> None:
         assert self.asked(replace(failed(), server=SERVER, since=NOW - 23 * HOUR)) == SERVER
@@ -403,6 +403,22 @@ class TestOtherCas:
         assert step.server == "https://b.example/"
         assert decide(replace(due, spec=SPEC), NOW) == Rest(bound.retry, bound)
 
+    def test_each_binds_until_its_own_time(self) -> None:
+        """Else two that bind would be asked in turns, as often as somebody looks."""
+        begin, spec_, failure = NOW - 70 * DAY, self.OTHERS, None
+        orders: list[tuple[str, timedelta]] = []
+        kept = material(spec_, begin=begin)
+        for minutes in range(0, 60 * 48, 30):
+            now = NOW + minutes * MINUTE
+            step = decide(Snapshot(spec_, SERVED, kept, failure=failure), now)
+            if isinstance(step, Issue):
+                error = Refused("the CA saw no record", spent=True)
+                error.server = step.server
+                failure = backoff.failure(Attempt(Stage.ISSUE, now), error, failure, kept)
+                orders.append((step.server, now - NOW))
+        assert {server for server, _ in orders} == {SERVER, "https://b.example/"}
+        assert len(orders) < 9
+
     def test_what_another_issued_is_as_good(self) -> None:
         kept = replace(material(SPEC), server="https://b.example/")
         assert policy.why_issue(Snapshot(self.OTHERS, SERVED, kept), NOW) == ""
@@ -418,5 +434,4 @@ class TestOtherCas:
 
         assert rehearsed(None, NOW - 70 * DAY) is None
         assert rehearsed(failed(), NOW - 70 * DAY) == "https://test.example/"
-        assert rehearsed(failed(Stage.DEPLOY), NOW - 70 * DAY) is None
         assert rehearsed(failed(), NOW - 87 * DAY) is None

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer.errors import LockBusy, LostLease, Refused
+from renewer.failure import Failure, Stage
 from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
-from renewer.model import Account, Failure, Fingerprint, KeyKind, Material, Pair, Stage, Suggestion
+from renewer.model import Account, Fingerprint, KeyKind, Material, Pair, Suggestion
 from renewer.vault import Ledger, Vault
 
 NAME = "example.com"
