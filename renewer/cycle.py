@@ -220,11 +220,11 @@ class Engine:
             try:
                 turn = self._steps(fresh, ledger)
             finally:
-                refused = self._ordering.revoke(fresh, ledger)
+                refused = self._ordering.revoke(fresh.spec.name, fresh.revocations, ledger)
             return replace(turn, error=refused)
 
     def _tidy_forgotten(self) -> bool:
-        """Take out of the DNS what was begun for certificates that the configuration has no more.
+        """End what was begun for certificates that the configuration has no more, revocations among it.
 
         Tell whether there was nothing to take out.
         """

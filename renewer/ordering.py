@@ -1,10 +1,11 @@
 """What is asked of a CA for one certificate: obtain it, rehearse that, ask when to renew, revoke."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from renewer import policy
 from renewer.errors import RenewerError, Stopped, Transient
-from renewer.model import CertSpec, Material, Snapshot, Suggestion
+from renewer.model import CertSpec, Material, Revocation, Snapshot, Suggestion
 from renewer.policy import Issue
 from renewer.ports import Clock, Issuer, Report
 from renewer.vault import Ledger
@@ -96,18 +97,30 @@ class Ordering:
             self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
 
     def forget(self, name: str, ledger: Ledger) -> None:
-        """Take out what was begun for a certificate that is not wanted any more; what is finished stays."""
+        """Take out what was begun for a certificate that is not wanted any more, and revoke what has to be.
+
+        What is finished stays.
+        """
         for journal in (ledger, ledger.rehearsal):
             if journal.load().in_dns:
                 self.issuer.tidy(name, journal)
             left = journal.load()
             if left.order and not left.in_dns:
                 journal.save(left.with_order(None))
+        asked = ledger.vault.revocation(name)
+        self.revoke(name, asked.each if asked else (), ledger)
 
-    def revoke(self, snapshot: Snapshot, ledger: Ledger) -> RenewerError | None:
-        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way."""
-        name, first = snapshot.spec.name, None
-        for one in snapshot.revocations:
+    def revoke(self, name: str, asked: Sequence[Revocation], ledger: Ledger) -> RenewerError | None:
+        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way.
+
+        A CA refuses to revoke what has ended, so that is kept as revoked without it.
+        """
+        first = None
+        for one in asked:
+            if one.material.not_after <= self.clock.now():
+                ledger.revoked(one)
+                self.report.done(name, "a certificate that was to be revoked has ended before it was")
+                continue
             self.report.doing(name, "revoking the certificate")
             try:
                 self.issuer.revoke(one.material, one.reason)

@@ -136,8 +136,8 @@ class Vault:
         return self._value(f"{kind}/{name}", Progress) or Progress()
 
     def begun(self) -> list[str]:
-        """Return the names of the certificates with a journal."""
-        kinds = ("journal/", "rehearsal/")
+        """Return the names of the certificates with a journal, or with something to be revoked."""
+        kinds = ("journal/", "rehearsal/", "revocation/")
         return sorted({key.removeprefix(kind) for kind in kinds for key in self.store.keys(kind)})
 
     def revocation(self, name: str) -> Revocation | None:

@@ -1,7 +1,7 @@
 """One pass over everything, with an issuer, an nginx and a store that are fakes."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,8 +22,10 @@ from renewer.errors import (
     worst,
 )
 from renewer.failure import Deploys, Failure, Stage
+from renewer.hooks.secure_link import SecureLink
 from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
 from renewer.model import Action, CertOutcome, CertSpec, Change, KeyKind, Material, Reason, Suggestion, Window
+from renewer.sites import Guard, SiteSpec
 from renewer.vault import Vault
 
 A, B, C = "a.example", "b.example", "c.example"
@@ -658,6 +660,29 @@ class TestRevoking:
         ]
         assert world.vault.revocation(A) is None
 
+    def test_nor_when_the_configuration_has_it_no_more(self) -> None:
+        world = World(A, B)
+        old = world.keep(A)
+        world.issuer.fails["revoke"] = Transient("the CA does not answer")
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        world.specs = world.specs[1:]
+        world.run()
+        assert world.vault.revocation(A) is not None
+        world.issuer.fails.clear()
+        world.run()
+        assert world.issuer.revoked == [(old.fingerprints[0], Reason.KEY_COMPROMISE)]
+        assert world.vault.revocation(A) is None
+
+    def test_one_that_has_ended_is_not_asked_for_any_more_and_does_not_come_back(self) -> None:
+        world = World()
+        old = world.keep(A)
+        world.issuer.fails["revoke"] = Transient("the CA does not answer")
+        world.engine.revoke(A, Reason.KEY_COMPROMISE)
+        world.clock.time += 90 * DAY
+        outcome = world.run()[A]
+        assert (outcome.error, outcome.exit_code, world.vault.revocation(A)) == (None, 0, None)
+        assert world.vault.provenance(A).revoked(old.fingerprints) is Reason.KEY_COMPROMISE
+
     def test_where_there_is_none_nothing_is_revoked(self) -> None:
         world = World()
         with pytest.raises(Refused, match="no certificate"):
@@ -816,3 +841,38 @@ class TestRest:
         done = calm.engine.run()
         assert (done.exit_code, done.error) == (1, "what nginx includes: 2 cannot be written")
         assert json.loads(show.as_json(done))["error"] == done.error
+
+
+class Guarding(FakeDeployer):
+    """One that takes up the files for secure links, too."""
+
+    guard: Guard | None = None
+
+    def stands(self, guard: Guard) -> bool:
+        return self.guard == guard
+
+    def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
+        del sites
+        return {}
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        super().apply(changes)
+        self.guard = next((one for one in changes if isinstance(one, Guard)), self.guard)
+
+
+def test_that_nginx_still_lets_links_in_of_a_site_that_is_no_more_is_told() -> None:
+    world, nginx = World(), Guarding()
+    world.nginx = nginx
+    site = SiteSpec("nodered", "https://nodered.a.example", people=("phone",), follows=(A,))
+
+    def engine(*sites: SiteSpec) -> Engine:
+        hooks = (SecureLink(sites, world.vault, nginx),)
+        return replace(world.engine, hooks=hooks)
+
+    assert engine(site).run().exit_code == 0
+    nginx.refuses["secure links"] = NotServed("nginx has not taken up the new files")
+    done = engine().run()
+    assert (done.exit_code, done.error) == (1, "secure links: nginx has not taken up the new files")
+    assert ("secure links", "nginx has not taken up the new files") in world.notes.of("problem")
+    nginx.refuses.clear()
+    assert (engine().run().exit_code, engine().run().rest is not None) == (0, True)

@@ -75,6 +75,15 @@ def test_without_a_renewal_it_rotates_in_time_for_the_last_session_to_outlive_th
     assert keyring.wanted(SPEC, Kept(served=before), cycle(limit), draw).current == before.published
 
 
+@pytest.mark.parametrize("spec", [SPEC, TIMED])
+def test_a_key_of_a_clock_that_was_ahead_is_rotated_and_honoured_for_its_grace(spec: SiteSpec) -> None:
+    ahead = keyring.wanted(spec, Kept(), Cycle(NOW + 400 * DAY, {"example.com": "one"}), draw)
+    after = keyring.wanted(spec, Kept(served=ahead), cycle(), draw)
+    assert (after.since, after.current) == (NOW + MINUTE, ahead.published)
+    assert [one.key for one in after.retiring] == [ahead.current]
+    assert keyring.wanted(spec, Kept(served=after), cycle(2 * MINUTE), draw) == after
+
+
 def test_a_key_is_gone_after_its_grace_and_not_before() -> None:
     rotated = keyring.wanted(SPEC, Kept(served=first()), cycle(asked=Asked("nr")), draw)
     until = keyring.honoured_until(SPEC, rotated)
