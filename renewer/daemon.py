@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from renewer.errors import ConfigError, RenewerError
+from renewer.errors import ConfigError, RenewerError, Transient
 from renewer.ports import Report
 from renewer.report import Lines, told
 from renewer.store.files import FileStore
@@ -41,6 +41,9 @@ GAP = timedelta(seconds=5)
 
 AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
+
+CHECK = 60.0
+"""Seconds that the check of a configuration may take before it is taken to hang."""
 
 LAST_WORDS = timedelta(minutes=2)
 """How long it may take to tell those outside that a worker was killed, before that hangs too."""
@@ -62,21 +65,44 @@ class Accepted:
 
 
 def accept(file: str) -> Accepted:
-    """Have a configuration checked, in a process of its own; its faults are told on standard error."""
-    checked = subprocess.run(  # noqa: S603 - our own program
-        (*RENEWER, "--config", file, "accept"), stdout=subprocess.PIPE, check=False
-    )
-    if checked.returncode:
+    """Have a configuration checked, in a process of its own; its faults are told on standard error.
+
+    Raises `ConfigError` for a faulty one, and `Transient` where the check came to no end of its own.
+    """
+    code, said = _checked((*RENEWER, "--config", file, "accept"))
+    if code == ConfigError.exit_code:
         raise ConfigError(
             f"{file} has the faults that are told above",
             hint="mend them, then: systemctl reload renewer; until then a restart fails",
         )
-    answer = json.loads(checked.stdout)
+    if code:
+        raise _unchecked(
+            f"the check was killed by signal {-code}" if code < 0 else f"the check failed with {code}"
+        )
+    answer = json.loads(said)
     return Accepted(answer["text"], Path(answer["state"]), timedelta(seconds=answer["deadline"]))
 
 
+def _checked(command: Sequence[str]) -> tuple[int, bytes]:
+    """Return the exit code of a check (minus the signal that killed it), and what it answered."""
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own program
+            command, stdout=subprocess.PIPE, check=False, timeout=CHECK
+        )
+    except subprocess.TimeoutExpired:
+        raise _unchecked(f"the check took more than {CHECK:g} s and was ended") from None
+    except OSError as error:
+        raise _unchecked(f"the check cannot be started: {error.strerror}") from error
+    return ended.returncode, ended.stdout
+
+
+def _unchecked(why: str) -> Transient:
+    hint = "the lines above say more, or journalctl -k (was memory short?); then start or reload it again"
+    return Transient(f"the configuration could not be checked: {why}", hint=hint)
+
+
 class Daemon:
-    """Runs a cycle at once, then whenever one is due; `read` raises `ConfigError` for a faulty one."""
+    """Runs a cycle at once, then whenever one is due; `read` raises what `accept` does."""
 
     def __init__(self, read: Callable[[], Accepted], report: Report) -> None:
         self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

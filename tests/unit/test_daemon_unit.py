@@ -1,6 +1,7 @@
-"""The pure parts of the daemon: when the next cycle is; how it lives has live tests."""
+"""When the daemon's next cycle is, and what it makes of a check that fails; how it lives has live tests."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from fakes import Notes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from renewer import daemon as room
 from renewer.daemon import AFTER_A_CRASH, LOOK, Accepted, Daemon
 
 SLACK = timedelta(seconds=30)
@@ -80,3 +82,38 @@ def test_no_answer_stops_the_clock(text: str) -> None:
     due = daemon()._next(text)
     assert due.tzinfo is not None
     assert due <= datetime.now(UTC) + LOOK
+
+
+PASSING = {
+    "kill -9 $$": "was killed by signal 9",
+    "exit 75": "failed with 75",
+    "exit 70": "failed with 70",
+    "exit 1": "failed with 1",
+    "sleep 60": "took more than 0.2 s and was ended",
+}
+
+
+@pytest.mark.parametrize("check", PASSING)
+def test_a_check_that_was_cut_off_says_nothing_about_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], check: str
+) -> None:
+    """Exit code 78 would keep systemd from starting it ever again (RestartPreventExitStatus)."""
+    monkeypatch.setattr(room, "RENEWER", ("/bin/sh", "-c", check))
+    monkeypatch.setattr(room, "CHECK", 60.0 if check != "sleep 60" else 0.2)
+    monkeypatch.setattr(sys, "argv", ["renewer", "/etc/renewer/renewer.toml"])
+    with pytest.raises(SystemExit) as ended:
+        room.main()
+    assert ended.value.code == 75
+    told, hint = capsys.readouterr().err.splitlines()
+    assert told == f"renewer: the configuration could not be checked: the check {PASSING[check]}"
+    assert hint.startswith("  -> ")
+
+
+def test_a_check_that_finds_faults_has_told_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(room, "RENEWER", ("/bin/sh", "-c", "exit 78"))
+    monkeypatch.setattr(sys, "argv", ["renewer", "/etc/renewer/renewer.toml"])
+    with pytest.raises(SystemExit) as ended:
+        room.main()
+    assert (ended.value.code, capsys.readouterr().err) == (78, "")
