@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
-from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -47,9 +46,6 @@ CHECK = 60.0
 
 LAST_WORDS = timedelta(minutes=2)
 """How long it may take to tell those outside that a worker was killed, before that hangs too."""
-
-OWN_THREAD = "own"
-"""The executor that runs a job in the scheduler's own thread: nobody else has to be woken for it."""
 
 RENEWER = (sys.executable, "-P", "-m", "renewer")
 """The program itself; the folder that it is started in is no place to find modules (-P)."""
@@ -118,7 +114,7 @@ class Daemon:
         self._ending = False
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(2), OWN_THREAD: DebugExecutor()},
+            executors={"default": ThreadPoolExecutor(2)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 2},
         )
 
@@ -129,12 +125,14 @@ class Daemon:
 
     def run(self) -> None:
         """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-        self._scheduler.add_job(self._beat, "interval", seconds=watched(HEARTBEAT), executor=OWN_THREAD)
         self._scheduler.start()
         self._plan(_now())
         notify("READY=1", "WATCHDOG=1")
-        while self._signals.wait() == signal.SIGHUP:
-            self._reload()
+        while (asked := self._signals.wait_for(watched(HEARTBEAT))) in {None, signal.SIGHUP}:
+            if asked:
+                self._reload()
+            else:
+                self._beat()
         notify("STOPPING=1", "STATUS=ending")
         self._scheduler.pause()
         self._end_worker()
@@ -142,8 +140,8 @@ class Daemon:
     def _beat(self) -> None:
         """Feed the watchdog, and catch up with what the scheduler slept through.
 
-        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one. This runs
-        in the scheduler's own thread, which must not wait for a cycle.
+        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one. The
+        scheduler goes by the wall clock, so this is none of its jobs: set back, it would come a day late.
         """
         notify("WATCHDOG=1")
         before, self._distance = self._distance, _distance()
@@ -214,7 +212,7 @@ class Daemon:
         else:
             self._report.done("renewer", "the new configuration is in force")
             self._plan(_now())
-        notify("READY=1")
+        notify("READY=1", "WATCHDOG=1")
 
     def _end_worker(self) -> None:
         """Let the worker end its step; what it cannot end in time the next run finishes."""

@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import threading
@@ -77,6 +78,14 @@ class Signals:
     def wait(self) -> int:
         """Return the next signal's number, as soon as there is one."""
         return os.read(self._arrived, 1)[0]
+
+    def wait_for(self, seconds: float) -> int | None:
+        """Return the next signal's number, or `None` if none has come when the seconds are over.
+
+        They are those of the monotonic clock, whatever the wall clock is set to.
+        """
+        ready, _, _ = select.select([self._arrived], [], [], seconds)
+        return self.wait() if ready else None
 
 
 def _noted(*_: object) -> None:

@@ -1,8 +1,12 @@
 """When the daemon's next cycle is, and what it makes of a check that fails; how it lives has live tests."""
 
 import json
+import os
+import signal
 import sys
-from datetime import UTC, datetime, timedelta
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,16 @@ json_values = st.recursive(
 )
 nexts = json_values | st.datetimes().map(datetime.isoformat)
 certificates = json_values | st.lists(json_values | st.fixed_dictionaries({"next": nexts}), max_size=3)
+
+
+class SetBack(datetime):
+    """The wall clock, once somebody has set it back by `late`."""
+
+    late = timedelta()
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) - cls.late
 
 
 def daemon() -> Daemon:
@@ -117,3 +131,35 @@ def test_a_check_that_finds_faults_has_told_them(
     with pytest.raises(SystemExit) as ended:
         room.main()
     assert (ended.value.code, capsys.readouterr().err) == (78, "")
+
+
+@pytest.fixture
+def undisturbed() -> Iterator[None]:
+    """Give back the signals that the daemon takes."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    signal.set_wakeup_fd(-1)
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_a_clock_that_is_set_back_does_not_stop_the_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler goes by the wall clock, so it waits for that to come back; the heartbeat does not."""
+    for place in ("apscheduler.schedulers.base", "apscheduler.triggers.date", "renewer.daemon"):
+        monkeypatch.setattr(f"{place}.datetime", SetBack)
+    monkeypatch.setattr(room, "_distance", lambda: -SetBack.late.total_seconds())
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    ours, worked = daemon(), threading.Semaphore(0)
+    monkeypatch.setattr(ours, "_work", lambda _: [worked.release(), datetime.now(UTC) + LOOK][1])
+    seen = []
+
+    def look_on() -> None:
+        seen.append(worked.acquire(timeout=30))
+        monkeypatch.setattr(SetBack, "late", timedelta(days=1))
+        seen.append(worked.acquire(timeout=30))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look_on).start()
+    ours.run()
+    assert seen == [True, True]

@@ -30,6 +30,12 @@ def test_signals_come_in_their_order_and_none_is_lost(signals: Signals) -> None:
     assert [signals.wait() for _ in sent] == sent
 
 
+def test_that_none_has_come_in_time_is_told_too(signals: Signals) -> None:
+    assert signals.wait_for(0.01) is None
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert signals.wait_for(30) == signal.SIGUSR2
+
+
 def test_another_thread_hears_them_while_the_main_one_waits_for_a_lock(signals: Signals) -> None:
     heard, held = [], threading.Lock()
 
