@@ -21,6 +21,13 @@ from renewer.system import Signals, SystemClock
 if TYPE_CHECKING:
     from renewer.cycle import Engine
 
+ONE_WISH = 1.0
+"""Seconds in which one wish to end may come several times.
+
+Ctrl-C reaches the daemon and its worker, which the daemon then asks too; that a terminal was closed both the
+shell and the kernel tell.
+"""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -45,7 +52,11 @@ class Call:
         def end() -> None:
             signals.wait()
             clock.stop()
-            os._exit(128 + signals.wait())  # who asks twice does not want to wait
+            one_wish = clock.monotonic() + ONE_WISH
+            again = signals.wait()
+            while clock.monotonic() < one_wish:
+                again = signals.wait()
+            os._exit(128 + again)  # who asks twice does not want to wait
 
         threading.Thread(target=end, daemon=True).start()
         return clock

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -65,3 +68,48 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_asks_for(
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", asked)
     assert watched(60) == seconds
+
+
+STEP = """
+from renewer.commands.call import Call
+from renewer.errors import Stopped
+clock = Call("none", verbose=False).clock()
+print("began", flush=True)
+try:
+    clock.sleep(60)
+except Stopped:
+    print("asked", flush=True)
+input()
+print("ended", flush=True)
+"""
+
+
+@contextmanager
+def step() -> Iterator[subprocess.Popen[str]]:
+    """A command in the middle of a step, which a line on its standard input ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STEP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout
+        assert run.stdout.readline() == "began\n"
+        yield run
+
+
+@pytest.mark.parametrize("wish", [(signal.SIGINT, signal.SIGTERM), (signal.SIGHUP, signal.SIGINT)])
+def test_one_wish_to_end_may_come_twice_and_the_step_is_ended(wish: tuple[signal.Signals, ...]) -> None:
+    with step() as run:
+        for number in (signal.SIGSTOP, *wish, signal.SIGCONT):  # so that both arrive together
+            run.send_signal(number)
+        assert run.stdout
+        assert run.stdout.readline() == "asked\n"
+        assert run.communicate("\n", timeout=60)[0] == "ended\n"
+    assert run.returncode == 0
+
+
+def test_who_asks_again_does_not_want_to_wait() -> None:
+    with step() as run:
+        while run.poll() is None:
+            run.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(0.1)
+    assert run.returncode == 128 + signal.SIGINT
