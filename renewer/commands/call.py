@@ -45,9 +45,13 @@ class Call:
         return wire.build(self.load(), self.clock(), told)
 
     def clock(self) -> SystemClock:
-        """Return the machine's clock; SIGTERM and SIGINT end its waits."""
+        """Return the machine's clock; SIGTERM, SIGINT and SIGHUP end its waits, unless they are ignored.
+
+        nohup(1) lets SIGHUP be ignored, and a shell's script SIGINT by what it starts in the background.
+        """
         clock = SystemClock()
-        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        asking = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        signals = Signals(*(one for one in asking if signal.getsignal(one) is not signal.SIG_IGN))
 
         def end() -> None:
             signals.wait()

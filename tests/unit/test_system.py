@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -85,11 +86,10 @@ print("ended", flush=True)
 
 
 @contextmanager
-def step() -> Iterator[subprocess.Popen[str]]:
+def step(*before: str) -> Iterator[subprocess.Popen[str]]:
     """A command in the middle of a step, which a line on its standard input ends."""
-    with subprocess.Popen(
-        [sys.executable, "-c", STEP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as run:
+    command = (*before, sys.executable, "-c", STEP)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
         assert run.stdout.readline() == "began\n"
         yield run
@@ -113,3 +113,12 @@ def test_who_asks_again_does_not_want_to_wait() -> None:
             with suppress(subprocess.TimeoutExpired):
                 run.wait(0.1)
     assert run.returncode == 128 + signal.SIGINT
+
+
+def test_what_is_ignored_from_the_start_stays_so() -> None:
+    with step("nohup") as run:
+        status = Path(f"/proc/{run.pid}/status").read_text()
+        ignored = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
+        assert int(ignored, 16) & 1 << (signal.SIGHUP - 1)
+        run.send_signal(signal.SIGTERM)
+        assert run.communicate("\n", timeout=60)[0] == "asked\nended\n"
