@@ -5,7 +5,7 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -65,6 +65,25 @@ class Lines(Quiet):
         self._write(f"{subject}: {what}")
 
 
+class _Losing:
+    """A stream that loses what it cannot take: a terminal may go while a run goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 class Live(Quiet):
     """One moving line for each subject, with what it waits for and for how long; on a terminal only.
 
@@ -117,7 +136,7 @@ class Live(Quiet):
                 TextColumn("[bold]{task.fields[subject]}[/bold]"),
                 TextColumn("{task.description}", markup=False),
                 TimeElapsedColumn(),
-                console=Console(file=self._stream),
+                console=Console(file=cast("TextIO", _Losing(self._stream))),
                 transient=True,
             )
             self._display.start()

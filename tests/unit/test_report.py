@@ -1,5 +1,6 @@
 """What a person sees while it runs."""
 
+import errno
 import io
 import sys
 from collections.abc import Callable
@@ -13,6 +14,16 @@ def noted(report: Quiet) -> None:
     report.doing("example.com", "waiting")
     report.done("example.com", "ordered")
     report.idle("example.com")
+
+
+class Gone(io.StringIO):
+    """What a terminal is once its window was closed."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, text)
 
 
 def test_quiet_tells_problems_and_nothing_else() -> None:
@@ -76,6 +87,12 @@ class TestLive:
             report.problem("example.com", "it failed")
         assert stream.getvalue() == "example.com: it failed\n"
         assert report._display is None
+
+    def test_a_terminal_that_is_gone_ends_nothing(self) -> None:
+        with Live(Gone()) as report:
+            noted(report)
+            report.problem("example.com", "it failed", "mend it")
+            report.bug("example.com", ValueError("it broke"))
 
     def test_its_thread_ends_with_it_whatever_happens(self) -> None:
         report = Live(io.StringIO())
