@@ -144,6 +144,16 @@ class TestFiles:
                 pass
         assert second.get("certificate/a") == b"one"
 
+    def test_a_program_that_is_just_being_started_holds_no_lease(self, tmp_path: Path) -> None:
+        """It has a copy of every handle from fork to exec, as that of this test is one."""
+        store, path = FileStore(tmp_path), tmp_path / "lock" / "certificate.a"
+        with store.lease("certificate.a", TTL):
+            (handle,) = [one.name for one in Path("/proc/self/fd").iterdir() if one.resolve() == path]
+            copy = os.dup(int(handle))
+        with store.lease("certificate.a", TTL):
+            pass
+        os.close(copy)
+
     def test_another_process_is_named_and_kill_9_frees_its_lease(self, tmp_path: Path) -> None:
         store = FileStore(tmp_path)
         holder = Holder(tmp_path)
