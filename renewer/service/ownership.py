@@ -7,6 +7,7 @@ that as root; all else is the service's. The folder is sticky, so that the servi
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from renewer import disk, premises
@@ -38,9 +39,8 @@ def is_shared(state: Path, uid: int, gid: int) -> bool:
     if (_owner(top), stat.S_IMODE(top.st_mode)) != ((ROOT, gid), SHARED) or not included.is_dir():
         return False
     return all(
-        _owner(os.stat(name, dir_fd=handle, follow_symlinks=False))
-        == ((ROOT, gid) if (place / name).is_relative_to(included) else (uid, gid))
-        for place, name, handle in _within(state)
+        _owner(status) == ((ROOT, gid) if path.is_relative_to(included) else (uid, gid))
+        for path, status, _ in _within(state)
     )
 
 
@@ -54,19 +54,15 @@ def share(state: Path, uid: int, gid: int) -> None:
     included = state / INCLUDED
     disk.folder(included, _READ_BY_GROUP[0])
     _take(included, gid, _READ_BY_GROUP)
-    for place, name, handle in _within(state):
-        if not (place / name).is_relative_to(included):
-            _give(place / name, handle, (uid, gid))
+    for path, _, handle in _within(state):
+        if not path.is_relative_to(included):
+            _give(path, handle, (uid, gid))
 
 
 def is_roots(state: Path) -> bool:
     """Tell whether the state folder and all in it belongs to root alone."""
     return not premises.shared(state) and not any(
-        status.st_uid
-        for status in (
-            state.lstat(),
-            *(os.stat(name, dir_fd=handle, follow_symlinks=False) for _, name, handle in _within(state)),
-        )
+        status.st_uid for status in (state.lstat(), *(status for _, status, _ in _within(state)))
     )
 
 
@@ -93,6 +89,11 @@ def _settle(folder: Path, owner: Owner, mode: int) -> None:
 
 
 def _give(path: Path, parent: int, owner: Owner, modes: Modes | None = None) -> None:
+    with suppress(FileNotFoundError):  # a cycle has taken it out meanwhile
+        _hand_over(path, parent, owner, modes)
+
+
+def _hand_over(path: Path, parent: int, owner: Owner, modes: Modes | None) -> None:
     mode = os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
         if owner[0] == ROOT and path.name != _LINK:
@@ -120,8 +121,15 @@ def _owner(status: os.stat_result) -> Owner:
     return status.st_uid, status.st_gid
 
 
-def _within(folder: Path) -> Iterator[tuple[Path, str, int]]:
-    """Yield all that is in the folder, the deepest first: its folder, its name, and the folder's handle."""
+def _within(folder: Path) -> Iterator[tuple[Path, os.stat_result, int]]:
+    """Yield all that is in the folder, the deepest first: its path, its status, and its folder's handle.
+
+    What a cycle takes out meanwhile is left out.
+    """
     for place, folders, files, handle in os.fwalk(folder, topdown=False, follow_symlinks=False):
         for name in (*folders, *files):
-            yield Path(place), name, handle
+            try:
+                status = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield Path(place, name), status, handle

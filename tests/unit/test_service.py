@@ -7,8 +7,10 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +166,21 @@ class TestOwnership:
         assert not ownership.is_shared(state, NOBODY, NOBODY)
         ownership.share(state, NOBODY, NOBODY)
         assert ownership.is_shared(state, NOBODY, NOBODY)
+
+    def test_what_a_cycle_takes_out_meanwhile_is_passed_over(
+        self, state: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        walk = os.fwalk
+
+        def behind(*wanted: Any, **more: Any) -> Iterator[tuple[str, list[str], list[str], int]]:
+            for place, folders, files, handle in walk(*wanted, **more):
+                yield place, folders, [*files, "taken-out"], handle
+
+        monkeypatch.setattr(os, "fwalk", behind)
+        ownership.share(state, NOBODY, NOBODY)
+        assert ownership.is_shared(state, NOBODY, NOBODY)
+        ownership.take_back(state)
+        assert ownership.is_roots(state)
 
     def test_what_a_link_leads_to_keeps_its_owner(self, state: Path, tmp_path: Path) -> None:
         (tmp_path / "outside").mkdir()
