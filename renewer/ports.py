@@ -70,7 +70,10 @@ class Propagation(Protocol):
     """Looks at the DNS as the CA will."""
 
     def canonical(self, name: str) -> str:
-        """Return the name that `name` is an alias of (CNAME), or `name` itself."""
+        """Return the name that `name` is an alias of (CNAME), or `name` itself.
+
+        Where nothing but a wildcard makes it one, it is `name` itself: the record to come ends that.
+        """
 
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
         """Return when every authoritative name server shows every record.

@@ -89,7 +89,7 @@ class Nameserver:
 
     def shown(self, zone: Zone, name: str) -> list[Record]:
         """Return the records of a name as this server shows them now."""
-        records = self.state(zone).named(name)
+        records = self.state(zone).answering(name)
         texts = [record for record in records if record.type == "TXT"]
         hidden = texts[max(len(texts) - self.hide, 0) :]
         return [record for record in records if record not in hidden]

@@ -59,6 +59,13 @@ class State:
         """Return the records of one name."""
         return tuple(record for record in self.records.values() if record.name == name)
 
+    def answering(self, name: str) -> tuple[Record, ...]:
+        """Return the records that answer for a name: where it does not exist, a wildcard's (RFC 4592)."""
+        encloser = name
+        while encloser and not self.covers(encloser):
+            encloser = encloser.partition(".")[2]
+        return self.named(name if encloser == name else f"*.{encloser}")
+
     def covers(self, name: str) -> bool:
         """Tell whether the name exists: as a record's own, or as a name with others below it."""
         return any(

@@ -57,6 +57,9 @@ ROUTE = 3.0
 ALIASES = 16
 """How many CNAMEs are followed."""
 
+MADE_UP = "_renewer-probe"
+"""The label of a name that nobody has, so that only a wildcard answers for it."""
+
 
 @dataclass(frozen=True)
 class NameServer:
@@ -101,10 +104,14 @@ class Authorities:
         self._resolver.cache = dns.resolver.LRUCache()
 
     def canonical(self, name: str) -> str:
-        """Return where the CNAMEs of `name` lead; see `ports.Propagation`."""
+        """Return where the CNAMEs of `name` lead; see `ports.Propagation`.
+
+        That of a wildcard, which leads its other names there too, ends for a name with a record of its own
+        (RFC 4592, section 2.2.1), so the name stays.
+        """
         for _ in range(ALIASES):
             alias = self._first(name, "CNAME")
-            if alias is None:
+            if alias is None or alias == self._first(f"{MADE_UP}.{name.partition('.')[2]}", "CNAME"):
                 return name
             name = alias
         raise Refused(f"{name} is an alias of an alias, more than {ALIASES} times", hint="mend its CNAMEs")

@@ -865,6 +865,14 @@ def test_a_proof_that_is_delegated_is_looked_for_where_it_is(bench: Bench) -> No
     ]
 
 
+def test_a_wildcard_that_is_an_alias_delegates_no_proof(bench: Bench) -> None:
+    with record(f"*.{NAME}", "CNAME", "home.dyndns.example")(bench):
+        bench.write()
+        done = bench.run("check", "--json")
+    assert problems(done) == []
+    assert "dns.alias" not in {one["check"] for one in done.answer["findings"]}
+
+
 def test_a_faulty_configuration_is_told_whole(bench: Bench) -> None:
     bench.write()
     text = bench.world.config.read_text()

@@ -199,6 +199,23 @@ class TestAliases:
         show(box, ONE)
         assert authorities.canonical(NAME) == NAME
 
+    def test_that_of_a_wildcard_ends_with_the_record_to_come(
+        self, box: Sandbox, authorities: Authorities
+    ) -> None:
+        box.zones["example.com"].add("*.example.com", "CNAME", "home.example.net")
+        settle(box)
+        assert authorities.canonical(NAME) == NAME
+        show(box, ONE)
+        authorities.wait([ONE], LONG)
+
+    def test_one_of_its_own_is_followed_beside_a_wildcard(
+        self, box: Sandbox, authorities: Authorities
+    ) -> None:
+        box.zones["example.com"].add("*.example.com", "CNAME", "home.example.net")
+        box.zones["example.com"].add(NAME, "CNAME", "proofs.example.net")
+        settle(box)
+        assert authorities.canonical(NAME) == "proofs.example.net"
+
     def test_a_circle_is_refused(self, box: Sandbox, authorities: Authorities) -> None:
         box.zones["example.com"].add(NAME, "CNAME", "other.example.com")
         box.zones["example.com"].add("other.example.com", "CNAME", NAME)
