@@ -145,7 +145,7 @@ def _seen(scene: Scene, spec: CertSpec, sight: Sight) -> Finding:
         hint = f"put this into its server block: include {Layout(scene.config.state).snippet(spec.name)};"
         return _TOPIC.warning("include", f"{spec.name}: {sight.detail}", why, hint)
     if sight.served is None:
-        hint = "see [nginx] probe, and which sockets the server listens on"
+        hint = "see [nginx] probe, and which names and sockets the server has"
         why = "whether nginx really serves a new certificate is not seen"
         return _TOPIC.warning("probe", f"{spec.name}: {sight.detail}", why, hint)
     return _TOPIC.ok("served", f"{spec.name}: nginx serves what is stored")

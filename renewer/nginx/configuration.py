@@ -7,8 +7,8 @@ import os
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from glob import has_magic
 from itertools import takewhile
@@ -22,7 +22,8 @@ SCOPE = "$rn_scope"
 """The variable that says which site a server or location is, for the files for secure links."""
 
 _BLOCKS = ("http", "stream", "mail")
-_EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_ANY4, _ANY6 = "0.0.0.0", "::"  # noqa: S104  (where nginx listens, not we)
+_LOOPBACK = {_ANY4: "127.0.0.1", _ANY6: "::1"}
 _HIGHEST_PORT = 65535
 _PORT = re.compile(r"(?P<host>)(?P<port>[0-9]+)(-[0-9]+)?")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^][:$]+)(:(?P<port>[0-9]+)(-[0-9]+)?)?")
@@ -133,15 +134,21 @@ def read(config: str) -> Configuration:
 
 
 def endpoint(text: str, default_port: int = 80) -> tuple[str, int] | None:
-    """Return host and port of an address in nginx's notation; `None` where it is none (`unix:`).
+    """Return where a client reaches an address in nginx's notation; `None` where it is none (`unix:`).
 
     `443`, `*:443`, `[::]:443`, `10.0.0.1`, `[::1]:8443`, `localhost:443`; of a range of ports the first.
     """
+    place = _place(text, default_port)
+    return place and (_LOOPBACK.get(place[0], place[0]), place[1])
+
+
+def _place(text: str, default_port: int = 80) -> tuple[str, int] | None:
+    """Return host and port as nginx binds them: every address of a family is `0.0.0.0` or `::`."""
     found = _PORT.fullmatch(text) or _ADDRESS.fullmatch(text)
     if found is None:
         return None
     host, port = found["host"].strip("[]"), int(found["port"] or default_port)
-    return (_EVERYWHERE.get(host, host), port) if port <= _HIGHEST_PORT else None
+    return (_ANY4 if host in {"", "*"} else host, port) if port <= _HIGHEST_PORT else None
 
 
 class _Files:
@@ -159,7 +166,7 @@ class _Files:
         shared = [list(self._flat(block.get("block", ()))) for block in blocks]
         logs = [log for log in _values(main, "error_log") if not log.startswith(("syslog:", "memory:"))]
         return Configuration(
-            servers=tuple(_with_shared_flags(found)),
+            servers=tuple(_as_reached(found)),
             includes=frozenset().union(*map(self._includes, shared)),
             scopes=frozenset(self._scopes(main)),
             pid=next(iter(_values(main, "pid")), ""),
@@ -242,23 +249,42 @@ def _values(statements: Sequence[Statement], directive: str) -> list[str]:
 
 def _listen(arguments: Sequence[str], *, ssl: bool) -> Listen | None:
     """Return the socket of a `listen`, or `None` for one that no TLS over TCP goes through."""
-    place = endpoint(arguments[0]) if arguments else None
+    place = _place(arguments[0]) if arguments else None
     if place is None or {"quic", "udp"} & set(arguments):
         return None
     return Listen(*place, ssl=ssl or "ssl" in arguments, proxy_protocol="proxy_protocol" in arguments)
 
 
-def _with_shared_flags(servers: Sequence[Server]) -> Iterator[Server]:
-    """Yield the servers with what holds for their sockets: `ssl` in one server's `listen` counts for all."""
-    flags: dict[tuple[str, int], Listen] = {}
+def _as_reached(servers: Sequence[Server]) -> Iterator[Server]:
+    """Yield the servers with what holds for their sockets, and how a client on this machine gets there.
+
+    `ssl` in one server's `listen` counts for all.
+    """
+    sockets: dict[tuple[str, int], Listen] = {}
     for listen in (listen for server in servers for listen in server.listens):
-        known = flags.get((listen.host, listen.port), listen)
-        flags[listen.host, listen.port] = Listen(
+        known = sockets.get((listen.host, listen.port), listen)
+        sockets[listen.host, listen.port] = Listen(
             listen.host, listen.port, listen.ssl or known.ssl, listen.proxy_protocol or known.proxy_protocol
         )
+    reached = {
+        place: replace(listen, host=host)
+        for place, listen in sockets.items()
+        if (host := _way(place, sockets))
+    }
     for server in servers:
-        listens = dict.fromkeys(flags[listen.host, listen.port] for listen in server.listens)
-        yield Server(server.names, tuple(listens), server.certificates, server.includes)
+        listens = dict.fromkeys(reached.get((listen.host, listen.port)) for listen in server.listens)
+        yield replace(server, listens=tuple(listen for listen in listens if listen))
+
+
+def _way(place: tuple[str, int], sockets: Collection[tuple[str, int]]) -> str | None:
+    """Return an address that leads to this socket; `None` where there is none.
+
+    What comes in at an address with a socket of its own never gets to the one for every address. All of
+    127.0.0.0/8 is this machine's, of IPv6 `::1` alone.
+    """
+    host, port = place
+    near = [f"127.0.0.{last}" for last in range(1, 255)] if host == _ANY4 else [_LOOPBACK.get(host, host)]
+    return next((one for one in near if one == host or (one, port) not in sockets), None)
 
 
 def _problem(errors: Sequence[dict[str, Any]]) -> str:

@@ -1,13 +1,16 @@
 """Where to look for what nginx really serves: sockets and names of the servers that show a certificate."""
 
+import errno
 import os
 import re
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec
-from renewer.nginx.configuration import Configuration, Server, endpoint
+from renewer.nginx.configuration import Configuration, Listen, Server, endpoint
 from renewer.nginx.layout import Layout
 
 MADE_UP = "renewer-probe"
@@ -15,6 +18,7 @@ MADE_UP = "renewer-probe"
 
 _HOST_NAME = re.compile(r"(?=.*[a-z0-9])[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _ADDRESS = re.compile(r"[0-9.]+")
+_NEAR6 = "::1"
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,13 @@ def discover(
     targets = _of_servers(showing, spec, (name for server in others for name in server.names))
     if probe:
         return Found(_elsewhere(targets, spec, probe))
-    silent = f"the servers that include {layout.snippet(spec.name)} have no TCP socket with ssl to look at"
-    return Found(targets, "" if targets else silent)
+    return Found(targets, "" if targets else _silent(showing, layout.snippet(spec.name)))
+
+
+def _silent(servers: Iterable[Server], snippet: Path) -> str:
+    if any(listen.ssl for server in servers for listen in server.listens):
+        return f"no name of the certificate leads to the servers that include {snippet}"
+    return f"the servers that include {snippet} have no TCP socket with ssl to look at"
 
 
 def address(text: str) -> tuple[str, int]:
@@ -80,8 +89,8 @@ def _of_servers(servers: Iterable[Server], spec: CertSpec, foreign: Iterable[str
     for server in servers:
         own = _own_names(server, spec)
         taken += [] if own else foreign
-        names = own or _free_names(spec, taken)
-        sockets = [listen for listen in server.listens if listen.ssl]
+        names = own or _free_names(server, spec, taken)
+        sockets = _reachable([listen for listen in server.listens if listen.ssl])
         targets += [
             Target(listen.host, listen.port, name, listen.proxy_protocol)
             for listen in sockets
@@ -99,16 +108,29 @@ def _elsewhere(targets: Sequence[Target], spec: CertSpec, probe: Sequence[str]) 
 
 def _own_names(server: Server, spec: CertSpec) -> list[str]:
     """Return the server's own names that a client can ask for, best those that the certificate is for."""
-    own = _concrete(server.names)
+    own = _concrete(one for name in server.names for one in _completed(name, spec.domains))
     return [name for name in own if _covers(spec.domains, name)] or own
 
 
-def _free_names(spec: CertSpec, taken: Sequence[str]) -> list[str]:
-    """Return the names that lead to a server for everything (`_`, a regular expression, no name at all).
+def _completed(name: str, domains: Iterable[str]) -> Iterator[str]:
+    """Yield the name of a server, `cloud.*` with the domains of the certificate."""
+    if not name.endswith(".*"):
+        yield name
+        return
+    label = name[:-1].lower()
+    for domain in (domain.removeprefix("*.") for domain in domains):
+        yield domain if domain.startswith(label) else label + domain
 
-    That is those of the certificate that no server with another certificate takes.
+
+def _free_names(server: Server, spec: CertSpec, taken: Sequence[str]) -> list[str]:
+    """Return the names that lead to a server for everything (`_`, no name at all) or a regular expression.
+
+    That is those of the certificate that no server with another certificate takes. Of a regular expression
+    that none of them fits there is no name to ask for.
     """
     wanted = _concrete(spec.domains)
+    if expressions := [name for name in server.names if name.startswith("~")]:
+        wanted = [name for name in wanted if _covers(expressions, name)]
     return [name for name in wanted if not _covers(taken, name)] or wanted
 
 
@@ -125,10 +147,41 @@ def _concrete(names: Iterable[str]) -> list[str]:
 
 
 def _covers(patterns: Iterable[str], name: str) -> bool:
+    """Tell whether one of the names of a server or a certificate stands for this one (`server_name`)."""
     parent = name.partition(".")[2]
+    spelt = (name, f"*.{parent}", f".{parent}", f".{name}")
     return any(
-        pattern.lower() in (name, f"*.{parent}", f".{parent}", f".{name}") for pattern in patterns if pattern
+        _fits(pattern[1:], name)
+        if pattern.startswith("~")
+        else pattern.lower() in spelt or (pattern.endswith(".*") and name.startswith(pattern[:-1].lower()))
+        for pattern in patterns
     )
+
+
+def _fits(expression: str, name: str) -> bool:
+    """Tell whether a regular expression of nginx fits; one that Python does not know fits nothing."""
+    if "[[" in expression:  # a class of POSIX, which Python takes for something else
+        return False
+    try:
+        return re.search(re.sub(r"\(\?<(?![=!])", "(?P<", expression), name, re.IGNORECASE) is not None
+    except re.error:
+        return False
+
+
+def _reachable(sockets: Sequence[Listen]) -> Sequence[Listen]:
+    """Leave out `::1` where this machine has no such address, unless there is nothing else."""
+    others = [listen for listen in sockets if listen.host != _NEAR6]
+    return others if others and len(others) < len(sockets) and not _has_near6() else sockets
+
+
+def _has_near6() -> bool:
+    """Tell whether IPv6 is on: nginx binds `[::]` also where it is switched off (sysctl disable_ipv6)."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+            trial.bind((_NEAR6, 0))
+    except OSError as error:
+        return error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+    return True
 
 
 def addresses(targets: Iterable[Target]) -> str:

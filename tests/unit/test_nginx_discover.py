@@ -76,7 +76,10 @@ def test_sockets(web: Web, listen: str, addresses: list[str]) -> None:
         (".example.com", ["example.com", "renewer-probe.example.com"]),
         ("_", ["example.com", "renewer-probe.example.com"]),
         ('""', ["example.com", "renewer-probe.example.com"]),
-        (r"~^(?<user>.+)\.example\.com$", ["example.com", "renewer-probe.example.com"]),
+        (r"~^(?<user>.+)\.example\.com$", ["renewer-probe.example.com"]),
+        (r"~^(www\.)?EXAMPLE\.com$", ["example.com"]),
+        ("cloud.*", ["cloud.example.com"]),
+        ("cloud.* www.example.com", ["cloud.example.com", "www.example.com"]),
         ("~^x www.example.com 192.0.2.1", ["www.example.com"]),
         ("intranet", ["intranet"]),
         ("$hostname", ["example.com", "renewer-probe.example.com"]),
@@ -87,10 +90,49 @@ def test_names(web: Web, names: str, asked: list[str]) -> None:
     assert web.targets() == [("127.0.0.1:443", name) for name in asked]
 
 
-def test_a_catch_all_is_not_asked_for_what_another_server_takes(web: Web) -> None:
+@pytest.mark.parametrize("names", [r"~^cloud\.example\.com$", "~^[[:alpha:]]+$", "~^(?>x)++$("])
+def test_a_regular_expression_that_fits_no_name_leaves_none_to_ask_for(web: Web, names: str) -> None:
+    web.write(f"http {{ server {{ listen 443 ssl; server_name {names}; {{include}} }} }}")
+    snippet = web.layout.snippet("example.com")
+    assert web.found() == Found((), f"no name of the certificate leads to the servers that include {snippet}")
+
+
+@pytest.mark.parametrize(
+    ("others", "addresses"),
+    [
+        ("listen 127.0.0.1:443 ssl;", ["127.0.0.2:443", "[::1]:443"]),
+        ("listen 127.0.0.1:443 ssl; listen 127.0.0.2:443 ssl;", ["127.0.0.3:443", "[::1]:443"]),
+        ("listen [::1]:443 ssl;", ["127.0.0.1:443"]),
+        ("listen 127.0.0.1:8443 proxy_protocol; listen 10.0.0.1:443;", ["127.0.0.1:443", "[::1]:443"]),
+    ],
+)
+def test_a_socket_for_every_address_is_looked_at_where_no_other_stands_before_it(
+    web: Web, others: str, addresses: list[str]
+) -> None:
+    web.write(
+        "http { server { listen 443 ssl; listen [::]:443 ssl; server_name example.com; {include} }"
+        f" server {{ {others} server_name localhost; }} }}"
+    )
+    assert web.targets() == [(address, "example.com") for address in addresses]
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [("listen 443 ssl; listen [::]:443 ssl;", "127.0.0.1:443"), ("listen [::]:443 ssl;", "[::1]:443")],
+)
+def test_where_ipv6_is_off_it_is_looked_at_by_ipv4_if_that_leads_there(
+    web: Web, monkeypatch: pytest.MonkeyPatch, listen: str, address: str
+) -> None:
+    monkeypatch.setattr("renewer.nginx.discover._has_near6", lambda: False)
+    web.write(f"http {{ server {{ {listen} server_name example.com; {{include}} }} }}")
+    assert web.targets() == [(address, "example.com")]
+
+
+@pytest.mark.parametrize("other", ["example.com", "example.*", r"~^example\.com$"])
+def test_a_catch_all_is_not_asked_for_what_another_server_takes(web: Web, other: str) -> None:
     web.write(
         "http { server { listen 443 ssl default_server; server_name _; {include} }"
-        " server { listen 443 ssl; server_name example.com; ssl_certificate /etc/ssl/other.pem; } }"
+        f" server {{ listen 443 ssl; server_name {other}; ssl_certificate /etc/ssl/other.pem; }} }}"
     )
     assert web.targets() == [("127.0.0.1:443", "renewer-probe.example.com")]
 
