@@ -6,6 +6,7 @@ this user's own, that user is trusted with it. A service without rights is not: 
 always what nginx itself includes; so what was wanted and never came there is still to be done.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,11 @@ class Includes:
         return not premises.shared(self.layout.state)
 
     def write(self, path: Path, text: bytes) -> None:
-        """Let the file hold this, or ask for it; one that holds it already is left alone."""
-        right = disk.read(path) == text
+        """Let the file hold this, or ask for it; one that holds it already is left alone.
+
+        But not one of a time to come, left by a clock that was ahead: no worker of nginx would be younger.
+        """
+        right = disk.read(path) == text and disk.changed(path) <= time.time()
         if self.direct:
             if not right:
                 disk.folder(path.parent)

@@ -1,6 +1,7 @@
 """What nginx includes in a state folder that root shares: asked for, and written by root's helper."""
 
 import os
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -168,6 +169,18 @@ def test_what_a_dead_run_wanted_is_forgotten(shared: Shared) -> None:
     assert (len(shared.wanted), shared.included) == (2, before)
     shared.deployer.prepare([EXAMPLE])
     assert (shared.wanted, shared.included) == ([], before)
+
+
+def test_what_a_clock_that_was_ahead_has_written_is_written_anew(shared: Shared, tmp_path: Path) -> None:
+    shared.deployer.apply(BOTH)
+    alone = Gates(Layout(tmp_path / "alone"))
+    alone.write(GUARD)
+    for gates in (shared.gates, alone):
+        os.utime(gates.path("gate.conf"), (ahead := time.time() + 7200, ahead))
+    shared.deployer.apply(BOTH)
+    alone.write(GUARD)
+    assert max(shared.gates.written(), alone.written()) < ahead - 3600
+    assert shared.wanted == []
 
 
 def test_a_reload_by_other_means_has_it_put_in_place_first(shared: Shared) -> None:
