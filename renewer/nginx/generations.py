@@ -183,7 +183,9 @@ def _fits(fullchain: Path, key: Path) -> bool:
 
 
 def _holds(folder: Path, files: dict[str, bytes]) -> bool:
-    return {name: disk.read(folder / name) for name in disk.names(folder)} == files
+    """Tell whether the folder holds just these pairs; what else somebody put there is not ours."""
+    pairs = suffixes(disk.names(folder)) == suffixes(files)
+    return pairs and all(disk.read(folder / name) == text for name, text in files.items())
 
 
 def _end(folder: Path) -> datetime:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renewer.errors import ConfigError, Fault
-from renewer.model import Material
+from renewer.model import KeyKind, Material
 
 FULLCHAIN, PRIVKEY, CERT, CHAIN = "fullchain", "privkey", "cert", "chain"
 
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9_./-]*")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _NAMED_FOLDER = re.compile(rb"^\s*ssl_certificate\s+(/\S+)/fullchain\.pem;", re.MULTILINE)
+_SUFFIXES = ("", *sorted(f"-{kind}" for kind in KeyKind))
 _END = "-----END CERTIFICATE-----"
 _HEADER = "# Written by renewer, which replaces it with every new certificate: changes made here are lost.\n"
 
@@ -88,8 +89,8 @@ def pair_files(key: str, fullchain: str, suffix: str = "") -> dict[str, bytes]:
 
 def suffixes(names: Iterable[str]) -> list[str]:
     """Return what tells the pairs of a generation apart in the names of its files, the first pair's first."""
-    keys = (name for name in names if name.startswith(PRIVKEY))
-    return sorted(name.removeprefix(PRIVKEY).removesuffix(".pem") for name in keys)
+    there = set(names)
+    return [suffix for suffix in _SUFFIXES if f"{PRIVKEY}{suffix}.pem" in there]
 
 
 def pair_names(suffix: str) -> tuple[str, ...]:

@@ -86,6 +86,16 @@ def test_a_touched_generation_is_not_the_published_one(disk: Generations) -> Non
     assert pointed(disk) == ("g000002", "g000002")
 
 
+@pytest.mark.parametrize("file", ["haproxy.pem", "privkey.der", "privkey-pkcs1.pem"])
+def test_what_somebody_else_put_into_a_generation_stays_with_it(disk: Generations, file: str) -> None:
+    disk.publish(NAME, MATERIALS[90])
+    (disk.layout.current(NAME) / file).write_text("a hook's")
+    assert disk.published(NAME, MATERIALS[90])
+    disk.publish(NAME, MATERIALS[90])
+    assert pointed(disk) == ("g000001", "g000001")
+    assert disk.current(NAME) == disk.shown(NAME) == disk.layout.home(NAME) / "g000001"
+
+
 def test_a_key_that_does_not_fit_is_never_named(disk: Generations) -> None:
     disk.publish(NAME, MATERIALS[60])
     one, other = MATERIALS[90].pairs[0], MATERIALS[30].pairs[0]
