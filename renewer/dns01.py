@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from renewer.errors import Refused, RenewerError, Stopped, Transient
-from renewer.journal import TxtRecord
+from renewer.journal import Progress, TxtRecord
 from renewer.ports import DnsProvider, Journal, Propagation, Report
 
 
@@ -51,7 +51,8 @@ class Dns01:
     def sweep(self, subject: str, journal: Journal, keep: Sequence[TxtRecord] = ()) -> None:
         """Remove the records that the journal still knows of, but for those to `keep`.
 
-        What cannot be removed now stays in the journal for the next run: it must not cost a certificate.
+        What cannot be removed now stays in the journal for the next run: it must not cost a certificate. What
+        lies in a zone that is seen no more is given up.
         """
         kept, rest = journal.load().split(keep)
         if not rest.in_dns:
@@ -60,9 +61,29 @@ class Dns01:
             lost = self.provider.find(rest.announced) if rest.announced else ()
             self.provider.remove((*rest.handles, *lost))
         except RenewerError as error:
-            self.report.problem(subject, f"TXT records are left for the next run: {error}", error.hint)
+            if isinstance(error, Refused) and self._give_up(subject, journal, rest):
+                self.sweep(subject, journal, keep)
+            else:
+                self.report.problem(subject, f"TXT records are left for the next run: {error}", error.hint)
         else:
             journal.save(kept)
+
+    def _give_up(self, subject: str, journal: Journal, refused: Progress) -> bool:
+        """Forget those of the records whose zone is seen no more; return whether there are any."""
+        try:
+            zones = {name: self.provider.zone(name) for name in {record.name for record in refused.records}}
+        except RenewerError:
+            return False
+        lost = [handle.record for handle in refused.handles if zones[handle.record.name] != handle.zone]
+        lost += [record for record in refused.announced if zones[record.name] is None]
+        if lost:
+            journal.save(journal.load().split(lost)[1])
+            names = ", ".join(sorted({record.name for record in lost}))
+            what = f"TXT records are given up, their zone is seen no more: {names}"
+            self.report.problem(
+                subject, what, "remove them by hand where the zone is now, if they are still there"
+            )
+        return bool(lost)
 
     def _create(self, subject: str, wanted: Sequence[TxtRecord], journal: Journal) -> None:
         """Create those that do not stand yet; the journal knows of them before."""

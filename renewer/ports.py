@@ -65,6 +65,9 @@ class DnsProvider(Protocol):
     def remove(self, handles: Sequence[Handle]) -> None:
         """Take the records out; one that is gone already counts as removed."""
 
+    def zone(self, name: str) -> str | None:
+        """Return the zone that records of this name go into, as is seen now; `None` where there is none."""
+
 
 class Propagation(Protocol):
     """Looks at the DNS as the CA will."""

@@ -8,7 +8,7 @@ from itertools import count
 from threading import Lock
 from typing import Any
 
-from renewer.errors import LockBusy, LostLease, RenewerError, Stopped
+from renewer.errors import LockBusy, LostLease, Refused, RenewerError, Stopped
 from renewer.journal import Handle, Progress, TxtRecord
 from renewer.model import (
     CertSpec,
@@ -225,11 +225,12 @@ class FakeDeployer:
 
 
 class FakeProvider:
-    """A DNS in memory; `fails` says by method what goes wrong."""
+    """A DNS in memory; `fails` says by method what goes wrong, `zones` by name what is not in the one."""
 
     def __init__(self) -> None:
         self.standing: dict[str, TxtRecord] = {}
         self.fails: dict[str, RenewerError] = {}
+        self.zones: dict[str, str | None] = {}
         self.checked: list[str] = []
         self._ids = count(1)
 
@@ -252,7 +253,14 @@ class FakeProvider:
         if error := self.fails.get("remove"):
             raise error
         for handle in handles:
+            if self.zones.get(handle.record.name, "zone") != handle.zone:
+                raise Refused("no such zone")
             self.standing.pop(handle.id, None)
+
+    def zone(self, name: str) -> str | None:
+        if error := self.fails.get("zone"):
+            raise error
+        return self.zones.get(name, "zone")
 
 
 class FakePropagation:

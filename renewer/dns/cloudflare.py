@@ -87,6 +87,11 @@ class CloudflareDns:
         if failed:
             raise failed[0]
 
+    def zone(self, name: str) -> str | None:
+        """Ask, unless it is configured, for the zone's identifier; see `ports.DnsProvider`."""
+        with self._lookup:
+            return _longest(name, self._known) or self._look_up(name)
+
     def _take_back(self, handles: Sequence[Handle], why: RenewerError) -> None:
         """Remove what was created in one zone because another refuses; raises `Transient` if that fails."""
         try:

@@ -274,6 +274,12 @@ class TestZones:
         assert "token covers it" in caught.value.hint
         assert "zone_ids" in caught.value.hint
 
+    def test_the_zone_of_a_name_is_told_as_it_is_seen_now(self, box: Sandbox, account: Make) -> None:
+        ours = account()
+        ours.vault.keep_zones("cloudflare", {"example.com": "0" * 32})
+        assert ours.again().zone(ONE.name) == box.zones["example.com"].id
+        assert ours.again().zone("_acme-challenge.example.org") is None
+
     def test_a_busy_store_costs_a_look_up_and_nothing_else(self, box: Sandbox, account: Make) -> None:
         ours = account()
         with ours.vault.store.lease("zones.cloudflare", timedelta(minutes=1)):

@@ -175,6 +175,41 @@ def test_what_an_earlier_run_left_is_not_forgotten_while_it_cannot_be_removed() 
     assert {handle.record for handle in proof.known} == {OLD.record, ONE}
 
 
+ELSEWHERE = Handle("zone", "id9", TxtRecord("_acme-challenge.moved.example", "x"))
+
+
+@pytest.mark.parametrize("now_in", [None, "another zone"])
+def test_what_lies_in_a_zone_that_is_seen_no_more_is_given_up_and_told_once(now_in: str | None) -> None:
+    proof = Proof(left=(ELSEWHERE, OLD))
+    proof.provider.zones[ELSEWHERE.record.name] = now_in
+    for _ in range(2):
+        proof.dns01.sweep("example.com", proof.journal)
+    assert (list(proof.provider.standing), proof.known) == ([ELSEWHERE.id], ())
+    [(_, told)] = proof.notes.of("problem")
+    assert told.startswith(
+        "TXT records are given up, their zone is seen no more: _acme-challenge.moved.example"
+    )
+
+
+def test_what_is_about_to_be_created_is_given_up_where_no_zone_is_seen_any_more() -> None:
+    proof = Proof()
+    proof.journal.save(Progress(announced=(ELSEWHERE.record,)))
+    proof.provider.fails["find"] = Refused("the token sees no zone")
+    proof.dns01.sweep("example.com", proof.journal)
+    assert proof.journal.load().announced == (ELSEWHERE.record,)
+    proof.provider.zones[ELSEWHERE.record.name] = None
+    proof.dns01.sweep("example.com", proof.journal)
+    assert not proof.journal.load().in_dns
+
+
+@pytest.mark.parametrize("error", [Transient("Cloudflare is down"), Refused("the token is not valid")])
+def test_nothing_is_given_up_where_nobody_can_be_asked_for_its_zone(error: RenewerError) -> None:
+    proof = Proof(left=(ELSEWHERE,))
+    proof.provider.fails = {"remove": Refused("no"), "zone": error}
+    proof.dns01.sweep("example.com", proof.journal)
+    assert proof.known == (ELSEWHERE,)
+
+
 def test_a_sweep_without_leftovers_asks_nobody_and_writes_nothing() -> None:
     proof = Proof()
     proof.provider.fails["remove"] = Transient("nobody may ask")
