@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from renewer.model import KeyKind, Material, Pair
+from renewer.model import Fingerprint, KeyKind, Material, Pair
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,15 @@ class PendingOrder:
 class Progress:
     """The journal of one issuance: what is finished, under way, and still standing in the DNS.
 
-    `announced` are records that may exist: they were to be created, and no answer has come back yet.
+    `origins` has the directory of the CA that each finished pair is from, by fingerprint. `announced` are
+    records that may exist: they were to be created, and no answer has come back yet.
     """
 
     done: tuple[Pair, ...] = ()
     order: PendingOrder | None = None
     handles: tuple[Handle, ...] = ()
     announced: tuple[TxtRecord, ...] = ()
+    origins: dict[Fingerprint, str] = field(default_factory=dict)
 
     @property
     def in_dns(self) -> bool:
@@ -81,11 +83,20 @@ class Progress:
         """Return the journal with this order under way."""
         return replace(self, order=order)
 
-    def without(self, material: Material | None) -> "Progress":
-        """Return the journal without the pairs that are kept in `material` by now."""
-        kept = material.fingerprints if material else ()
-        return replace(self, done=tuple(pair for pair in self.done if pair.fingerprint not in kept))
+    def finished(self, server: str) -> tuple[Pair, ...]:
+        """Return the pairs from the CA with this directory; one that nothing is known of is from another."""
+        return tuple(pair for pair in self.done if self.origins.get(pair.fingerprint) == server)
 
-    def with_pair(self, pair: Pair) -> "Progress":
-        """Return the journal with this pair finished and no order under way."""
-        return replace(self, done=(*self.done, pair), order=None)
+    def without(self, material: Material | None) -> "Progress":
+        """Return the journal with nothing finished, if `material` was made of what it holds."""
+        kept = material.fingerprints if material else ()
+        return self.with_nothing_done() if any(pair.fingerprint in kept for pair in self.done) else self
+
+    def with_nothing_done(self) -> "Progress":
+        """Return the journal with no pair finished, whichever CA it is from."""
+        return replace(self, done=(), origins={})
+
+    def with_pair(self, pair: Pair, server: str) -> "Progress":
+        """Return the journal with this pair finished, from this CA, and no order under way."""
+        origins = {**self.origins, pair.fingerprint: server}
+        return replace(self, done=(*self.done, pair), origins=origins, order=None)

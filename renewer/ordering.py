@@ -51,7 +51,7 @@ class Ordering:
         """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
         self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {server}")
         self._order(_from(spec, server), None, journal)
-        journal.save(replace(journal.load(), done=(), order=None))
+        journal.save(journal.load().with_nothing_done().with_order(None))
 
     def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger) -> Material:
         try:

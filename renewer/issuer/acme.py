@@ -91,7 +91,7 @@ class AcmeIssuer:
             allowance = self._allowance(spec.server)
             issuance = Issuance(ca, spec, kind, journal, self.dns01, allowance, self.clock, self.report)
             pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
-            journal.save(journal.load().with_pair(pair))
+            journal.save(journal.load().with_pair(pair, spec.server))
         self._connections.give_back(spec.server, ca)
 
     def _allowance(self, server: str) -> Allowance:
@@ -113,11 +113,11 @@ class AcmeIssuer:
         return Exemption.SAME_SET if same else Exemption.NONE
 
     def _finished(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> tuple[Pair, ...]:
-        """Return the pairs that this run, or one before it, finished for this very need."""
+        """Return the pairs that this run, or one before it, finished for this very need at this CA."""
         old = replaces.fingerprints if replaces else ()
         return tuple(
             pair
-            for pair in journal.load().done
+            for pair in journal.load().finished(spec.server)
             if set(pair.domains) == set(spec.domains)
             and pair.fingerprint not in old
             and pair.not_after > self.clock.now()

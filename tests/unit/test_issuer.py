@@ -7,14 +7,18 @@ import pytest
 import requests
 from acme import messages
 from acme.errors import ClientError
-from fakes import NOW, material, spec
+from fakes import NOW, FakeClock, FakePropagation, FakeProvider, MemJournal, MemStore, Notes, material, spec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from renewer.authorities import Acme
+from renewer.dns01 import Dns01
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.issuer import acme, client
-from renewer.model import KeyKind
+from renewer.journal import Progress
+from renewer.model import CertSpec, KeyKind
 from renewer.problems import URN, Problem
+from renewer.vault import Vault
 
 SERVER = "https://ca.example/directory"
 IDENTIFIER = messages.Identifier(typ=messages.IDENTIFIER_FQDN, value="example.com")
@@ -61,6 +65,35 @@ class TestIdentifier:
     @pytest.mark.parametrize("old", [None, material(spec())])
     def test_what_has_none_is_not_named(self, old: None) -> None:
         assert acme._identifier(old, spec(), KeyKind.EC256) is None
+
+
+def issuer() -> acme.AcmeIssuer:
+    dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=5), Notes())
+    return acme.AcmeIssuer(Acme(server=SERVER), dns01, Vault(MemStore(), Notes()), FakeClock(), Notes())
+
+
+class TestFinished:
+    WANTED = spec(kinds=(KeyKind.EC256, KeyKind.RSA2048))
+    ELSEWHERE = "https://staging.example/directory"
+
+    def finished(self, wanted: CertSpec, progress: Progress) -> list[KeyKind]:
+        return [pair.kind for pair in issuer()._finished(wanted, None, MemJournal(progress))]
+
+    def test_a_pair_of_this_ca_is_not_ordered_again(self) -> None:
+        ec, rsa = material(self.WANTED).pairs
+        progress = Progress().with_pair(ec, self.ELSEWHERE).with_pair(rsa, self.WANTED.server)
+        assert self.finished(self.WANTED, progress) == [KeyKind.RSA2048]
+
+    def test_one_that_nothing_is_known_of_counts_as_from_another(self) -> None:
+        assert self.finished(self.WANTED, Progress(material(self.WANTED).pairs)) == []
+
+    def test_once_the_certificate_is_kept_nothing_is_left_not_even_of_another_ca(self) -> None:
+        kept, other = material(self.WANTED), material(self.WANTED).pairs[0]
+        progress = Progress().with_pair(other, self.ELSEWHERE)
+        assert progress.without(kept) == progress
+        for pair in kept.pairs:
+            progress = progress.with_pair(pair, kept.server)
+        assert progress.without(kept) == Progress()
 
 
 class TestSuggested:

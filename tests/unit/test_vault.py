@@ -92,10 +92,27 @@ class TestRoundTrip:
     def test_failures(self, value: Failure) -> None:
         assert kept(lambda ledger: ledger.failed(value), lambda memory: memory.failure(NAME)) == value
 
-    @given(st.builds(Progress, several, st.none() | orders, st.lists(handles, max_size=2).map(tuple)))
+    @given(
+        st.builds(
+            Progress,
+            several,
+            st.none() | orders,
+            st.lists(handles, max_size=2).map(tuple),
+            origins=st.dictionaries(texts.map(Fingerprint), texts, max_size=2),
+        )
+    )
     def test_journals(self, value: Progress) -> None:
         assert kept(lambda ledger: ledger.save(value), lambda memory: memory.progress(NAME)) == value
         assert kept_again(value) == value
+
+    def test_journals_of_when_no_origin_was_kept(self) -> None:
+        memory, value = vault(), Progress(material().pairs, ORDER, (HANDLE,))
+        with memory.certificate(NAME) as ledger:
+            ledger.save(value)
+        document = json.loads(memory.store.get(f"journal/{NAME}") or b"")
+        assert document.pop("origins") == {}
+        memory.store.values[f"journal/{NAME}"] = json.dumps(document).encode()  # type: ignore[attr-defined]
+        assert memory.progress(NAME) == value
 
     @given(st.builds(Account, texts, st.none() | texts), texts)
     def test_accounts_each_of_its_own_server(self, value: Account, server: str) -> None:
