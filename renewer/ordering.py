@@ -24,10 +24,9 @@ class Ordering:
     def issue(self, snapshot: Snapshot, ledger: Ledger, step: Issue) -> None:
         """Obtain a new certificate and keep it; what was there before stays until then."""
         spec = snapshot.spec
-        if step.rehearse:
-            self._rehearse(spec, step.rehearse, ledger.rehearsal)
+        self._rehearse(spec, step, ledger.rehearsal)
         self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self.cost(snapshot)}")
-        material = self._order(_from(spec, step.server), snapshot.material, ledger)
+        material = self._order(_from(spec, step.server), snapshot.material, ledger, step)
         ledger.keep(material)
         ledger.save(ledger.load().without(material))
         ledger.succeeded()
@@ -47,17 +46,20 @@ class Ordering:
             return error
         return None
 
-    def _rehearse(self, spec: CertSpec, server: str, journal: Ledger) -> None:
+    def _rehearse(self, spec: CertSpec, step: Issue, journal: Ledger) -> None:
         """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
-        self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {server}")
-        self._order(_from(spec, server), None, journal)
+        if step.rehearse is None:
+            return
+        self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {step.rehearse}")
+        self._order(_from(spec, step.rehearse), None, journal, step)
         journal.save(journal.load().with_nothing_done().with_order(None))
 
-    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger) -> Material:
+    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger, step: Issue) -> Material:
+        """Obtain it; what goes wrong holds up the CA of the step, also where it is only rehearsed."""
         try:
             return self.issuer.issue(spec, replaces, journal)
         except RenewerError as error:
-            error.server = spec.server
+            error.server = step.server
             raise
 
     def ask(self, snapshot: Snapshot, ledger: Ledger) -> None:

@@ -72,7 +72,7 @@ def decide(snapshot: Snapshot, now: datetime) -> Step:
     server = authority(snapshot, now)
     held = _held(snapshot, server, now) if reason else None
     if reason and not held:
-        return Issue(reason, server, _rehearsal(snapshot, now))
+        return Issue(reason, server, _rehearsal(snapshot, server, now))
     if _asks(snapshot, now):
         return Ask()
     if undeployed(snapshot):
@@ -261,10 +261,10 @@ def _held(snapshot: Snapshot, server: str, now: datetime) -> Failure | None:
     return replace(failure, retry=until) if now < until else None
 
 
-def _rehearsal(snapshot: Snapshot, now: datetime) -> str | None:
-    """Return where to try an order first: after a failure, but not when time is running out."""
+def _rehearsal(snapshot: Snapshot, server: str, now: datetime) -> str | None:
+    """Return where to try an order from the first CA before: after a failure, unless time is running out."""
     material, rehearse = snapshot.material, snapshot.spec.rehearse
-    if rehearse is None or snapshot.failure is None:
+    if rehearse is None or server != snapshot.spec.server or snapshot.failure is None:
         return None
     return None if material and now >= at_part_of_life(material, EMERGENCY) else rehearse
 

@@ -24,7 +24,19 @@ from renewer.errors import (
 from renewer.failure import Deploys, Failure, Stage
 from renewer.hooks.secure_link import SecureLink
 from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
-from renewer.model import Action, CertOutcome, CertSpec, Change, KeyKind, Material, Reason, Suggestion, Window
+from renewer.model import (
+    Action,
+    CertOutcome,
+    CertSpec,
+    Change,
+    Fallback,
+    KeyKind,
+    Material,
+    Reason,
+    Suggestion,
+    Window,
+)
+from renewer.ports import Journal
 from renewer.sites import Guard, SiteSpec
 from renewer.vault import Vault
 
@@ -425,6 +437,52 @@ class TestFailingToIssue:
         world.issuer.windows["at once"] = Window(NOW - 2 * DAY, NOW - DAY, timedelta(hours=6))
         world.run()
         assert world.orders == [A]
+
+
+class TestRehearsing:
+    """A failure at a CA for tests is one of the order that was to follow."""
+
+    STAGING, SECOND = "https://staging.example/directory", "https://second.example/directory"
+
+    class Picky(FakeIssuer):
+        """Issues at one CA only; `servers` is what was asked."""
+
+        def __init__(self, error: RenewerError, good: str) -> None:
+            super().__init__()
+            self.error, self.good, self.servers = error, good, list[str]()
+
+        def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+            self.servers.append(spec.server)
+            if spec.server != self.good:
+                raise self.error
+            return super().issue(spec, replaces, journal)
+
+    def world(self, error: RenewerError) -> tuple[World, list[str]]:
+        """Return a world after the first failure, and what is asked of its issuer."""
+        world = World()
+        fallback = Fallback(self.SECOND, after=DAY)
+        world.specs = (replace(world.specs[0], rehearse=self.STAGING, fallbacks=(fallback,)),)
+        world.issuer = issuer = self.Picky(error, good=self.SECOND)
+        world.keep(A, due(A))
+        world.run()
+        world.clock.time += MINUTE
+        return world, issuer.servers
+
+    def test_a_rehearsal_that_fails_is_not_tried_again_before_its_time(self) -> None:
+        world, servers = self.world(Refused("invalid", spent=True))
+        for _ in range(3):
+            world.run()
+        assert servers == [SERVER, self.STAGING]
+        failure = world.vault.failure(A)
+        assert failure is not None
+        assert (failure.count, failure.server, failure.binding) == (2, SERVER, True)
+
+    def test_nor_does_it_keep_a_second_ca_from_stepping_in(self) -> None:
+        world, servers = self.world(Transient("the CA for tests is away"))
+        world.run()
+        world.clock.time += DAY
+        assert actions(world.run()) == [Action.ISSUED]
+        assert servers == [SERVER, self.STAGING, self.SECOND]
 
 
 class TestAskingWhen:
