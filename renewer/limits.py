@@ -59,12 +59,13 @@ class Limit:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that counts, for these names."""
+    """Something that counts, for these names; of those about one `order` (its URL) only the last does."""
 
     at: datetime
     kind: Kind
     names: tuple[str, ...]
     exemption: Exemption = Exemption.NONE
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,9 @@ def cost(history: History, limits: Iterable[Limit], names: Sequence[str], now: d
 
 
 def noted(history: History, event: Event, now: datetime) -> History:
-    """Return the history with an event, and without what is too old to count."""
-    events = [one for one in (*history.events, event) if now - one.at < WEEK]
+    """Return the history with an event, in place of any of the same order, and without the too old ones."""
+    others = (one for one in history.events if not event.order or one.order != event.order)
+    events = [one for one in (*others, event) if now - one.at < WEEK]
     return replace(history, events=tuple(events))
 
 

@@ -67,9 +67,14 @@ class Allowance:
         history = self.vault.history(self.server)
         return ", ".join(limits.cost(history, self.limits, names, self.clock.now()))
 
-    def note(self, kind: Kind, names: Sequence[str], exemption: Exemption = Exemption.NONE) -> None:
-        """Keep that something which counts is about to be asked, or has failed."""
-        event = Event(self.clock.now(), kind, tuple(sorted(names)), exemption)
+    def note(
+        self, kind: Kind, names: Sequence[str], order: str, exemption: Exemption = Exemption.NONE
+    ) -> None:
+        """Keep what is about to be asked of the order with this URL, or that it has failed.
+
+        It counts once, however often it is asked, and not as a certificate any more when none came of it.
+        """
+        event = Event(self.clock.now(), kind, tuple(sorted(names)), exemption, order)
         self._keep(lambda history: limits.noted(history, event, event.at))
 
     def told(self, wait: timedelta, names: Sequence[str]) -> None:

@@ -135,7 +135,7 @@ class Issuance:
         if order.status != READY:
             return order
         self._doing("finalizing the order")
-        self.allowance.note(Kind.CERTIFICATE, self.spec.domains, exemption)
+        self.allowance.note(Kind.CERTIFICATE, self.spec.domains, order.url, exemption)
         return self.ca.finalize(order, self._pending.csr)
 
     def _poll(self, order: Order, purpose: str, *until: str) -> Order:
@@ -160,7 +160,7 @@ class Issuance:
     def _why_invalid(self, order: Order) -> Refused:
         """Return the CA's reasons; the order is given up."""
         self._give_up()
-        self.allowance.note(Kind.FAILED_AUTHORIZATION, self.spec.domains)
+        self.allowance.note(Kind.FAILED_AUTHORIZATION, self.spec.domains, order.url)
         complaints = list(self.ca.complaints(order))
         said = "; ".join(sentence for _, sentence in complaints) or "it gives no reason"
         hint = next((HINTS[kind] for kind, _ in complaints if kind in HINTS), "")

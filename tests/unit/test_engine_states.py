@@ -181,8 +181,8 @@ class ToyCa:
         try:
             self._ask("order")
         except Problem as problem:
-            if not problem.passing:
-                self.orders[url].status = "invalid"  # who is told that it is not there need not believe it is
+            if not problem.passing:  # who is told that it is not there need not believe it is
+                self.orders[url].status = "valid" if self.orders[url].chain else "invalid"
             raise
         return self._shown(url)
 

@@ -1,5 +1,6 @@
 """What can be said of the issuer without a CA; the rest has live tests."""
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -15,7 +16,11 @@ from renewer.authorities import Acme
 from renewer.dns01 import Dns01
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.issuer import acme, client
+from renewer.issuer.allowance import Allowance
+from renewer.issuer.answers import Order
+from renewer.issuer.order import Issuance
 from renewer.journal import Progress
+from renewer.limits import PER_SET, Limit
 from renewer.model import CertSpec, KeyKind
 from renewer.problems import URN, Problem
 from renewer.vault import Vault
@@ -94,6 +99,47 @@ class TestFinished:
         for pair in kept.pairs:
             progress = progress.with_pair(pair, kept.server)
         assert progress.without(kept) == Progress()
+
+
+class CannotFinalize:
+    """A CA that takes orders, and fails when it is to issue."""
+
+    round_trip = 0.0
+
+    def __init__(self) -> None:
+        self.orders: dict[str, str] = {}
+
+    def new_order(self, _domains: Sequence[str], _profile: str | None, _replaces: str | None) -> Order:
+        self.orders[f"{SERVER}/{len(self.orders)}"] = "ready"
+        return self.order(list(self.orders)[-1])
+
+    def order(self, url: str) -> Order:
+        return Order(url, self.orders[url], frozenset({"example.com"}), (), f"{url}/finalize")
+
+    def finalize(self, _order: Order, _csr: str) -> Order:
+        raise Problem(500, {"type": URN + "serverInternal", "detail": "error finalizing"}, None)
+
+    def complaints(self, _order: Order) -> Iterator[tuple[str, str]]:
+        yield "caa", "not any more"
+
+
+def test_an_order_counts_as_one_certificate_however_often_it_is_finalized_and_as_none_once_it_failed() -> (
+    None
+):
+    known = (Limit(PER_SET, 2, timedelta(days=7)),)
+    ca, wanted, journal, clock = CannotFinalize(), spec(), MemJournal(), FakeClock()
+    allowance = Allowance(SERVER, known, Vault(MemStore(), Notes()), clock)
+    dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=5), Notes())
+    issuance = Issuance(ca, wanted, KeyKind.EC256, journal, dns01, allowance, clock, Notes())  # type: ignore[arg-type]
+    for _ in range(3):
+        with pytest.raises(Problem, match="error finalizing"):
+            issuance.run(None)
+    assert len(ca.orders) == 1
+    assert allowance.cost(wanted.domains) == "number 2 of 2 certificates for exactly these names in 7 days"
+    ca.orders = dict.fromkeys(ca.orders, "invalid")
+    with pytest.raises(Refused, match="not any more"):
+        issuance.run(None)
+    assert allowance.cost(wanted.domains) == "number 1 of 2 certificates for exactly these names in 7 days"
 
 
 class TestSuggested:
