@@ -57,12 +57,19 @@ class AcmeIssuer:
         return Material(tuple(done[kind] for kind in spec.keys), spec.server, self.clock.now())
 
     def window(self, material: Material) -> Window | None:
-        """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `ports.Issuer`."""
+        """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `ports.Issuer`.
+
+        Each pair has one of its own, for each may be revoked alone; all are renewed within the first to end.
+        """
         with translated(material.server):
             ca = self._connections.take(material.server)
-            told = ca.renewal_info(material.pairs[0].ari)
+            told = [ca.renewal_info(pair.ari) for pair in material.pairs if pair.ari]
             self._connections.give_back(material.server, ca)
-        return suggested(*told) if told else None
+        windows = [suggested(*one) for one in told if one]
+        if not windows:
+            return None
+        first = min(windows, key=lambda window: window.end)
+        return replace(first, retry_after=max(window.retry_after for window in windows))
 
     def revoke(self, material: Material, reason: Reason) -> None:
         """Have every pair revoked by the CA that issued it (RFC 8555, section 7.6); see `ports.Issuer`."""

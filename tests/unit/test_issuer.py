@@ -1,14 +1,27 @@
 """What can be said of the issuer without a CA; the rest has live tests."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 import requests
 from acme import messages
 from acme.errors import ClientError
-from fakes import NOW, FakeClock, FakePropagation, FakeProvider, MemJournal, MemStore, Notes, material, spec
+from fakes import (
+    DAY,
+    NOW,
+    FakeClock,
+    FakePropagation,
+    FakeProvider,
+    MemJournal,
+    MemStore,
+    Notes,
+    material,
+    spec,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +34,7 @@ from renewer.issuer.answers import Order
 from renewer.issuer.order import Issuance
 from renewer.journal import Progress
 from renewer.limits import PER_SET, Limit
-from renewer.model import CertSpec, KeyKind
+from renewer.model import CertSpec, KeyKind, Material, Window
 from renewer.problems import URN, Problem
 from renewer.vault import Vault
 
@@ -173,6 +186,41 @@ class TestSuggested:
         except Transient:
             return
         assert window.start < window.end
+
+
+class Advice:
+    """A CA that tells for each certificate how many days from now its window begins; it is a day long."""
+
+    def __init__(self, **begins: int | None) -> None:
+        self.begins, self.asked = begins, list[str]()
+
+    def renewal_info(self, ari: str) -> tuple[object, timedelta] | None:
+        self.asked.append(ari)
+        begin = self.begins[ari]
+        if begin is None:
+            return None
+        edges = {"start": f"{NOW + begin * DAY}", "end": f"{NOW + (begin + 1) * DAY}"}
+        return {"suggestedWindow": edges}, timedelta(hours=5 + len(self.asked))
+
+
+class TestWindow:
+    def asked(self, ca: Advice) -> Window | None:
+        """Return what is made of the advice for a certificate with these pairs."""
+        pairs = (replace(material().pairs[0], ari=ari) for ari in (*ca.begins, ""))
+        asking = issuer()
+        asking._connections.give_back(SERVER, ca)  # type: ignore[arg-type]
+        return asking.window(Material(tuple(pairs), SERVER))
+
+    @pytest.mark.parametrize("begins", [{"ec": 40, "rsa": -2}, {"rsa": -2, "ec": 40}])
+    def test_each_pair_is_asked_for_once_and_the_first_window_to_end_counts(self, begins: Any) -> None:
+        ca = Advice(**begins)
+        window = self.asked(ca)
+        assert window
+        assert (window.start, window.end) == (NOW - 2 * DAY, NOW - DAY)
+        assert (ca.asked, window.retry_after) == (list(begins), timedelta(hours=7))
+
+    def test_a_ca_without_advice_gives_none(self) -> None:
+        assert self.asked(Advice(ec=None, rsa=None)) is None
 
 
 class TestTranslated:
