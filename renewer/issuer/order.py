@@ -5,6 +5,7 @@ the same order.
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from renewer import keys
 from renewer.dns01 import Dns01
@@ -20,7 +21,7 @@ from renewer.ports import Clock, Journal, Report
 from renewer.problems import HINTS, RATE_LIMITED, Problem
 
 FIRST_POLL, LAST_POLL = 0.02, 5.0
-"""Bounds of the seconds before a look at an order when the CA sends no Retry-After.
+"""Bounds of the seconds before a look at an order when the CA sends no Retry-After, or a shorter one.
 
 The first wait is as long as the CA's last answer took: one that is far away has nothing to tell sooner.
 Each is half as long again.
@@ -146,7 +147,8 @@ class Issuance:
         while order.status not in until:
             if order.status == INVALID:
                 raise self._why_invalid(order)
-            wait = pause if order.retry_after is None else order.retry_after.total_seconds()
+            # A Retry-After of 0, or a date that is past by this machine's clock, asks for no wait at all.
+            wait = max(pause, (order.retry_after or timedelta(0)).total_seconds())
             if self.clock.monotonic() + wait > end:
                 raise Transient(
                     f"the CA takes more than {PATIENCE:.0f} seconds {purpose}",

@@ -31,7 +31,7 @@ from renewer.errors import Refused, RenewerError, Transient
 from renewer.issuer import acme, client
 from renewer.issuer.allowance import Allowance
 from renewer.issuer.answers import Order
-from renewer.issuer.order import Issuance
+from renewer.issuer.order import FIRST_POLL, Issuance
 from renewer.journal import Progress
 from renewer.limits import PER_SET, Limit
 from renewer.model import CertSpec, KeyKind, Material, Window
@@ -115,19 +115,21 @@ class TestFinished:
 
 
 class CannotFinalize:
-    """A CA that takes orders, and fails when it is to issue."""
+    """A CA that takes orders, and fails when it is to issue; `retry_after` is what it says of each order."""
 
     round_trip = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, retry_after: timedelta | None = None) -> None:
         self.orders: dict[str, str] = {}
+        self.retry_after = retry_after
 
     def new_order(self, _domains: Sequence[str], _profile: str | None, _replaces: str | None) -> Order:
         self.orders[f"{SERVER}/{len(self.orders)}"] = "ready"
         return self.order(list(self.orders)[-1])
 
     def order(self, url: str) -> Order:
-        return Order(url, self.orders[url], frozenset({"example.com"}), (), f"{url}/finalize")
+        status, names = self.orders[url], frozenset({"example.com"})
+        return Order(url, status, names, (), f"{url}/finalize", retry_after=self.retry_after)
 
     def finalize(self, _order: Order, _csr: str) -> Order:
         raise Problem(500, {"type": URN + "serverInternal", "detail": "error finalizing"}, None)
@@ -136,23 +138,38 @@ class CannotFinalize:
         yield "caa", "not any more"
 
 
-def test_an_order_counts_as_one_certificate_however_often_it_is_finalized_and_as_none_once_it_failed() -> (
-    None
-):
-    known = (Limit(PER_SET, 2, timedelta(days=7)),)
-    ca, wanted, journal, clock = CannotFinalize(), spec(), MemJournal(), FakeClock()
-    allowance = Allowance(SERVER, known, Vault(MemStore(), Notes()), clock)
-    dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=5), Notes())
-    issuance = Issuance(ca, wanted, KeyKind.EC256, journal, dns01, allowance, clock, Notes())  # type: ignore[arg-type]
-    for _ in range(3):
-        with pytest.raises(Problem, match="error finalizing"):
+class TestIssuance:
+    def issuance(self, ca: CannotFinalize, clock: FakeClock) -> Issuance:
+        allowance = Allowance(SERVER, (Limit(PER_SET, 2, timedelta(days=7)),), issuer().vault, clock)
+        dns01, journal = issuer().dns01, MemJournal()
+        return Issuance(ca, spec(), KeyKind.EC256, journal, dns01, allowance, clock, Notes())  # type: ignore[arg-type]
+
+    def test_an_order_counts_as_one_certificate_however_often_it_is_finalized_and_as_none_once_it_failed(
+        self,
+    ) -> None:
+        ca = CannotFinalize()
+        issuance = self.issuance(ca, FakeClock())
+        cost = "number {} of 2 certificates for exactly these names in 7 days"
+        for _ in range(3):
+            with pytest.raises(Problem, match="error finalizing"):
+                issuance.run(None)
+        assert len(ca.orders) == 1
+        assert issuance.allowance.cost(spec().domains) == cost.format(2)
+        ca.orders = dict.fromkeys(ca.orders, "invalid")
+        with pytest.raises(Refused, match="not any more"):
             issuance.run(None)
-    assert len(ca.orders) == 1
-    assert allowance.cost(wanted.domains) == "number 2 of 2 certificates for exactly these names in 7 days"
-    ca.orders = dict.fromkeys(ca.orders, "invalid")
-    with pytest.raises(Refused, match="not any more"):
-        issuance.run(None)
-    assert allowance.cost(wanted.domains) == "number 1 of 2 certificates for exactly these names in 7 days"
+        assert issuance.allowance.cost(spec().domains) == cost.format(1)
+
+    @pytest.mark.parametrize(("told", "looks"), [(None, 75), (0, 75), (7, 43)])
+    def test_a_ca_that_takes_its_time_is_asked_no_oftener_than_it_says_nor_without_a_pause(
+        self, told: float | None, looks: int
+    ) -> None:
+        ca, clock = CannotFinalize(told if told is None else timedelta(seconds=told)), FakeClock()
+        ca.orders["1"] = "processing"
+        with pytest.raises(Transient, match="takes more than 300 seconds"):
+            self.issuance(ca, clock)._poll(ca.order("1"), "to issue", "valid")
+        assert min(clock.slept) == (told or FIRST_POLL)
+        assert len(clock.slept) <= looks
 
 
 class TestSuggested:
