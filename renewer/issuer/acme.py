@@ -95,8 +95,17 @@ class AcmeIssuer:
         for kind in spec.keys:
             if any(pair.kind == kind for pair in self._finished(spec, replaces, journal)):
                 continue
-            allowance = self._allowance(spec.server)
-            issuance = Issuance(ca, spec, kind, journal, self.dns01, allowance, self.clock, self.report)
+            issuance = Issuance(
+                connections=self._connections,
+                ca=ca,
+                spec=spec,
+                kind=kind,
+                journal=journal,
+                dns01=self.dns01,
+                allowance=self._allowance(spec.server),
+                clock=self.clock,
+                report=self.report,
+            )
             pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
             journal.save(journal.load().with_pair(pair, spec.server))
         self._connections.give_back(spec.server, ca)

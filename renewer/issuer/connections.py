@@ -40,8 +40,12 @@ class Connections:
                 return self._idle[server].pop()
             known = server in self._first
             first = self._first.setdefault(server, Future())
+        return self.twin(first.result()) if known else self._open(server, first)
+
+    def twin(self, connection: Connection) -> Connection:
+        """Return another connection as the same account, as soon as one more may be opened."""
         self._pace.wait()
-        return first.result().twin() if known else self._open(server, first)
+        return connection.twin()
 
     def give_back(self, server: str, connection: Connection) -> None:
         """Let others use it; one that something went wrong with is better thrown away."""
@@ -50,6 +54,7 @@ class Connections:
 
     def _open(self, server: str, first: "Future[Connection]") -> Connection:
         try:
+            self._pace.wait()
             connection = self.open_(server)
         except BaseException as error:  # it goes on from here, and to all that wait for this one
             with self._guard:

@@ -13,6 +13,7 @@ from renewer.errors import Refused, Transient
 from renewer.issuer.allowance import Allowance
 from renewer.issuer.answers import Order
 from renewer.issuer.client import Connection
+from renewer.issuer.connections import Connections
 from renewer.issuer.ways import Ways
 from renewer.journal import PendingOrder
 from renewer.limits import Exemption, Kind
@@ -38,6 +39,7 @@ PENDING, READY, VALID, INVALID = "pending", "ready", "valid", "invalid"
 class Issuance:
     """Obtains one pair of the certificate `spec`, with a key of `kind`."""
 
+    connections: Connections
     ca: Connection
     spec: CertSpec
     kind: KeyKind
@@ -121,7 +123,7 @@ class Issuance:
 
         The records go while the CA issues.
         """
-        ways = Ways(self.ca, len(order.authorizations))
+        ways = Ways(self.connections, self.ca, len(order.authorizations))
         wanted = [
             found for found in ways.each(lambda ca, one: ca.challenge(one), order.authorizations) if found
         ]

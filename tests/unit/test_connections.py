@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from fakes import FakeClock, MemStore, Notes
 
-from renewer.errors import Transient
+from renewer.errors import Stopped, Transient
 from renewer.issuer.allowance import Allowance
 from renewer.issuer.connections import OPENED, PERIOD, Connections
 from renewer.issuer.ways import EACH, MOST, Ways
@@ -39,6 +39,10 @@ class Connection:
         if number < 0:
             raise Transient("gone")
         return number * number
+
+
+def open_to_many(clock: FakeClock | None = None) -> Connections:
+    return Connections(lambda _: Connection(), clock or FakeClock())  # type: ignore[arg-type, return-value]
 
 
 class TestConnections:
@@ -77,7 +81,7 @@ class TestConnections:
         assert len(opened) == before + 1
 
     def test_what_is_given_back_is_taken_next(self) -> None:
-        connections = Connections(lambda _: Connection(), FakeClock())  # type: ignore[arg-type, return-value]
+        connections = open_to_many()
         first, second = connections.take(SERVER), connections.take(SERVER)
         connections.give_back(SERVER, first)
         assert connections.take(SERVER) is first
@@ -85,7 +89,7 @@ class TestConnections:
 
     def test_no_more_are_opened_in_a_second_than_a_ca_takes(self) -> None:
         clock = FakeClock()
-        connections = Connections(lambda _: Connection(), clock)  # type: ignore[arg-type, return-value]
+        connections = open_to_many(clock)
         for _ in range(OPENED):
             connections.take(SERVER)
         connections.give_back(SERVER, connections.take(SERVER))
@@ -93,8 +97,31 @@ class TestConnections:
         connections.take(SERVER)  # one that is open costs nothing
         assert clock.slept == [PERIOD]
 
+    def test_those_for_one_certificate_with_many_names_are_among_them(self) -> None:
+        clock = FakeClock()
+        connections = open_to_many(clock)
+        for _ in range(3):
+            ways = Ways(connections, connections.take(SERVER), 100)
+            ways.each(lambda ca, one: ca.ask(one), range(100))  # type: ignore[attr-defined]
+        assert clock.slept == [PERIOD]
+
+    def test_who_is_asked_to_end_before_the_first_is_open_leaves_nobody_waiting(self) -> None:
+        clock = FakeClock(sleeps=0)
+        connections = open_to_many(clock)
+        for _ in range(OPENED):
+            connections.take(SERVER)
+        with pytest.raises(Stopped):
+            connections.take("https://other.example/")
+        clock.ticks += PERIOD
+        taken = list[object]()
+        later = threading.Thread(target=lambda: taken.append(connections.take("https://other.example/")))
+        later.daemon = True
+        later.start()
+        later.join(10)
+        assert taken
+
     def test_each_ca_has_its_own(self) -> None:
-        connections = Connections(lambda _: Connection(), FakeClock())  # type: ignore[arg-type, return-value]
+        connections = open_to_many()
         connections.give_back(SERVER, connections.take(SERVER))
         assert connections.take("https://other.example/") is not connections.take(SERVER)
 
@@ -105,19 +132,20 @@ class TestWays:
     )
     def test_only_many_requests_are_worth_more_connections(self, names: int, twins: int) -> None:
         first = Connection()
-        ways = Ways(first, names)  # type: ignore[arg-type]
-        assert first.twins == twins
-        asked = ways.each(lambda ca, one: ca.ask(one), range(names))  # type: ignore[attr-defined]
-        assert asked == [number * number for number in range(names)]
-        assert len(first.asked) == -(-names // (twins + 1))
+        ways = Ways(open_to_many(), first, names)  # type: ignore[arg-type]
+        for _ in range(2):
+            asked = ways.each(lambda ca, one: ca.ask(one), range(names))  # type: ignore[attr-defined]
+            assert asked == [number * number for number in range(names)]
+            assert first.twins == twins
+        assert len(first.asked) == 2 * -(-names // (twins + 1))
 
     def test_what_goes_wrong_on_one_of_them_is_told(self) -> None:
-        ways = Ways(Connection(), 30)  # type: ignore[arg-type]
+        ways = Ways(open_to_many(), Connection(), 30)  # type: ignore[arg-type]
         with pytest.raises(Transient, match="gone"):
             ways.each(lambda ca, one: ca.ask(one), [*range(29), -1])  # type: ignore[attr-defined]
 
     def test_fewer_than_thought_are_no_matter(self) -> None:
-        ways = Ways(Connection(), 30)  # type: ignore[arg-type]
+        ways = Ways(open_to_many(), Connection(), 30)  # type: ignore[arg-type]
         assert ways.each(lambda ca, one: ca.ask(one), [3]) == [9]  # type: ignore[attr-defined]
 
 

@@ -140,9 +140,18 @@ class CannotFinalize:
 
 class TestIssuance:
     def issuance(self, ca: CannotFinalize, clock: FakeClock) -> Issuance:
-        allowance = Allowance(SERVER, (Limit(PER_SET, 2, timedelta(days=7)),), issuer().vault, clock)
-        dns01, journal = issuer().dns01, MemJournal()
-        return Issuance(ca, spec(), KeyKind.EC256, journal, dns01, allowance, clock, Notes())  # type: ignore[arg-type]
+        around = issuer()
+        return Issuance(
+            connections=around._connections,
+            ca=ca,  # type: ignore[arg-type]
+            spec=spec(),
+            kind=KeyKind.EC256,
+            journal=MemJournal(),
+            dns01=around.dns01,
+            allowance=Allowance(SERVER, (Limit(PER_SET, 2, timedelta(days=7)),), around.vault, clock),
+            clock=clock,
+            report=Notes(),
+        )
 
     def test_an_order_counts_as_one_certificate_however_often_it_is_finalized_and_as_none_once_it_failed(
         self,
