@@ -3,6 +3,7 @@
 A limit is counted over a sliding window, which allows never more than the refilling buckets that CAs use.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -94,6 +95,8 @@ class Hold:
 
 WEEK = timedelta(days=7)
 
+_reading = threading.Lock()
+
 _RENEWALS = frozenset({Exemption.SAME_SET, Exemption.ARI})
 
 ORDERS = Rule(Kind.ORDER, Scope.ACCOUNT, _RENEWALS)
@@ -156,7 +159,9 @@ def told(history: History, word: Told, now: datetime) -> History:
 def registered(name: str) -> str:
     """Return the registered domain of a name: one label below a public suffix (publicsuffix.org)."""
     plain = _plain(name)
-    return _suffixes().privatesuffix(plain) or plain
+    with _reading:  # else each of many threads reads the list for itself
+        suffixes = _suffixes()
+    return suffixes.privatesuffix(plain) or plain
 
 
 def _full(

@@ -1,12 +1,15 @@
 """How many orders a CA takes."""
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from fakes import DAY, NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from publicsuffixlist import PublicSuffixList
 
 from renewer import limits
 from renewer.limits import BUILT_IN, Event, Exemption, History, Kind, Limit, Told
@@ -98,6 +101,25 @@ class TestHolding:
 )
 def test_the_registered_domain_is_that_of_the_public_suffix_list(name: str, domain: str) -> None:
     assert limits.registered(name) == domain
+
+
+def test_the_public_suffix_list_is_read_once_however_many_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody, read = threading.Barrier(8), list[object]()
+    begin = PublicSuffixList.__init__
+
+    def reading(self: PublicSuffixList) -> None:
+        read.append(self)
+        begin(self)
+
+    def ask(_: int) -> str:
+        everybody.wait(10)
+        return limits.registered("shop.example.co.uk")
+
+    monkeypatch.setattr(PublicSuffixList, "__init__", reading)
+    limits._suffixes.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {"example.co.uk"}
+    assert len(read) == 1
 
 
 def test_the_cost_of_an_order_is_told_for_each_limit() -> None:
