@@ -68,15 +68,16 @@ class Ordering:
         if material is None:
             return
         self.report.doing(name, "asking the CA when to renew")
-        ari, now = material.pairs[0].ari, self.clock.now()
+        ari = material.pairs[0].ari
         try:
             window = self.issuer.window(material)
         except Stopped:
             raise
         except RenewerError as error:
             self.report.done(name, f"the CA does not say when to renew: {error}")
-            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, now))
+            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, self.clock.now()))
             return
+        now = self.clock.now()  # a Retry-After counts from the answer
         if window is None:
             ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
         else:

@@ -517,6 +517,19 @@ class TestAskingWhen:
         assert world.run()[A].next == NOW + 11 * DAY
         assert world.issuer.asked == ["one", "one"]
 
+    def test_a_ca_that_takes_its_time_is_asked_once_in_a_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = self.asked(replace(self.WINDOW, retry_after=MINUTE))
+        at_once = world.issuer.window
+
+        def slow(material: Material) -> Window | None:
+            world.clock.sleep(61)
+            assert len(world.clock.slept) < 5
+            return at_once(material)
+
+        monkeypatch.setattr(world.issuer, "window", slow)
+        world.run()
+        assert world.issuer.asked == ["one"]
+
     def test_a_window_in_the_past_renews_at_once(self) -> None:
         world = self.asked(Window(NOW - 2 * DAY, NOW - DAY, timedelta(hours=6)))
         assert world.run()[A].action is Action.ISSUED
