@@ -158,7 +158,11 @@ class Daemon:
             due = max(self._work(config), _now() + GAP)
         finally:
             self._working.release()
-        self._plan(due if config is self._config else _now())
+        self._plan(due)
+        if (
+            config is not self._config
+        ):  # it was read again, and the plan made then may just have been replaced
+            self._plan(_now())
 
     def _plan(self, due: datetime) -> None:
         self._due = due
@@ -206,13 +210,23 @@ class Daemon:
         """Take the new configuration, or keep the old one if the new one is faulty."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._config = self._read()
+            self._config = self._read_again()
         except RenewerError as error:
             self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
         else:
             self._report.done("renewer", "the new configuration is in force")
             self._plan(_now())
         notify("READY=1", "WATCHDOG=1")
+
+    def _read_again(self) -> Accepted:
+        """Read the configuration; another state folder is refused, for the lease is held on the old one."""
+        found = self._read()
+        if found.state != self.state:
+            raise ConfigError(
+                f"the state folder is {found.state} there, no longer {self.state}, which takes a restart",
+                hint="run: systemctl restart renewer",
+            )
+        return found
 
     def _end_worker(self) -> None:
         """Let the worker end its step; what it cannot end in time the next run finishes."""

@@ -133,6 +133,31 @@ def test_a_check_that_finds_faults_has_told_them(
     assert (ended.value.code, capsys.readouterr().err) == (78, "")
 
 
+def test_what_is_read_again_just_when_a_cycle_ends_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = daemon()
+    plan, reloads = ours._plan, [ours._reload]
+
+    def plan_late(due: datetime) -> None:
+        while reloads:
+            reloads.pop()()
+        plan(due)
+
+    monkeypatch.setattr(ours, "_plan", plan_late)
+    monkeypatch.setattr(ours, "_work", lambda _: datetime.now(UTC) + LOOK)
+    ours._cycle()
+    assert ours._due <= datetime.now(UTC)
+
+
+def test_another_state_folder_takes_a_restart() -> None:
+    """The lease that keeps a second daemon away is held on the old one."""
+    found, notes = [Accepted("", Path(one), timedelta(hours=1)) for one in ("/new", "/old")], Notes()
+    ours = Daemon(found.pop, notes)
+    ours._reload()
+    assert ours.state == Path("/old")
+    ((_, told),) = notes.of("problem")
+    assert told.startswith("the old configuration stays in force: the state folder is /new there")
+
+
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
     """Give back the signals that the daemon takes."""
