@@ -124,10 +124,10 @@ class Authorities:
         watch = _Watch(wanted, self._clock, self._crowd)
         end = self._clock.monotonic() + timeout.total_seconds()
         patience = self._clock.monotonic() + ROUTE
-        for server, shown in wanted.items():
-            # Nobody waits for the watcher of a silent server: it may be in the middle of a question.
-            threading.Thread(target=watch.server, args=(server, shown), daemon=True).start()
         try:
+            for server, shown in wanted.items():
+                # Nobody waits for the watcher of a silent server: it may be in the middle of a question.
+                threading.Thread(target=watch.server, args=(server, shown), daemon=True).start()
             while not watch.satisfied(lenient=self._clock.monotonic() > patience):
                 if self._clock.monotonic() > end:
                     raise watch.complaint(timeout)

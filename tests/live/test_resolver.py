@@ -145,6 +145,23 @@ class TestWaiting:
     def test_nothing_is_waited_for_without_end(self, authorities: Authorities) -> None:
         authorities.wait([], LONG)
 
+    def test_where_no_more_threads_are_allowed_those_that_watch_already_end(
+        self, authorities: Authorities, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start, watching = threading.Thread.start, list[threading.Thread]()
+
+        def first_only(thread: threading.Thread) -> None:
+            if watching:
+                raise RuntimeError("can't start new thread")
+            watching.append(thread)
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", first_only)
+        with pytest.raises(RuntimeError):
+            authorities.wait([ONE], LONG)
+        watching[0].join(10)
+        assert not watching[0].is_alive()
+
     def test_it_ends_as_soon_as_the_program_is_asked_to(self, box: Sandbox) -> None:
         clock = FakeClock(sleeps=2)
         with pytest.raises(Stopped):
