@@ -7,6 +7,7 @@ contract. Adapters translate foreign exceptions into these at their border.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 
 class RenewerError(Exception):
@@ -21,6 +22,13 @@ class RenewerError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __copy__(self) -> Self:
+        """Return the same error for another thread to raise, and to write on."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__ |= self.__dict__
+        twin.__cause__ = self.__cause__
+        return twin
 
 
 @dataclass(frozen=True)

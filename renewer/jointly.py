@@ -2,8 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from renewer.errors import RenewerError
 
 Wish = TypeVar("Wish")
 
@@ -20,7 +23,8 @@ class Jointly(Generic[Wish]):
     """Fulfils wishes, one go after the other; who comes while one is under way is part of the next.
 
     Nobody waits for company: who comes alone is served at once. What `serve` raises is raised to all of those
-    that it was given. `fit` tells how many of those that wait, the longest waiting first, go together.
+    that it was given, an error of each one's own. `fit` tells how many of those that wait, the longest
+    waiting first, go together.
     """
 
     serve: Callable[[Sequence[Wish]], None]
@@ -44,7 +48,7 @@ class Jointly(Generic[Wish]):
                 if not entry.done:
                     self._go()
         if entry.error is not None:
-            raise entry.error
+            raise own(entry.error)
 
     def _go(self) -> None:
         with self._guard:
@@ -58,3 +62,8 @@ class Jointly(Generic[Wish]):
         finally:
             for entry in group:
                 entry.done = True
+
+
+def own(error: BaseException) -> BaseException:
+    """Return one of ours as an object of its own: each thread writes on it which CA its order was for."""
+    return copy(error) if isinstance(error, RenewerError) else error

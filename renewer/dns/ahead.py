@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from renewer.dns.calls import Answer, Calls
+from renewer.jointly import own
 
 
 class Ahead:
@@ -20,16 +21,25 @@ class Ahead:
         with self._guard:
             if self._built is None:
                 self._built = Future()
-                threading.Thread(target=self._fulfil, args=(self._built,)).start()
+                try:
+                    threading.Thread(target=self._fulfil, args=(self._built,)).start()
+                except RuntimeError:  # no more threads are allowed
+                    self._fulfil(self._built)
             return self._built
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
         """See `Calls`."""
-        return self.begin().result().get(path, query)
+        return self._calls().get(path, query)
 
     def post(self, path: str, body: Mapping[str, object]) -> Answer:
         """See `Calls`."""
-        return self.begin().result().post(path, body)
+        return self._calls().post(path, body)
+
+    def _calls(self) -> Calls:
+        built = self.begin()
+        if error := built.exception():
+            raise own(error)
+        return built.result()
 
     def _fulfil(self, built: "Future[Calls]") -> None:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from renewer.dns.refusals import Said
 from renewer.errors import RenewerError
-from renewer.jointly import Jointly
+from renewer.jointly import Jointly, own
 from renewer.journal import TxtRecord
 
 MOST = 200
@@ -53,7 +53,7 @@ class Together:
         wish = _Wish(changes)
         self._jointly.fulfil(wish)
         if wish.error is not None:
-            raise wish.error
+            raise own(wish.error)
         return wish.created
 
     def _serve(self, wishes: Sequence[_Wish]) -> None:

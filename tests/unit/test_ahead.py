@@ -53,6 +53,25 @@ def test_what_goes_wrong_is_told_to_whoever_makes_a_call() -> None:
 
     ahead = Ahead(fail)
     ahead.begin()
+    told = []
     for _ in range(2):
-        with pytest.raises(ConfigError, match="no token"):
+        with pytest.raises(ConfigError, match="no token") as caught:
             ahead.get("/", {})
+        told.append(caught.value)
+    assert told[0] is not told[1]
+    assert told[0].faults == told[1].faults
+
+
+def test_where_no_more_threads_are_allowed_whoever_comes_first_builds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    calls = Calls()
+    calls.may.set()
+    ahead = Ahead(calls.build)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ahead.begin()
+    assert ahead.get("/", {}) == {"get": "/", "query": {}}
+    assert calls.built == 1

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -46,7 +47,7 @@ def crowd(provider: Provider, *wishes: Changes) -> list[object]:
         try:
             got[place] = together.change(wishes[place])
         except (Said, Transient) as error:
-            got[place] = type(error)
+            got[place] = error
 
     def start(act: Callable[[], object]) -> threading.Thread:
         thread = threading.Thread(target=act)
@@ -91,7 +92,7 @@ def test_no_call_is_larger_than_the_provider_takes() -> None:
 def test_a_refusal_concerns_only_who_it_is_meant_for() -> None:
     provider = Provider(refuse="bad")
     got = crowd(provider, Changes((record("a"),)), Changes((record("bad"),)), Changes(remove=("x",)))
-    assert got == [["a"], Said, []]
+    assert [type(one) if isinstance(one, Said) else one for one in got] == [["a"], Said, []]
 
 
 @pytest.mark.parametrize(
@@ -100,5 +101,15 @@ def test_a_refusal_concerns_only_who_it_is_meant_for() -> None:
 )
 def test_what_may_pass_is_not_asked_again_for_each(failure: Exception) -> None:
     provider = Provider(fail=failure)
-    assert crowd(provider, *[Changes((record(str(n)),)) for n in range(5)]) == [type(failure)] * 5
+    got = crowd(provider, *[Changes((record(str(n)),)) for n in range(5)])
+    assert [type(error) for error in got] == [type(failure)] * 5
     assert len(provider.calls) == 2
+
+
+def test_each_is_given_an_error_of_its_own_to_write_on() -> None:
+    failure = Transient("gone", hint="wait", retry_after=timedelta(seconds=7))
+    one, two = crowd(Provider(fail=failure), Changes(remove=("x",)), Changes(remove=("y",)))
+    assert isinstance(one, Transient)
+    assert isinstance(two, Transient)
+    one.server = "https://ca.example"
+    assert (two.server, str(two), two.hint, two.retry_after) == ("", "gone", "wait", timedelta(seconds=7))
