@@ -75,7 +75,10 @@ class Token:
             return ()
 
     def zones(self) -> tuple[Zone, ...]:
-        """Return the zones that the token sees: none without Zone:Read."""
+        """Return the zones that the token sees, those that are active last: none without Zone:Read.
+
+        So of several with one name the last is the one that records go into.
+        """
         found: list[Zone] = []
         for page in range(1, PAGES + 1):
             answer = self.api.ask("/zones", page=page, per_page=PER_PAGE)
@@ -84,7 +87,7 @@ class Token:
             found += map(_zone, rows)
             if len(rows) < PER_PAGE:
                 break
-        return tuple(found)
+        return tuple(sorted(found, key=lambda zone: zone.status == "active"))
 
     def zone(self, identifier: str) -> Zone | None:
         """Return the zone with this identifier, `None` where the token may not see it."""

@@ -6,7 +6,7 @@ has to be found first; certificates of one zone that are worked on together shar
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from urllib.parse import quote
 
@@ -198,26 +198,26 @@ class CloudflareDns:
         """Ask Cloudflare for the zone: one call while the token sees no more zones than fit one page."""
         with explained():
             with sensible():
-                zones = {_name(zone): _id(zone) for zone in self._listed("/zones", {"per_page": PER_PAGE})}
-            if len(zones) >= PER_PAGE:
-                zones = dict(self._one_by_one(name))
+                listed = self._listed("/zones", {"per_page": PER_PAGE})
+                zones = _by_name(listed)
+            if len(listed) >= PER_PAGE:
+                zones = self._one_by_one(name)
         found = {zone: id_ for zone, id_ in zones.items() if _covers(zone, name)}
         if found:
             self._remember(found)
         return _longest(name, found)
 
-    def _one_by_one(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield the zone, asked for by name from the longest on."""
+    def _one_by_one(self, name: str) -> Mapping[str, str]:
+        """Return the zone, asked for by name from the longest on."""
         labels = name.split(".")
         for start in range(len(labels) - 1):
             candidate = ".".join(labels[start:])
             if candidate.startswith("_"):
                 continue
             with sensible():
-                found = [(_name(zone), _id(zone)) for zone in self._listed("/zones", {"name": candidate})]
-            if found:
-                yield found[0]
-                return
+                if found := _by_name(self._listed("/zones", {"name": candidate})):
+                    return found
+        return {}
 
     def _forget(self, zone: str) -> None:
         """Look a zone up again that was refused: it may have moved to another account since."""
@@ -254,8 +254,13 @@ def _record(answer: Answer) -> TxtRecord:
     return TxtRecord(str(answer["name"]), str(answer["content"]).strip('"'))
 
 
-def _name(answer: Answer) -> str:
-    return str(answer["name"])
+def _by_name(zones: Iterable[Answer]) -> Mapping[str, str]:
+    """Return the identifiers of zones; of several with one name that of the one which Cloudflare answers for.
+
+    A zone that moved, or that is pending in a second account, is listed too; its `status` says so.
+    """
+    active_last = sorted(zones, key=lambda zone: str(zone.get("status")) == "active")
+    return {str(zone["name"]): _id(zone) for zone in active_last}
 
 
 def _id(answer: Answer) -> str:

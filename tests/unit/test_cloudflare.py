@@ -1,15 +1,17 @@
 """What is left at Cloudflare when it refuses in the middle: nothing that nobody knows of."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import cloudflare
 import httpx
 import pytest
 from fakes import FakeClock, MemStore, Notes
 
+from renewer.dns.account import Token
 from renewer.dns.api import Api
-from renewer.dns.cloudflare import CloudflareDns
+from renewer.dns.calls import Answer
+from renewer.dns.cloudflare import PER_PAGE, CloudflareDns
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.journal import TxtRecord
 from renewer.vault import Vault
@@ -71,3 +73,25 @@ def test_what_cannot_be_removed_then_is_told_and_looked_for_later(dns: Cloudflar
     with pytest.raises(Transient, match="cannot be removed now") as caught:
         dns.present([THERE, MISSING])
     assert not caught.value.undone
+
+
+class Listing:
+    """An API that has two zones of one name, and `more` of others."""
+
+    def __init__(self, *statuses: str, more: int = 0) -> None:
+        same = [{"name": "example.com", "id": status, "status": status} for status in statuses]
+        self._zones = [*same, *({"name": f"{n}.test", "id": str(n), "status": "active"} for n in range(more))]
+
+    def get(self, _: str, query: Mapping[str, str | int]) -> Answer:
+        return {"result": [zone for zone in self._zones if query.get("name") in {None, zone["name"]}]}
+
+    def post(self, _: str, body: Mapping[str, object]) -> Answer:
+        raise AssertionError(body)
+
+
+@pytest.mark.parametrize("more", [0, PER_PAGE])
+@pytest.mark.parametrize("statuses", [("active", "moved"), ("pending", "active")])
+def test_of_two_zones_with_one_name_the_active_one_is_taken(statuses: tuple[str, str], more: int) -> None:
+    dns = CloudflareDns(Listing(*statuses, more=more), {}, Vault(MemStore(), Notes()))
+    assert dns.zone(THERE.name) == "active"
+    assert {zone.name: zone.status for zone in Token(dns).zones()}["example.com"] == "active"
