@@ -13,7 +13,7 @@ from renewer.dns.refusals import REMEDY
 from renewer.dns01 import Dns01
 from renewer.errors import LockBusy, RenewerError, Stopped
 from renewer.journal import Handle, TxtRecord
-from renewer.ports import Journal
+from renewer.ports import Clock, Journal
 from renewer.report import Silent
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ LABEL = "_renewer-check"
 
 PATIENCE = timedelta(seconds=12)
 """How long the name servers have to show the record; Cloudflare's need two or three seconds."""
+
+TRYING = 20.0
+"""Seconds after which no further zone is tried: the records have yet to be seen, and then to be removed."""
 
 ABANDONED = timedelta(minutes=10)
 """How old a record of ours has to be for nobody to be at it any more: no check takes that long."""
@@ -156,7 +159,7 @@ def _prove(scene: Scene, zones: Mapping[str, str]) -> Iterator[Finding]:
             proof.sweep("check", journal)  # what a check that died has left
             right: list[TxtRecord] = []
             try:
-                yield from _created(provider, journal, zones, right, scene.clock.now())
+                yield from _created(provider, journal, zones, right, scene.clock)
                 yield from _shown(proof, right)
             finally:
                 proof.sweep("check", journal)
@@ -185,23 +188,24 @@ def _created(
     journal: Journal,
     zones: Mapping[str, str],
     right: list[TxtRecord],
-    now: datetime,
+    clock: Clock,
 ) -> Iterator[Finding]:
     """Create a record in each zone, and add those that turn up where they should to `right`.
 
     What others left there long ago goes into the journal too, and so is removed with them.
     """
-    records = {zone: trial(zone, now) for zone in zones}
+    begin, now = clock.monotonic(), clock.now()
+    left = {zone: trial(zone, now) for zone in zones}
     handles: list[Handle] = []
     before = journal.load()  # with what could not be removed just now
-    journal.save(before.with_announced((*before.announced, *records.values())))
-    for zone, record in records.items():
+    journal.save(before.with_announced((*before.announced, *left.values())))
+    while left and clock.monotonic() - begin < TRYING:
+        zone = next(iter(left))
+        record = left.pop(zone)
         try:
             created = list(provider.present([record]))
             handles += created
             there = provider.named(record.name)
-            handles += (one for one in there if abandoned(one.record, now))
-            strange = record not in {one.record for one in there}
         except Stopped:
             raise
         except RenewerError as error:
@@ -209,14 +213,28 @@ def _created(
                 "edit", error, f"no record can be created in {zone}, so nothing is issued for it"
             )
             continue
-        if strange:
-            what = f"a record for {zone} turns up elsewhere: the identifier is that of another zone"
-            hint = "copy the Zone ID of the zone into zone_ids, from its page in Cloudflare's dashboard"
-            yield _TOPIC.error("id", what, "the CA would never see the records", hint)
-        else:
+        handles += (one for one in there if abandoned(one.record, now))
+        if record in {one.record for one in there}:
             right.append(record)
             yield _TOPIC.ok("edit", f"{zone}: the token may create and remove records")
+        else:
+            yield _strange(zone)
     journal.save(before.with_handles((*before.handles, *handles)).with_announced(before.announced))
+    yield from _untried(list(left))
+
+
+def _strange(zone: str) -> Finding:
+    what = f"a record for {zone} turns up elsewhere: the identifier is that of another zone"
+    hint = "copy the Zone ID of the zone into zone_ids, from its page in Cloudflare's dashboard"
+    return _TOPIC.error("id", what, "the CA would never see the records", hint)
+
+
+def _untried(zones: Sequence[str]) -> Iterator[Finding]:
+    if zones:
+        what = f"no record is tried in {_listed(zones)}: the zones before took {TRYING:.0f} seconds"
+        why = "whether the token may edit these zones is not known"
+        hint = "if Cloudflare is slow (https://www.cloudflarestatus.com), run this again later"
+        yield _TOPIC.warning("edit", what, why, hint)
 
 
 def _shown(proof: Dns01, records: Sequence[TxtRecord]) -> Iterator[Finding]:

@@ -5,14 +5,14 @@ import json
 import os
 import pwd
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
-from fakes import DAY, NOW, FakeClock, material, spec
+from fakes import DAY, NOW, FakeClock, FakeProvider, MemJournal, material, spec
 
 from renewer import identity
 from renewer.authorities import DIRECTORIES, Acme, FallbackCa
@@ -24,6 +24,7 @@ from renewer.config import Certificate, Config, Metrics, Notify
 from renewer.errors import ConfigError, Refused, Stopped, Transient
 from renewer.failure import Failure, Stage
 from renewer.issuer.directory import Directory
+from renewer.journal import Handle, TxtRecord
 from renewer.limits import ORDERS, Event, History, Kind, Limit
 from renewer.model import Reason
 from renewer.provenance import Provenance
@@ -246,6 +247,31 @@ def test_a_record_of_a_check_that_was_killed(age: timedelta, value: str | None, 
     record = zones.trial(NAME, NOW - age)
     assert record.name == f"_renewer-check.{NAME}"
     assert zones.abandoned(replace(record, value=value) if value else record, NOW) is left
+
+
+class SlowDns(FakeProvider):
+    """A DNS in which every record takes 4 seconds."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def present(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
+        self.clock.sleep(4)
+        return super().present(records)
+
+    def named(self, name: str) -> Sequence[Handle]:
+        return self.find([one for one in self.standing.values() if one.name == name])
+
+
+def test_no_record_is_created_that_there_may_be_no_time_to_remove() -> None:
+    clock, journal, right = FakeClock(), MemJournal(), list[TxtRecord]()
+    dns = SlowDns(clock)
+    every = {f"z{number:02}.example": f"id{number}" for number in range(20)}
+    found = list(zones._created(dns, journal, every, right, clock))  # type: ignore[arg-type]
+    assert [one.status for one in found] == [Status.OK] * 5 + [Status.WARNING]
+    assert "in z05.example, z06.example, z07.example, z08.example, z09.example and 10 more" in found[-1].what
+    assert journal.load().records == tuple(right) == tuple(dns.standing.values())
 
 
 # -- those outside ------------------------------------------------------------------------------------------
