@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -105,6 +106,7 @@ class Acme(Authority, frozen=True):
     accept_terms: bool = True
     profile: Profile | None = None
     rehearse: Server | None = None
+    rehearse_ca_bundle: AbsolutePath | None = None
     fallbacks: tuple[FallbackCa, ...] = msgspec.field(default=(), name="fallback")
 
     @property
@@ -117,6 +119,10 @@ class Acme(Authority, frozen=True):
         own = next((one for one in (self, *self.fallbacks) if one.directory == directory), None)
         known = limits.BUILT_IN.get(directory, ())
         return own.limits.over(known) if own else known
+
+    def bundle_at(self, directory: str) -> Path | None:
+        """Return the file with the roots for the CA with this directory; `None` stands for the system's."""
+        return self.rehearse_ca_bundle if directory == self.rehearsal else self.at(directory).ca_bundle
 
     def at(self, directory: str) -> Authority:
         """Return what is said of the CA with this directory; for one that is named nowhere, of the first."""

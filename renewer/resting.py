@@ -82,8 +82,8 @@ class Resting:
 
     def _files(self) -> list[str]:
         """Return the files outside of the state folder that a cycle looks at."""
-        config = self.config
-        bundles = [config.acme.ca_bundle, *(one.ca_bundle for one in config.acme.fallbacks)]
+        config, acme = self.config, self.config.acme
+        bundles = [acme.ca_bundle, acme.rehearse_ca_bundle, *(one.ca_bundle for one in acme.fallbacks)]
         signers = [site.signer_file for site in config.sites.values()]
         named = [config.nginx.binary, config.nginx.config, *bundles, *signers]
         return [str(path) for path in named if path]

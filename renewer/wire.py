@@ -109,11 +109,12 @@ def unfit(config: Config) -> Iterator[Fault]:
         yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
     if not config.nginx.config.is_file():
         yield Fault("nginx.config", f"{config.nginx.config} is not there: name nginx's main configuration")
-    bundles = {"acme": config.acme.ca_bundle}
-    bundles |= {f"acme.fallback[{place}]": one.ca_bundle for place, one in enumerate(config.acme.fallbacks)}
-    for table, bundle in bundles.items():
+    acme = config.acme
+    bundles = {"acme.ca_bundle": acme.ca_bundle, "acme.rehearse_ca_bundle": acme.rehearse_ca_bundle}
+    bundles |= {f"acme.fallback[{n}].ca_bundle": one.ca_bundle for n, one in enumerate(acme.fallbacks)}
+    for place, bundle in bundles.items():
         if bundle and not _holds_roots(bundle):
-            yield Fault(f"{table}.ca_bundle", f"{bundle} holds no certificate (PEM)")
+            yield Fault(place, f"{bundle} holds no certificate (PEM)")
     yield from audience.unfit(config)
 
 

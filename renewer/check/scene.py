@@ -161,8 +161,7 @@ class Scene:
             return ()
 
     def _directory(self, server: str) -> Directory:
-        bundle = self.config.acme.at(server).ca_bundle or self.config.acme.ca_bundle
-        return directory.look(server, self.clock, bundle)
+        return directory.look(server, self.clock, self.config.acme.bundle_at(server))
 
 
 class Remembered:

@@ -4,7 +4,6 @@ import re
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from renewer import credentials, keys
 from renewer.authorities import Acme
@@ -156,10 +155,7 @@ class AcmeIssuer:
         return ca
 
     def _open(self, server: str) -> Connection:
-        return Connection(server, self.clock, self._bundle(server))
-
-    def _bundle(self, server: str) -> Path | None:
-        return self.settings.at(server).ca_bundle or self.settings.ca_bundle
+        return Connection(server, self.clock, self.settings.bundle_at(server))
 
     def _forget_url(self, server: str) -> None:
         with self._account:

@@ -305,7 +305,7 @@ def translated(server: str) -> Iterator[None]:
     except requests.exceptions.SSLError as error:
         raise Refused(
             f"the certificate of the CA at {server} is not trusted: {_cause(error)}",
-            hint="for a private CA set [acme] ca_bundle to its root; otherwise check this machine's clock",
+            hint="for a private CA set its own ca_bundle to its root; otherwise check this machine's clock",
         ) from error
     except requests.exceptions.RequestException as error:
         raise Transient(
