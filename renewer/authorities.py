@@ -121,8 +121,12 @@ class Acme(Authority, frozen=True):
         return own.limits.over(known) if own else known
 
     def bundle_at(self, directory: str) -> Path | None:
-        """Return the file with the roots for the CA with this directory; `None` stands for the system's."""
-        return self.rehearse_ca_bundle if directory == self.rehearsal else self.at(directory).ca_bundle
+        """Return the file with the roots for the CA with this directory; `None` stands for the system's.
+
+        A CA without one of its own has that of the first, unless it goes by a name: those are public.
+        """
+        own = self.rehearse_ca_bundle if directory == self.rehearsal else self.at(directory).ca_bundle
+        return own or (None if directory in DIRECTORIES.values() else self.ca_bundle)
 
     def at(self, directory: str) -> Authority:
         """Return what is said of the CA with this directory; for one that is named nowhere, of the first."""

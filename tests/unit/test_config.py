@@ -193,13 +193,15 @@ def test_the_limits_of_a_ca_are_those_known_with_the_configured_ones_in_their_pl
     assert acme.rehearsal == STAGING
 
 
-def test_each_ca_is_trusted_by_its_own_roots_or_those_of_the_system() -> None:
-    private, second = "https://ca.home.arpa/dir", "https://b.example/dir"
+def test_each_ca_is_trusted_by_its_own_roots_or_the_first_ones_and_a_public_one_by_the_systems() -> None:
+    private, second, third = "https://ca.home.arpa/dir", "https://b.example/dir", "https://c.example/dir"
     text = f'[acme]\nserver = "{private}"\nca_bundle = "/etc/home.pem"\nrehearse = "letsencrypt-staging"\n'
     others = f'[[acme.fallback]]\nserver = "letsencrypt"\n[[acme.fallback]]\nserver = "{second}"\n'
-    acme = config.parse(f'{SIX_LINES}{text}{others}ca_bundle = "/etc/b.pem"\n', "f").acme
+    whole = f'{SIX_LINES}{text}{others}ca_bundle = "/etc/b.pem"\n'
+    acme = config.parse(f'{whole}[[acme.fallback]]\nserver = "{third}"\n', "f").acme
     assert acme.bundle_at(private) == Path("/etc/home.pem")
     assert acme.bundle_at(second) == Path("/etc/b.pem")
+    assert acme.bundle_at(third) == Path("/etc/home.pem")
     assert acme.bundle_at(LETSENCRYPT) is acme.bundle_at(STAGING) is None
     own = config.parse(f'{SIX_LINES}{text}rehearse_ca_bundle = "/etc/test.pem"\n', "f").acme
     assert own.bundle_at(STAGING) == Path("/etc/test.pem")
