@@ -42,7 +42,7 @@ AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=
 """How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
 
 CHECK = 60.0
-"""Seconds that the check of a configuration may take before it is taken to hang."""
+"""Seconds that the check of a configuration may take, the watchdog unfed, before it is taken to hang."""
 
 LAST_WORDS = timedelta(minutes=2)
 """How long it may take to tell those outside that a worker was killed, before that hangs too."""
@@ -208,7 +208,7 @@ class Daemon:
 
     def _reload(self) -> None:
         """Take the new configuration, or keep the old one if the new one is faulty."""
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "WATCHDOG=1")
         try:
             self._config = self._read_again()
         except RenewerError as error:
