@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from glob import has_magic
 from pathlib import Path
 
 from renewer import proc, wire
@@ -63,6 +64,7 @@ def look(scene: Scene) -> Iterator[Finding]:
             if not down or found.status is not Status.ERROR:  # that it is down was told already
                 yield found
     written = lines(str(settings.config))
+    yield from _left_over(scene, written)
     yield from _guards(scene, written)
     yield from _habits(written, has_sites=bool(scene.config.sites))
     yield from _asked(Control(str(settings.binary), str(settings.config), settings.reload, scene.clock))
@@ -149,6 +151,28 @@ def _seen(scene: Scene, spec: CertSpec, sight: Sight) -> Finding:
         why = "whether nginx really serves a new certificate is not seen"
         return _TOPIC.warning("probe", f"{spec.name}: {sight.detail}", why, hint)
     return _TOPIC.ok("served", f"{spec.name}: nginx serves what is stored")
+
+
+def _left_over(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
+    """Yield the certificates that nginx is given although the configuration has no table for them."""
+    layout, folder = Layout(scene.config.state), scene.config.nginx.config.parent
+    snippets = os.path.realpath(layout.snippet("any").parent)
+    homes = os.path.realpath(layout.home("any").parent)
+    named: dict[str, str] = {}
+    for line in written:
+        if (_is(line, "include") or _is(line, "ssl_certificate")) and not has_magic(line.arguments[0]):
+            path = Path(os.path.realpath(folder / line.arguments[0]))
+            if str(path.parent) == snippets and path.suffix == ".conf":
+                named.setdefault(path.stem, line.place)
+            elif path.is_relative_to(homes):
+                named.setdefault(path.relative_to(homes).parts[0], line.place)
+    for name in (name for name in named if name not in scene.config.certificates):
+        yield _TOPIC.warning(
+            "left",
+            f"{named[name]} gives nginx the certificate {name}, which the configuration has no table for",
+            "nobody renews it, and nginx goes on showing it when it has ended",
+            f'take that line out, or write the table [certificate."{name}"]',
+        )
 
 
 def _answers(detail: str) -> bool:

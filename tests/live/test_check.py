@@ -298,6 +298,16 @@ def without_include(bench: Bench) -> Iterator[None]:
 
 
 @contextmanager
+def left_over_include(bench: Bench) -> Iterator[None]:
+    """nginx goes on including the file of a certificate whose table was taken out."""
+    left = bench.world.state / "nginx/certificates/left.example.conf"
+    left.touch()
+    bench.nginx.append(("set $rn_scope", f"include {left}; include {left.parent}/x*.conf; set $rn_scope"))
+    yield
+    left.unlink()
+
+
+@contextmanager
 def stopped(bench: Bench) -> Iterator[None]:
     bench.world.nginx.stop()
     yield
@@ -507,6 +517,12 @@ TABLE: dict[str, list[Row]] = {
             "error",
             ("no zone for example.com; it sees only other.example",),
             token(named("foreign")),
+        ),
+        Row(
+            "nginx.left",
+            "warning",
+            ("gives nginx the certificate left.example, which", "take that line out"),
+            left_over_include,
         ),
     ],
     "Zone:Read is missing": [
