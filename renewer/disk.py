@@ -6,6 +6,7 @@ path is ever followed. What the disk refuses becomes `Refused` (permission, some
 """
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -57,9 +58,18 @@ def held_by(path: Path, owner: tuple[int, int], mode: int) -> bool:
 
 
 def lock(path: Path) -> int:
-    """Open the lock file, made if need be, and return its descriptor; whoever asked has to close it."""
+    """Open the lock file, made if need be, and return its descriptor; whoever asked has to `let_go` of it."""
     with _border("open the lock", path):
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NEVER_FOLLOW, 0o600)
+
+
+def let_go(handle: int) -> None:
+    """Unlock the file (flock(2)) and close it; closing alone would not do where a program has a copy.
+
+    One that another thread is just starting has copies of all handles, until it is executed.
+    """
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    os.close(handle)
 
 
 def note(handle: int, text: bytes, path: Path) -> None:

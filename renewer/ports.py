@@ -214,7 +214,7 @@ class DeployHook(Protocol):
         """What it does, in a word."""
 
     def run(self, news: Deployed) -> None:
-        """Tell it; it may be told the same twice. Raises `HookFailed`."""
+        """Tell it; it may be told the same twice. Raises `HookFailed`, or `LockBusy` while it still runs."""
 
 
 class Gauges(Protocol):

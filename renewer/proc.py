@@ -32,15 +32,19 @@ class Finished:
 
 
 def run(
-    argv: Sequence[str], timeout: float, environment: Mapping[str, str] = _NOTHING, given: bytes = b""
+    argv: Sequence[str],
+    timeout: float,
+    environment: Mapping[str, str] = _NOTHING,
+    given: bytes = b"",
+    handed: Sequence[int] = (),
 ) -> Finished:
     """Run the program, with `given` on its standard input, and return how it ended.
 
-    Its environment is `environment` and a few variables that any is given. After `timeout` seconds it and all
-    that it started are killed and `Transient` is raised. A program that is not there or cannot be run raises
-    `ConfigError`.
+    It has the descriptors `handed` too. Its environment is `environment` and a few variables that any is
+    given. After `timeout` seconds it and all that it started are killed and `Transient` is raised. A program
+    that is not there or cannot be run raises `ConfigError`.
     """
-    child = _start(argv, environment, given)
+    child = _start(argv, environment, given, handed)
     try:
         output = _listen(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
@@ -52,7 +56,9 @@ def run(
     return Finished(child.returncode, output.decode(errors="replace"))
 
 
-def _start(argv: Sequence[str], more: Mapping[str, str], given: bytes) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str], more: Mapping[str, str], given: bytes, handed: Sequence[int]
+) -> subprocess.Popen[bytes]:
     environment = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/"), **more}
     try:
         with _at_hand(given) as source:
@@ -63,6 +69,7 @@ def _start(argv: Sequence[str], more: Mapping[str, str], given: bytes) -> subpro
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
+                pass_fds=handed,
             )
     except BlockingIOError as error:
         raise Transient(f"{argv[0]} cannot be started now: {error.strerror}") from error

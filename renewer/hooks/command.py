@@ -4,18 +4,21 @@ No shell, no secret: the program is given an argument list of the configuration,
 names of what changed. What it prints is shown in part only when it fails, without what looks like a secret.
 """
 
+import fcntl
 import hashlib
 import os
 import shlex
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renewer import premises, proc, redaction
+from renewer import disk, premises, proc, redaction
 from renewer.deployed import Deployed
-from renewer.errors import ConfigError, HookFailed, RenewerError
+from renewer.errors import ConfigError, HookFailed, LockBusy, RenewerError
 
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -40,13 +43,16 @@ class CommandHook:
         return self.argv[0]
 
     def run(self, news: Deployed) -> None:
-        """Run the program; raises `HookFailed` if it cannot be run, fails or takes too long."""
-        program = self.program()
-        try:
-            argv = (program, *self.argv[1:])
-            ended = proc.run(argv, self.timeout.total_seconds(), self._environment(news))
-        except RenewerError as error:
-            raise HookFailed(str(error), hint=error.hint) from error
+        """Run the program; raises `HookFailed` if it cannot be run, fails or takes too long.
+
+        Raises `LockBusy` where it still runs for a cycle that was killed.
+        """
+        argv, limit = (self.program(), *self.argv[1:]), self.timeout.total_seconds()
+        with self._alone() as lock:
+            try:
+                ended = proc.run(argv, limit, self._environment(news), handed=(lock,))
+            except RenewerError as error:
+                raise HookFailed(str(error), hint=error.hint) from error
         if ended.code:
             how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"failed with {ended.code}"
             said = redaction.last_line(ended.output)
@@ -54,6 +60,26 @@ class CommandHook:
                 f"{self.what} {how}{f': {said}' if said else ''}",
                 hint="nginx serves what is new; run the hook by hand to see why. The next run tries again",
             )
+
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
+        """Lock out a second run of the program; it is handed the lock, so that it keeps it if we are killed.
+
+        What a program leaves running when it ends keeps nothing: the lock is undone for all who have it.
+        """
+        locks = self.state / "lock"
+        disk.folder(locks)
+        handle = disk.lock(locks / f"hook.{self.key}")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield handle
+        except BlockingIOError:
+            raise LockBusy(
+                f"{self.what} still runs for an earlier cycle, which was killed",
+                hint="wait until it is done, or end it; the next run tries again",
+            ) from None
+        finally:
+            disk.let_go(handle)
 
     def _environment(self, news: Deployed) -> dict[str, str]:
         return {

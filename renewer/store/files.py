@@ -76,7 +76,7 @@ class FileStore:
                 with self._guard:
                     del self._held[name]
         finally:
-            _let_go(handle)
+            disk.let_go(handle)
 
     def _sweep(self, path: Path) -> None:
         """Take out what dead runs left aside for this file.
@@ -119,7 +119,7 @@ def holder(folder: Path, name: str) -> str:
     except BlockingIOError:
         return process
     finally:
-        _let_go(handle)
+        disk.let_go(handle)
     return ""
 
 
@@ -138,15 +138,6 @@ def _take(handle: int, path: Path) -> int:
     token = int((_words(handle) or ["0"])[0]) + 1
     disk.note(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), path)
     return token
-
-
-def _let_go(handle: int) -> None:
-    """Unlock the file and close it; closing alone would not do.
-
-    A program that another thread is just starting has this handle too, until it is executed (fork(2)).
-    """
-    fcntl.flock(handle, fcntl.LOCK_UN)
-    os.close(handle)
 
 
 def _words(handle: int) -> list[str]:
