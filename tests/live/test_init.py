@@ -68,11 +68,13 @@ class Terminal:
 
     def presses(self, key: str) -> int:
         """Press a key until the program ends: the first Ctrl-C is lost just before Python begins to read."""
-        while self._process.poll() is None:
+        for _ in range(int(PATIENCE)):
+            if self._process.poll() is not None:
+                break
             self.types(key)
-            while self._read(2.0):
+            while self._read(1.0):
                 pass
-        return self._process.wait()
+        return self._process.wait(0)
 
     def ends(self) -> int:
         while self._read():
