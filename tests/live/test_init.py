@@ -74,7 +74,7 @@ class Terminal:
             self.types(key)
             while self._read(1.0):
                 pass
-        return self._process.wait(0)
+        return self._process.wait(PATIENCE)
 
     def ends(self) -> int:
         while self._read():
