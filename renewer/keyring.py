@@ -5,14 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from renewer.errors import RenewerError
+from renewer.policy import CLOCK_BEHIND
 from renewer.sites import Asked, Cycle, Kept, Key, Retiring, Ring, SiteAction, SiteOutcome, SiteSpec
 
 AGAIN = timedelta(minutes=5)
 """When a site is tried again after a failure: that costs a test of nginx's configuration, no more."""
-
-CLOCK_BEHIND = timedelta(days=1)
-"""By how much a key may be from the future before it was made by a clock that was wrong: it is rotated then,
-since it would not be for all that time."""
 
 Draw = Callable[[], str]
 """Returns a new master: 32 random bytes as hex."""
@@ -125,7 +122,7 @@ def _rotated(spec: SiteSpec, ring: Ring, cycle: Cycle, draw: Draw) -> Ring:
 def _rotation_due(spec: SiteSpec, ring: Ring, cycle: Cycle) -> bool:
     if _asked(spec, cycle) or cycle.now >= rotation(spec, ring):
         return True
-    if ring.since - cycle.now > CLOCK_BEHIND:
+    if ring.since - cycle.now > CLOCK_BEHIND:  # made by a clock that was wrong: not due for all that time
         return True
     renewed = (
         name for name in spec.follows if cycle.certificates.get(name, "") != ring.certificates.get(name)

@@ -47,7 +47,7 @@ SHORT_LIFE = timedelta(days=10)
 """Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
 
 CLOCK_BEHIND = timedelta(days=1)
-"""By how much this machine's clock may have been set back since a certificate was obtained."""
+"""By how much this machine's clock may have been set back since a certificate, or a key, was obtained."""
 
 REST = timedelta(hours=1)
 """How long a new certificate stays whatever speaks for renewing it; a tenth of its life if that is less.
