@@ -310,11 +310,11 @@ class Engine:
     def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
         spec, error = turn.snapshot.spec, turn.error or refusal
-        sight = None if turn.deploy or turn.issued else turn.snapshot.sight
         try:
+            # Somebody else may have been at it while others were waited for.
+            anew = turn.deploy or turn.issued or self.vault.material(spec.name) != turn.snapshot.material
+            sight = None if anew else turn.snapshot.sight
             untouched = sight and not error and policy.rest(turn.snapshot, self.clock.now())
-            if self.vault.material(spec.name) != turn.snapshot.material:  # somebody else was at it
-                untouched = sight = None
             seen = turn.snapshot if untouched else self._look(spec, forced=False, sight=sight)
         except RenewerError as blind:
             seen, error = turn.snapshot, error or blind

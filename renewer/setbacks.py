@@ -27,7 +27,7 @@ class Setbacks:
 
     def deploying(self, snapshot: Snapshot, error: RenewerError | None) -> None:
         """Keep how a deploy ended: with an error, or well. What nobody sees served is known by that alone."""
-        name, material, before = snapshot.spec.name, snapshot.material, self.vault.deploys(snapshot.spec.name)
+        material, before = snapshot.material, snapshot.deploys
         after = replace(before, failure=None)
         if error:
             failed = backoff.failure(self._attempt(Stage.DEPLOY), error, before.failure, material)
@@ -35,7 +35,7 @@ class Setbacks:
         elif material and snapshot.sight.served is None:
             after = Deploys(material.fingerprints[0])
         if after != before:
-            self._note(name, lambda ledger: ledger.deployed(after))
+            self._note(snapshot.spec.name, lambda ledger: ledger.deployed(after))
 
     def mended(self, snapshot: Snapshot) -> bool:
         """Tell whether a failure is on record that nothing is left of; the next must not count from it."""
