@@ -12,11 +12,10 @@ from datetime import datetime
 from renewer import backoff
 from renewer.deployed import Deployed, HookAction, HookOutcome, Memory
 from renewer.errors import HookFailed, RenewerError, Stopped
-from renewer.ledgers import HookLedger
 from renewer.model import Action, CertOutcome
 from renewer.ports import Clock, DeployHook, Report
 from renewer.sites import SiteAction, SiteOutcome
-from renewer.vault import Vault
+from renewer.vault import Shelf, Vault
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,14 @@ class FollowUp:
         """Return how the hooks stand and which are to be run, running none."""
         return self._told(deployed(certificates, (one for one in sites if not one.due)))
 
-    def _tried(self, hook: DeployHook, now: Deployed, ledger: HookLedger) -> HookOutcome:
+    def _tried(self, hook: DeployHook, now: Deployed, ledger: Shelf[Memory]) -> HookOutcome:
         """Run one; what is kept of it may be unreadable, or not to be written: that is its own failure."""
         try:
             return self._run(hook, now, ledger)
         except RenewerError as error:
             return _failed(hook, error, self.clock.now() + backoff.hook(1))
 
-    def _run(self, hook: DeployHook, now: Deployed, ledger: HookLedger) -> HookOutcome:
+    def _run(self, hook: DeployHook, now: Deployed, ledger: Shelf[Memory]) -> HookOutcome:
         memory = self.vault.hook(hook.key)
         news = now.since(memory.told)
         if not news:

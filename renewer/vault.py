@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from renewer.deployed import Memory
@@ -16,7 +16,6 @@ from renewer.documents import UnreadableError, decode, encode
 from renewer.errors import Refused
 from renewer.failure import Deploys, Failure
 from renewer.journal import Progress
-from renewer.ledgers import HookLedger, SiteLedger, hook_key, site_key
 from renewer.limits import History
 from renewer.model import Account, Material, Revocation, Suggestion
 from renewer.notices import Record
@@ -55,17 +54,17 @@ class Vault:
             yield
 
     @contextmanager
-    def sites(self) -> Iterator["SiteLedger"]:
+    def sites(self) -> Iterator["Shelf[Kept]"]:
         """Hold the keys of all sites alone, with the right to write about them; raises `LockBusy`."""
         with self.store.lease("sites", LEASE) as fence:
-            yield SiteLedger(self.store, fence)
+            yield Shelf(self.store, fence, "site")
 
     def site(self, name: str) -> Kept:
         """Return the keys of a site, or that it has none.
 
         Raises `Refused` for keys that cannot be read: with new ones, every link and session would end.
         """
-        data = self.store.get(site_key(name))
+        data = self.store.get(f"site/{name}")
         if data is None:
             return Kept()
         try:
@@ -73,23 +72,23 @@ class Vault:
         except UnreadableError as error:
             raise Refused(
                 f"the stored keys of the site {name} cannot be read: {error}",
-                hint=f"bring {site_key(name)} in the state folder's store back from a backup, or move it away"
+                hint=f"bring site/{name} in the state folder's store back from a backup, or move it away"
                 " to have new keys made; every link and session of the site then ends",
             ) from error
 
     @contextmanager
-    def hooks(self) -> Iterator["HookLedger"]:
+    def hooks(self) -> Iterator["Shelf[Memory]"]:
         """Hold all deploy hooks alone, with the right to write about them; raises `LockBusy`."""
         with self.store.lease("hooks", LEASE) as fence:
-            yield HookLedger(self.store, fence)
+            yield Shelf(self.store, fence, "hook")
 
     def hook(self, key: str) -> Memory:
         """Return what is kept of a deploy hook; one that nothing is kept of was told of nothing."""
-        return self._value(hook_key(key), Memory) or Memory()
+        return self._value(f"hook/{key}", Memory) or Memory()
 
     def known_hooks(self) -> list[str]:
         """Return the keys of the hooks that something is kept of."""
-        return [key.removeprefix(hook_key("")) for key in self.store.keys(hook_key(""))]
+        return [key.removeprefix("hook/") for key in self.store.keys("hook/")]
 
     @contextmanager
     def checkup(self) -> Iterator["Ledger"]:
@@ -113,7 +112,7 @@ class Vault:
 
     def known_sites(self) -> list[str]:
         """Return the names of the sites that have keys."""
-        return [key.removeprefix(site_key("")) for key in self.store.keys(site_key(""))]
+        return [key.removeprefix("site/") for key in self.store.keys("site/")]
 
     def material(self, name: str) -> Material | None:
         """Return the certificate as it was kept."""
@@ -288,6 +287,23 @@ class Ledger:
             self.vault.store.delete(key, self.fence)
         else:
             self.vault.store.put(key, encode(value), self.fence)
+
+
+@dataclass(frozen=True)
+class Shelf(Generic[Value]):
+    """What may be written about all things of a kind, such as the sites, while their lease is held."""
+
+    store: Store
+    fence: Fence
+    kind: str
+
+    def keep(self, name: str, value: Value) -> None:
+        """Keep what belongs to one of them, in one write."""
+        self.store.put(f"{self.kind}/{name}", encode(value), self.fence)
+
+    def drop(self, name: str) -> None:
+        """Forget one that is no more."""
+        self.store.delete(f"{self.kind}/{name}", self.fence)
 
 
 _FORMS: dict[str, Any] = {
