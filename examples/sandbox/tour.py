@@ -74,7 +74,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="renewer-quickstart-") as name:
         folder = Path(name)
         _say("Starting a CA (pebble), a stand-in for Cloudflare with two name servers, and nginx")
-        print('In the configuration: the certificate "example.com", and a site "nodered" (the last part here).')
+        print(
+            'In the configuration: the certificate "example.com", and a site "nodered" (see the last part).'
+        )
         with Sandbox(
             folder / "sandbox", delays=(0.5, 1.0), latency=0.08, validity=LIFE, authz_reuse=0
         ) as sandbox:
