@@ -35,7 +35,10 @@ WELL_BEFORE = 1.0
 """Seconds: the coarsest times that a file system with links keeps."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MAGIC = f"renewer {__version__} at rest".encode()
+_LOOK = 2
+"""Grows when a look sees more than before: what an older program found at rest may not be so any more."""
+
+_MAGIC = f"renewer {__version__} at rest {_LOOK}".encode()
 _BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

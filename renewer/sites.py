@@ -4,11 +4,14 @@ A key is first *published* (nginx honours it, nothing is signed with it), then *
 (honoured for the grace), then gone. So nginx knows every key before anything is signed with it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+
+_MASTER = re.compile("[0-9a-f]{64}")
 
 
 class Mode(StrEnum):
@@ -52,10 +55,18 @@ class SiteSpec:
 
 @dataclass(frozen=True)
 class Key:
-    """A site's key: its id, and the 32 random bytes (hex) that the keys of its people are derived from."""
+    """A site's key: its id, and the 32 random bytes (hex) that the keys of its people are derived from.
+
+    Raises `ValueError` for any other master: what is derived from nothing, everybody can derive.
+    """
 
     kid: str
     master: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the master."""
+        if not _MASTER.fullmatch(self.master):
+            raise ValueError("the master of a key is not 64 hexadecimal digits")
 
 
 @dataclass(frozen=True)
@@ -112,10 +123,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class Guard:
-    """A change for nginx: these sites, with these keys; `closed` is a key that nobody has."""
+    """A change for nginx: these sites, with these keys, and no other."""
 
     gates: tuple[Gate, ...]
-    closed: str = field(repr=False)
 
     @property
     def owner(self) -> str:

@@ -7,7 +7,6 @@ both ends, which neither its collisions nor an appended text help to forge.
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
 from datetime import datetime
 from hashlib import md5
 from math import ceil
@@ -48,14 +47,6 @@ def url(key: Key, site: str, path: str, end: datetime) -> str:
     plain, expires = _plain(path), _seconds(end)
     signature = _md5(f"{expires}{plain} {derived(key.master, site)}")
     return f"{quote(plain, safe=_UNCHANGED)}?k={key.kid}&expires={expires}&md5={signature}"
-
-
-def closed(keys: Iterable[Key]) -> str:
-    """Return what stands for a key where there is none: nobody can know it, and it is new with every key."""
-    tag = hmac.new(b"closed", digestmod="sha256")
-    for key in keys:
-        tag.update(bytes.fromhex(key.master))
-    return tag.hexdigest()
 
 
 def _token(kind: str, key: Key, site: str, person: str, end: datetime) -> str:

@@ -24,6 +24,7 @@ from renewer.model import (
     Window,
 )
 from renewer.ports import Fence, Journal
+from renewer.sites import Guard
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SERVER = "https://ca.example/directory"
@@ -214,6 +215,13 @@ class FakeDeployer:
             return Sight(published=published, served=None)
         same = material is not None and self.shown.get(spec.name) == material.fingerprints
         return Sight(published=same, served=same, detail="" if same else "nginx shows something else")
+
+    def stands(self, guard: Guard) -> bool:
+        return not guard.gates
+
+    def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
+        del sites
+        return {}
 
     def apply(self, changes: Sequence[Change]) -> None:
         self.applied.append([change.owner for change in changes])

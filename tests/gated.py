@@ -2,8 +2,10 @@
 
 import http.client
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import md5
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,18 @@ from renewer.sites import Key
 
 HOST, OTHER, FILES = "nodered.example.com", "shop.example.com", "files.example.com"
 PEOPLE = '["phone", "laptop"]'
+
+
+def md5_of(text: str) -> str:
+    """Return the signature that nginx makes of a text."""
+    digest = md5(text.encode(), usedforsecurity=False).digest()
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def forged(secret: str, kind: str, person: str = "phone", kid: str = "k1", site: str = "nodered") -> str:
+    """Return a link (L) or a session (S) signed with any secret, as somebody makes it who knows that."""
+    end = "9999999999"
+    return f"{kid}.{person}.{end}.{md5_of(f'{secret}|{kind}|{site}|{kid}|{person}|{end}|{secret}')}"
 
 
 class Ran(Protocol):
@@ -41,8 +55,15 @@ class Site:
 
     world: World
     run: Callable[..., Ran]
+    more: str = ""
+    """What stands in nginx's `http` besides; `{links}` is the folder with the files for secure links."""
 
     def __post_init__(self) -> None:
+        self.listen()
+        self.configure()
+
+    def listen(self) -> None:
+        """Write nginx's configuration."""
         links = self.world.state / "nginx" / "secure_link"
         gate = f"location / {{ include {links}/gate.conf; return 200 hello; }}"
         entry = f"include {links}/enter.conf;"
@@ -54,8 +75,8 @@ class Site:
             + self._server(
                 FILES, f"set $rn_scope files; location / {{ include {links}/gate-url.conf; return 200; }}"
             )
+            + self.more.replace("{links}", str(links))
         )
-        self.configure()
 
     def _server(self, name: str, body: str) -> str:
         return (

@@ -79,9 +79,9 @@ class SecureLink:
     def _proposal(self, wanted: Mapping[str, Ring]) -> Proposal:
         kept = {spec.name: self.vault.site(spec.name) for spec in self.specs}
         gates = tuple(Gate(spec, wanted[spec.name]) for spec in self.specs)
-        guard = Guard(gates, tokens.closed(key for gate in gates for key in gate.ring.honoured))
+        guard = Guard(gates)
         settled = all(kept[name] == Kept(served=ring) for name, ring in wanted.items())
-        nothing = settled and not self._left_over() and (not gates or self.deployer.stands(guard))
+        nothing = settled and not self._left_over() and self.deployer.stands(guard)
         lacking = self.deployer.unguarded(list(wanted)) if wanted else {}
         outcomes = tuple(
             keyring.outcome(

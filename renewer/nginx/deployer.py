@@ -99,15 +99,25 @@ class NginxDeployer:
         return Grounds(str(path), files) if path else None
 
     def stands(self, guard: Guard) -> bool:
-        """Tell whether the files for secure links are just as they have to be."""
-        return self._gates.hold(guard)
+        """Return whether the files for secure links are just as they have to be.
+
+        What nginx takes up for a site is kept with its keys. Without a site nothing is, so its workers are
+        looked at.
+        """
+        if not self._gates.hold(guard):
+            return False
+        configuration = self._configuration()
+        if guard.gates or not self._includes_gates(configuration):
+            return True
+        return all_since(self._master(configuration), self._gates.written()) is not False
 
     def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
         """Return what nginx's configuration lacks for a site to be guarded, by the names of the sites."""
-        configuration, http = self._configuration(), self._gates.path(HTTP)
+        configuration = self._configuration()
         if configuration.problem:
             return dict.fromkeys(sites, configuration.problem)
-        if os.path.realpath(http) not in configuration.includes:
+        if not self._includes_gates(configuration):
+            http = self._gates.path(HTTP)
             return dict.fromkeys(sites, f"nothing is guarded: nginx does not include {http}")
         return {
             site: f"nothing is guarded: no server of nginx says: set {SCOPE} {site};"
@@ -125,16 +135,20 @@ class NginxDeployer:
             self._generations.publish(publish.spec.name, publish.material)
         for guard in guards:
             self._gates.write(guard)
-        if not self._control.asks:
-            self._place()
         configuration = self._configuration(anew=True)
+        read = [guard for guard in guards if guard.gates or self._includes_gates(configuration)]
+        for_nobody = bool(guards) and not (publishes or read)
+        if for_nobody or not self._control.asks:
+            self._place()
+        if for_nobody:  # nginx reads nothing of it
+            return
         before = self._before(configuration)
         reloaded = self._control.reload(before.master)
         if reloaded.refused:
             self._roll_back(former, changes, reloaded.refused)
         self._includes.settle()
         self._see(publishes, configuration, before)
-        if guards:
+        if read:
             self._see_loaded(before, reloaded)
         for publish in publishes:
             self._sweep(publish)
@@ -172,6 +186,11 @@ class NginxDeployer:
 
     def _configuration(self, *, anew: bool = False) -> Configuration:
         return self.reader.read(self.config, self.clock.monotonic(), anew=anew)
+
+    def _includes_gates(self, configuration: Configuration) -> bool:
+        """Return whether nginx reads the files for secure links, also where that cannot be seen."""
+        http = os.path.realpath(self._gates.path(HTTP))
+        return http in configuration.includes or bool(configuration.problem)
 
     def _discover(self, configuration: Configuration, spec: CertSpec) -> Found:
         return discover(configuration, self._layout, spec, self.probe)

@@ -66,7 +66,7 @@ def serve(front: Nginx, back: Nginx) -> int:
     port, behind = free_port(), free_port()
     back.configure(f"server {{ listen 127.0.0.1:{behind}; location / {{ return 200 hello; }} }}")
     back.start()
-    for name, text in gates.texts(Guard(tuple(made().values()), "ff" * 32)).items():
+    for name, text in gates.texts(Guard(tuple(made().values())), "ff" * 32).items():
         (front.folder / name).write_text(text)
     locations = "".join(
         f"location /{kind}-{gate} {{ set $rn_scope {gate};"

@@ -75,7 +75,7 @@ PAIR = pair_files(*self_signed(("example.com",), datetime.now(UTC)))
 WISHES = {
     f"{STATE}/wanted/certificates/example.com.conf": snippet_text(Path(HOME, "g000001"), PAIR).decode(),
     **{
-        f"{STATE}/wanted/secure_link/{name}": text for name, text in gates.texts(Guard((), "ab" * 32)).items()
+        f"{STATE}/wanted/secure_link/{name}": text for name, text in gates.texts(Guard(()), "ab" * 32).items()
     },
 }
 

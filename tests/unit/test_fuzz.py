@@ -253,7 +253,7 @@ STORED: Mapping[str, object] = {
         (Event(NOW, Kind.ORDER, (NAME,), Exemption.ARI),), (Told(NOW + DAY, (NAME,)),)
     ),
     "zones/cloudflare": {NAME: ZONE},
-    "site/nodered": Kept(Ring(Key("k1", "00"), Key("k2", "11"), NOW, NOW + DAY, 2), None),
+    "site/nodered": Kept(Ring(Key("k1", "00" * 32), Key("k2", "11" * 32), NOW, NOW + DAY, 2), None),
 }
 READS: Mapping[str, Callable[[Vault], object]] = {
     "certificate": lambda vault: vault.material(NAME),

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="shares a folder as ro
 EXAMPLE = spec("example.com")
 PUBLISH = Publish(EXAMPLE, material(EXAMPLE))
 RING = Ring(Key("k2", "02" * 32), Key("k1", "01" * 32), NOW, NOW + timedelta(days=60), 2)
-GUARD = Guard((Gate(SiteSpec("a", "https://a.example", people=("b",)), RING),), "ab" * 32)
+GUARD = Guard((Gate(SiteSpec("a", "https://a.example", people=("b",)), RING),))
 BOTH: tuple[Change, ...] = (PUBLISH, GUARD)
 
 

@@ -147,7 +147,7 @@ def test_a_cycle_for_one_certificate_leaves_the_others_as_they_were(house: House
 
 def test_the_figures_are_those_that_are_kept(house: House) -> None:
     held = material(A)
-    key = Key("k", "00")
+    key = Key("k", "00" * 32)
     with house.vault.certificate("a.example") as ledger:
         ledger.keep(held)
         ledger.failed(Failure(Stage.ISSUE, 3, NOW, NOW, "no"))

@@ -21,7 +21,7 @@ from renewer.model import Account, KeyKind, Material, Pair, Publish, Reason, Rev
 from renewer.sites import Gate, Guard, Kept, Key, Retiring, Ring, SiteSpec
 from renewer.vault import Vault
 
-SECRET = "s3cr3t-that-nobody-may-see"
+SECRET = "5ec2e700" * 8
 TOKEN = "a-made-up-token-of-forty-characters-abcd"
 
 PAIR = replace(material().pairs[0], key=SECRET)
@@ -42,7 +42,7 @@ VALUES = [
     KEY,
     RING,
     Kept(RING, RING),
-    Guard((Gate(SiteSpec("a", "https://a.example"), RING),), SECRET),
+    Guard((Gate(SiteSpec("a", "https://a.example"), RING),)),
 ]
 
 

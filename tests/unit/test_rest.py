@@ -255,9 +255,15 @@ def test_another_user_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatc
     assert rest._kept(str(house.index)) == b""  # nor does root believe what a user wrote
 
 
-def test_another_version_gets_the_look(house: House) -> None:
+@pytest.mark.parametrize(
+    ("one", "other"), [(b"renewer ", b"renewer 0"), (b" at rest 2 ", b" at rest ")], ids=["version", "look"]
+)
+def test_what_another_version_or_a_look_at_less_left_gets_the_look(
+    house: House, one: bytes, other: bytes
+) -> None:
     data = house.index.read_bytes()
-    house.index.write_bytes(data.replace(b"renewer ", b"renewer 0", 1))
+    assert one in data
+    house.index.write_bytes(data.replace(one, other, 1))
     assert house.answer is None
 
 

@@ -36,15 +36,15 @@ SITES = (
     Gate(SiteSpec("include", "https://b.example", people=("include",), sliding=False), ring(3)),
     Gate(SiteSpec("default", "https://c.example", mode=Mode.URL), ring(3)),
 )
-GUARD = Guard(SITES, "ab" * 32)
-HTTP = gates.texts(GUARD)["http.conf"]
+GUARD, CLOSED = Guard(SITES), "ab" * 32
+HTTP = gates.texts(GUARD, CLOSED)["http.conf"]
 NAMES = [name for suffix in ("", "-rsa2048") for name in pair_names(suffix)]
 CERTIFICATE = snippet_text(Path(HOME, "g000007"), NAMES).decode()
 
 
-@pytest.mark.parametrize("guard", [GUARD, Guard((), "0" * 64), Guard(SITES[2:], "1" * 64)])
+@pytest.mark.parametrize("guard", [GUARD, Guard(()), Guard(SITES[2:])])
 def test_it_writes_for_secure_links_what_the_program_writes(guard: Guard) -> None:
-    for name, text in gates.texts(guard).items():
+    for name, text in gates.texts(guard, CLOSED).items():
         assert HELPER.understood(STATE, "secure_link", name, text).decode() == text
 
 
@@ -58,6 +58,7 @@ def test_it_writes_for_a_certificate_what_the_program_writes(name: str, folder: 
 
 def test_the_words_that_both_know_are_the_same() -> None:
     assert layout._HEADER == HELPER.HEADER
+    assert gates.KNOWN == HELPER._KNOWN
     marked = f"{HELPER.MARK} (checksum 0123456789abcdef). An edited file is left alone.\n"
     assert shipped._MARKED.fullmatch(marked)
 
@@ -107,12 +108,15 @@ def test_a_name_that_no_certificate_has_is_refused(name: str) -> None:
 
 KEY = "x" * 43
 HTTPS = {
-    "nothing": "",
     "a directive": f"{HTTP}access_log /run/renewer/log x;\n",
     "a log format": HTTP.replace("log_format renewer '", "log_format renewer escape=none '"),
-    "no default": HTTP.replace(f'    default "{GUARD.closed}";\n', "", 1),
-    "another default": HTTP.replace(GUARD.closed, "00" * 32, 1),
-    "a default of another form": HTTP.replace(GUARD.closed, "ab" * 31 + "$x"),
+    "no default": HTTP.replace(f'    default "{CLOSED}";\n', "", 1),
+    "another default": HTTP.replace(CLOSED, "00" * 32, 1),
+    "an empty default": HTTP.replace(CLOSED, "", 1),
+    "two defaults": HTTP.replace(f'    default "{CLOSED}";\n', f'    default "{CLOSED}";\n' * 2, 1),
+    "an empty key": re.sub('"nodered.k1.phone" "[^"]+"', '"nodered.k1.phone" ""', HTTP),
+    "a short key": re.sub('"nodered.k1.phone" "[^"]+"', '"nodered.k1.phone" "a"', HTTP),
+    "no key in a session": re.sub('"nodered.phone" "[^"]+"', '"nodered.phone" ""', HTTP),
     "an include in a map": HTTP.replace('"nodered." "/ui/"', '"include" "/etc/shadow"'),
     "a bare include in a map": HTTP.replace('    "nodered." "/ui/";', "    include /etc/shadow;"),
     "a variable": HTTP.replace('"/ui/"', '"/$request_body"'),
@@ -124,7 +128,6 @@ HTTPS = {
     "a home that is none": HTTP.replace('"/ui/"', '"ui"'),
     "a map twice": HTTP + HTTP,
     "an entry in another map": HTTP.replace("map $secure_link", f'    "a.k.b" "{KEY}";\nmap $secure_link'),
-    "another text of root's": gates.texts(GUARD)["gate.conf"],
 }
 
 
@@ -135,17 +138,37 @@ def test_what_is_no_entry_of_a_map_is_refused(what: str) -> None:
         HELPER.understood(STATE, "secure_link", "http.conf", HTTPS[what])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        gates.texts(GUARD, CLOSED)["gate.conf"],
+        HTTP.replace(CLOSED, ""),
+        HTTP.replace(CLOSED, gates.KNOWN),
+        HTTP.replace(CLOSED, "ab" * 31),
+        HTTP.replace(CLOSED, "AB" * 32),
+        HTTP.replace(CLOSED, "ab" * 33),
+        HTTP.replace(CLOSED, "ab" * 31 + "$x"),
+        HTTP.replace(f'    default "{CLOSED}";\n', ""),
+    ],
+    ids=["nothing", "another text", "empty", "known", "short", "upper", "long", "variable", "none"],
+)
+def test_what_gives_a_key_that_anybody_can_know_is_refused(text: str) -> None:
+    with pytest.raises(HELPER.Unfit, match="64 random hexadecimal digits"):
+        HELPER.understood(STATE, "secure_link", "http.conf", text)
+
+
 @pytest.mark.parametrize("name", ["enter.conf", "gate.conf", "gate-url.conf"])
 def test_the_other_texts_are_root_s_own(name: str) -> None:
-    text = gates.texts(GUARD)[name]
-    with pytest.raises(HELPER.Unfit, match=r"line [23] is not"):
+    text = gates.texts(GUARD, CLOSED)[name]
+    with pytest.raises(HELPER.Unfit, match=r"line [2-5] is not"):
         HELPER.understood(STATE, "secure_link", name, re.sub("\n.*;", "\nerror_log /run/x;", text, count=1))
     with pytest.raises(HELPER.Unfit, match="nothing for secure links has this name"):
         HELPER.understood(STATE, "secure_link", f"x{name}", text)
 
 
 ENTRY = re.compile(r'    "(?:ok:)?[a-z0-9.-]+" "(?:[A-Za-z0-9_./~-]+|\$rn_setcookie)";')
-OWN = {*(gates._TEXTS / "http.conf").read_text().split("\n"), "}", f'    default "{GUARD.closed}";'}
+OWN = {*(gates._TEXTS / "http.conf").read_text().split("\n"), "}", f'    default "{CLOSED}";'}
 
 
 @given(
@@ -204,7 +227,7 @@ def carry_out(state: Path, nginx: str = "/bin/false", *, place_only: bool = True
 
 
 def test_what_is_wanted_is_put_in_place_and_read_by_the_group_alone(state: Path) -> None:
-    texts = gates.texts(GUARD)
+    texts = gates.texts(GUARD, CLOSED)
     for name, text in texts.items():
         (state / "wanted" / "secure_link" / name).write_text(text)
     assert carry_out(state) == ("ok", "")
@@ -283,7 +306,7 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_what_is_no_plain_wish_changes_nothing(state: Path, what: str) -> None:
     make, told = HOSTILE[what]
-    (state / "wanted" / "secure_link" / "gate.conf").write_text(gates.texts(GUARD)["gate.conf"])
+    (state / "wanted" / "secure_link" / "gate.conf").write_text(gates.texts(GUARD, CLOSED)["gate.conf"])
     make(state / "wanted" / "certificates" / "example.com.conf", state.parent / "outside")
     status, text = carry_out(state, place_only=False)
     assert (status, told in text, "\n" in text) == ("bad-request", True, False), text
