@@ -8,6 +8,7 @@ from glob import has_magic
 from pathlib import Path
 
 from renewer import proc, wire
+from renewer.check import gates
 from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.check.scene import Scene
 from renewer.errors import Fault, RenewerError
@@ -20,10 +21,6 @@ from renewer.nginx.processes import master
 from renewer.report import Silent
 from renewer.service import systemd
 from renewer.service.steps import PATH
-from renewer.sites import Mode
-
-GATES = {Mode.SESSION: ("enter.conf", "gate.conf"), Mode.URL: ("gate-url.conf",)}
-"""What nginx has to include somewhere for a site."""
 
 _TOPIC = Topic(Group.NGINX)
 _UNSERVED = "what is renewed is not served as long as it is so"
@@ -65,7 +62,7 @@ def look(scene: Scene) -> Iterator[Finding]:
                 yield found
     written = lines(str(settings.config))
     yield from _left_over(scene, written)
-    yield from _guards(scene, written)
+    yield from gates.look(scene)
     yield from _habits(written, has_sites=bool(scene.config.sites))
     yield from _asked(Control(str(settings.binary), str(settings.config), settings.reload, scene.clock))
     if settings.reload == "none":
@@ -177,30 +174,6 @@ def _left_over(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
 
 def _answers(detail: str) -> bool:
     return "shows another certificate" in detail or "shows the placeholder" in detail
-
-
-def _guards(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
-    """Yield what nginx lacks to guard the sites."""
-    if not scene.config.sites:
-        return
-    why = "the site is open to everybody, or to nobody"
-    hint = "put the lines into nginx's configuration that this prints: renewer nginx"
-    open_ = wire.nginx(scene.config, scene.clock, Silent()).unguarded(tuple(scene.config.sites))
-    for site, lack in open_.items():
-        yield _TOPIC.error("guard", f"{site}: {lack}", why, hint)
-    layout, folder = Layout(scene.config.state), scene.config.nginx.config.parent
-    opened = {os.path.realpath(folder / line.arguments[0]) for line in written if _is(line, "include")}
-    for site, table in scene.config.sites.items():
-        lacking = [
-            layout.secure_link(name)
-            for name in GATES[table.mode]
-            if os.path.realpath(layout.secure_link(name)) not in opened
-        ]
-        if lacking and site not in open_:
-            what = f"{site}: nginx includes {' and '.join(map(str, lacking))} nowhere"
-            yield _TOPIC.error("guard", what, why, hint)
-        elif site not in open_:
-            yield _TOPIC.ok("guard", f"{site}: nginx includes what guards it")
 
 
 def _is(line: Line, directive: str) -> bool:

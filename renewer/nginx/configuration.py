@@ -125,6 +125,28 @@ def lines(config: str) -> tuple[Line, ...]:
     return tuple(line for file in payload["config"] for line in _lines(file["parsed"], file["file"]))
 
 
+@dataclass(frozen=True)
+class Directive:
+    """A directive with the block that it opens: what an `include` in there brings stands in it as well.
+
+    `place` is FILE:LINE, `file` the file's real path.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    place: str
+    file: str
+    block: tuple["Directive", ...] = ()
+
+
+def tree(config: str) -> tuple[Directive, ...]:
+    """Return the directives of the configuration, as far as it can be read."""
+    import crossplane  # noqa: PLC0415  (slow to import)
+
+    payload = crossplane.parse(config, check_ctx=False, check_args=False)
+    return _Files(payload["config"], Path(config).parent).tree()
+
+
 def read(config: str) -> Configuration:
     """Return what the configuration says; never an error, what cannot be read is told in `problem`."""
     import crossplane  # noqa: PLC0415  (slow to import)
@@ -174,6 +196,25 @@ class _Files:
             problem=problem,
             sources=tuple(sorted(self._sources())),
         )
+
+    def tree(self) -> tuple[Directive, ...]:
+        """Return the directives with their blocks."""
+        first = self._parsed[0]
+        return tuple(self._directives(first["parsed"], first["file"], (0,)))
+
+    def _directives(
+        self, statements: Iterable[Statement], file: str, trail: tuple[int, ...]
+    ) -> Iterator[Directive]:
+        for statement in statements:
+            block = tuple(self._directives(statement.get("block", ()), file, trail))
+            place = f"{file}:{statement['line']}"
+            yield Directive(
+                statement["directive"], tuple(statement["args"]), place, self._resolved(file), block
+            )
+            for index in statement.get("includes", ()):
+                if index not in trail:
+                    inner = self._parsed[index]
+                    yield from self._directives(inner["parsed"], inner["file"], (*trail, index))
 
     def _sources(self) -> set[str]:
         """Return the files, and the folders that are looked through for others."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from nginx_master import free_port
 from world import NAME, ROOT, Done, World, eventually, table
 
 from renewer.check.finding import Group
+from renewer.nginx.gates import KNOWN
 from sandbox import Fault
 from sandbox.cloudflare import Token
 
@@ -391,7 +393,59 @@ STREAM = (
 CLOSED = free_port()
 CAA = "add this CAA record to example.com: 0 issue"
 
+
+@contextmanager
+def without_site(bench: Bench) -> Iterator[None]:
+    """The last site is taken out of the configuration, its gate is not of nginx's."""
+    bench.tables.remove(SITE)
+    yield
+
+
+@contextmanager
+def known_key(bench: Bench) -> Iterator[None]:
+    """What an early version left without a site."""
+    http = bench.world.state / "nginx/secure_link/http.conf"
+    before = http.read_text()
+    http.write_text(re.sub(r'(key \{\n    default ")[^"]*', rf"\g<1>{KNOWN}", before))
+    yield
+    http.write_text(before)
+
+
+@contextmanager
+def empty_key(bench: Bench) -> Iterator[None]:
+    """The same for nothing."""
+    http = bench.world.state / "nginx/secure_link/http.conf"
+    before = http.read_text()
+    http.write_text(re.sub(r'(url_key \{\n    default ")[^"]*', r"\1", before))
+    yield
+    http.write_text(before)
+
+
 TABLE: dict[str, list[Row]] = {
+    "a gate without a site": [
+        Row("nginx.site", "error", ("says set $rn_scope nodered", "[site.nodered]"), without_site),
+        Row("nginx.closing", "error", ("anybody can know", "renewer renew"), known_key),
+    ],
+    "a gate of no site": [
+        Row(
+            "nginx.site",
+            "error",
+            ("includes enter.conf, gate.conf", "set $rn_scope NAME"),
+            nginx(" set $rn_scope nodered;", ""),
+        ),
+        Row("nginx.guard", "error", ("no server of nginx says: set $rn_scope nodered",), nothing),
+        Row("nginx.closing", "error", ("anybody can know",), empty_key),
+    ],
+    "a location without a gate": [
+        Row(
+            "nginx.open",
+            "error",
+            ("location /files/ of the guarded server", "allow all;"),
+            nginx(
+                " location / {", " location /files/ { root /srv; } location /up { allow all; }\n location / {"
+            ),
+        ),
+    ],
     "the token is quoted": [
         Row(
             "token.shape", "error", ("stands in quotes", "take the quotes away"), token(f'"{named("good")}"')
