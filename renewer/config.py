@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from renewer import notation, toml
+from renewer import notation, premises, toml
 from renewer.authorities import Acme, Profile
 from renewer.domains import clashes, covers, domain, plain_domain
 from renewer.errors import ConfigError, Fault
@@ -280,7 +280,7 @@ def read(path: Path | str) -> str:
     if str(path) == STANDARD_INPUT and sys.stdin is None:
         raise ConfigError("standard input is closed", hint="give the configuration there, or name a file")
     try:
-        data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
+        data = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else _own(Path(path))
     except OSError as error:
         message = f"the configuration cannot be read: {error.strerror}"
         hint = _of_denial(Path(path)) if isinstance(error, PermissionError) else _NONE_YET
@@ -293,6 +293,17 @@ def read(path: Path | str) -> str:
         line = data[: error.start].count(b"\n") + 1
         fault = Fault(f"line {line}", "has bytes that are no UTF-8")
         raise ConfigError([fault], hint=f"save {_called(str(path))} as UTF-8") from None
+
+
+def _own(path: Path) -> bytes:
+    """Return what a file holds; raises `ConfigError` for one that others could change.
+
+    It names programs that are run, so whoever writes it has the rights of whoever reads it. Root does not
+    read one of the service's user either: only what it says would make root become that user.
+    """
+    if why := premises.foreign(path):
+        raise ConfigError([Fault(str(path), f"the configuration {why}")], hint=premises.alone(path))
+    return path.read_bytes()
 
 
 def _of_denial(path: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from renewer import premises
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.notation import https_or_local_url
@@ -166,6 +167,8 @@ def _read(path: Path, place: str) -> bytes:
         if mode & _FORBIDDEN:
             hint = f"chmod 600 {shlex.quote(str(path))}"
             raise _fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
+        if why := premises.foreign(path):
+            raise _fault(place, f"{path} {why}", premises.alone(path))
         return file.read(_LONGEST + 1)
 
 

@@ -1,9 +1,12 @@
 """Files written whole or not at all, and on disk when the call returns.
 
-Everything is first written aside in the same folder and then renamed. No link that stands at the end of a
-path is ever followed. What the disk refuses becomes `Refused` (permission, something else in the way) or
-`Transient` (full, read-only, failing), with the path and what to do; nothing half-written is left.
+Everything is first written aside in the same folder and then renamed, all by the folder's handle; owner and
+mode are given to the handle that wrote the file. No link that stands at the end of a path is ever followed,
+and none on the way that another user can have put there (`trail`). What the disk refuses becomes `Refused`
+(permission, something else in the way) or `Transient` (full, read-only, failing), with the path and what to
+do; nothing half-written is left.
 """
+# ruff: noqa: PTH208  (pathlib knows no handles)
 
 import errno
 import fcntl
@@ -14,14 +17,19 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from renewer import trail
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.premises import user
 
 FILE, TREE, LINK = ".tmp-", ".new-", ".cur-"
 """What the names of files, folders and links begin with while they are written aside."""
 
+LARGEST = 64 << 20
+"""Bytes; nothing that the program keeps is longer."""
+
 _NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
-_IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | _NEVER_FOLLOW
+_IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM}
 _HINTS = {
     errno.ENOSPC: "free some space on that disk; the next run goes on from here",
@@ -33,34 +41,37 @@ _HINTS = {
 
 
 def read(path: Path) -> bytes | None:
-    """Return the file's content, or `None` where there is none."""
+    """Return the file's content, or `None` where there is none; raises `Refused` for one without end."""
     with _border("read", path):
         try:
-            # O_NONBLOCK, so that a pipe in its place cannot hold the program up.
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NEVER_FOLLOW)
+            with _beside(path) as (parent, name):
+                return _read(name, parent)
         except FileNotFoundError:
             return None
-        with os.fdopen(handle, "rb") as file:
-            return file.read()
 
 
 def changed(path: Path) -> float:
     """Return when the file was last written, in seconds since 1970."""
-    with _border("look at", path):
-        return path.lstat().st_mtime
+    with _border("look at", path), _beside(path) as (parent, name):
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mtime
 
 
-def held_by(path: Path, owner: tuple[int, int], mode: int) -> bool:
-    """Tell whether the file belongs to this user and group (by number) and has this mode."""
-    with _border("look at", path):
-        status = path.lstat()
-        return (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (*owner, mode)
+def holds(path: Path, data: bytes, owner: tuple[int, int], mode: int) -> bool:
+    """Return whether the file holds this, belongs to this user and group (by number) and has this mode."""
+    with _border("read", path):
+        try:
+            with _beside(path) as (parent, name):
+                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                fit = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (*owner, mode)
+                return fit and status.st_size == len(data) and _read(name, parent) == data
+        except FileNotFoundError:
+            return False
 
 
 def lock(path: Path) -> int:
     """Open the lock file, made if need be, and return its descriptor; whoever asked has to `let_go` of it."""
-    with _border("open the lock", path):
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NEVER_FOLLOW, 0o600)
+    with _border("open the lock", path), _beside(path) as (parent, name):
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NEVER_FOLLOW, 0o600, dir_fd=parent)
 
 
 def let_go(handle: int) -> None:
@@ -82,7 +93,8 @@ def names(folder: Path) -> tuple[str, ...]:
     """Return what lies in the folder, sorted; nothing where there is no folder."""
     with _border("list", folder):
         try:
-            return tuple(sorted(entry.name for entry in folder.iterdir()))
+            with _opened(folder) as handle:
+                return tuple(sorted(os.listdir(handle)))
         except FileNotFoundError:
             return ()
 
@@ -91,22 +103,28 @@ def target(link: Path) -> str | None:
     """Return where the link leads, as it is written; `None` if there is no link."""
     with _border("read", link):
         try:
-            return str(link.readlink()) if link.is_symlink() else None
+            with _beside(link) as (parent, name):
+                return os.readlink(name, dir_fd=parent)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # something else stands there
+                return None
+            raise
 
 
 def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
     """Put the file there with this content; `mode` as far as the umask allows.
 
-    With `owner` (user and group by number) the mode holds whatever the umask.
+    With `owner` (user and group by number) the mode holds whatever the umask. Such a file is for other
+    programs and may go into another user's folder, but into none that everybody can write.
     """
     with _border("write", path), _opened(path.parent) as parent:
+        if owner:
+            _refuse_open(path.parent, parent)
         aside = _aside(f"{FILE}{path.name}-")
         try:
-            _create(aside, data, 0o600 if owner else mode, parent)
-            if owner:
-                _hand_over(aside, owner, mode, parent)
+            _create(aside, data, mode, parent, owner)
             os.rename(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             _drop(aside, parent)
@@ -126,21 +144,25 @@ def create(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def folder(path: Path, mode: int = 0o700) -> None:
-    """Make the folder and those above it that are missing; one that is there stays as it is."""
+    """Make the folder and those above it that are missing; one that is there stays as it is.
+
+    Raises `Refused` where it would have to be made in another user's folder, who could exchange it at once.
+    """
     with _border("make the folder", path):
-        if path.is_symlink():
-            raise OSError(errno.ELOOP, "a link stands there", str(path))
-        if path.is_dir():
-            return
-        if not path.parent.is_dir():
+        try:
+            with _opened(path):
+                return
+        except FileNotFoundError:
+            pass
+        if path.parent != path:
             folder(path.parent, mode)
-        with suppress(FileExistsError):
-            path.mkdir(mode)
-            path.chmod(mode)  # whatever the umask: another program may have to reach what is in it
         with _opened(path.parent) as parent:
-            os.fsync(parent)
-        with _opened(path):  # whoever was faster must have made a folder
-            return
+            if not trail.trusted(os.fstat(parent)):
+                raise Refused(
+                    f"cannot make the folder {path}: others can exchange what is in {path.parent}",
+                    hint=f"make it yourself: mkdir {path}; or name another folder in the configuration",
+                )
+            _make(path.name, mode, parent)
 
 
 def tree(path: Path, files: Mapping[str, bytes]) -> None:
@@ -149,25 +171,28 @@ def tree(path: Path, files: Mapping[str, bytes]) -> None:
         aside = _aside(TREE)
         try:
             os.mkdir(aside, 0o700, dir_fd=parent)
-            with _opened(path.parent / aside) as inner:
+            inner = os.open(aside, _FOLDER, dir_fd=parent)
+            try:
                 for name, data in files.items():
                     _create(name, data, 0o600, inner)
                 os.fsync(inner)
+            finally:
+                os.close(inner)
             os.rename(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             _drop(aside, parent)
         os.fsync(parent)
 
 
-def point(link: Path, target: str) -> None:
-    """Let the link lead to `target`; a file or folder in its place is moved to `NAME.replaced-TIME`."""
+def point(link: Path, to: str) -> None:
+    """Let the link lead there; a file or folder in its place is moved to `NAME.replaced-TIME`."""
     with _border("write the link", link), _opened(link.parent) as parent:
-        if os.path.lexists(link) and not link.is_symlink():
+        if target(link) is None and link.name in os.listdir(parent):
             replaced = f"{link.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
             os.rename(link.name, replaced, src_dir_fd=parent, dst_dir_fd=parent)
         aside = _aside(LINK)
         try:
-            os.symlink(target, aside, dir_fd=parent)
+            os.symlink(to, aside, dir_fd=parent)
             os.rename(aside, link.name, src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             _drop(aside, parent)
@@ -223,25 +248,70 @@ def _aside(kind: str) -> str:
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NEVER_FOLLOW)
+    handle = trail.enter(folder)
     try:
         yield handle
     finally:
         os.close(handle)
 
 
-def _create(name: str, data: bytes, mode: int, parent: int) -> None:
-    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW, mode, dir_fd=parent)
+@contextmanager
+def _beside(path: Path) -> Iterator[tuple[int, str]]:
+    """Open the folder of a file to look into it, which takes fewer rights than to list it."""
+    handle, name = trail.beside(path)
+    try:
+        yield handle, name
+    finally:
+        os.close(handle)
+
+
+def _read(name: str, parent: int) -> bytes:
+    """Return what a file holds; nothing for a pipe, which could hold the program up."""
+    handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NEVER_FOLLOW, dir_fd=parent)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return b""
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return data
+
+
+def _make(name: str, mode: int, parent: int) -> None:
+    """Make a folder; its mode holds whatever the umask, because another program may have to enter it."""
+    made = False
+    with suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
+        made = True
+    handle = os.open(name, _FOLDER, dir_fd=parent)  # whoever was faster must have made a folder
+    try:
+        if made:
+            os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+    os.fsync(parent)
+
+
+def _refuse_open(folder: Path, handle: int) -> None:
+    if os.fstat(handle).st_mode & stat.S_IWOTH:
+        raise Refused(
+            f"cannot write into {folder}: everybody can write there, and put something else in its place",
+            hint=f"run: chmod o-w {folder}; or name another folder in the configuration",
+        )
+
+
+def _create(name: str, data: bytes, mode: int, parent: int, owner: tuple[int, int] | None = None) -> None:
+    """Write a new file. Owner and mode are given to the handle: its name may be another file's by then."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW
+    handle = os.open(name, flags, 0o600 if owner else mode, dir_fd=parent)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
+        if owner:
+            if owner != (os.geteuid(), os.getegid()):  # a service without rights may not even ask
+                os.fchown(handle, *owner)
+            os.fchmod(handle, mode)
         os.fsync(handle)
-
-
-def _hand_over(name: str, owner: tuple[int, int], mode: int, parent: int) -> None:
-    if owner != (os.geteuid(), os.getegid()):  # a service without rights may not even ask
-        os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
-    os.chmod(name, mode, dir_fd=parent)
 
 
 def _drop(name: str, parent: int) -> None:
@@ -250,9 +320,9 @@ def _drop(name: str, parent: int) -> None:
         os.unlink(name, dir_fd=parent)
         return
     with suppress(OSError):
-        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NEVER_FOLLOW, dir_fd=parent)
+        handle = os.open(name, _FOLDER, dir_fd=parent)
         try:
-            for inner in os.listdir(handle):  # noqa: PTH208  (pathlib knows no dir_fd)
+            for inner in os.listdir(handle):
                 _drop(inner, handle)
         finally:
             os.close(handle)

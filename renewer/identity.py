@@ -26,17 +26,8 @@ def settle(config: Config) -> None:
     """
     owner = owner_to_become(config.state)
     if owner is not None:
-        credentials.remember(path for path in config.secret_files if _rooted(path))
+        credentials.remember(config.secret_files)
         become(owner, config.state)
-
-
-def _rooted(path: Path) -> bool:
-    """Tell whether nobody but root could have put the file, or a link, there."""
-    try:
-        premises.refuse_unsafe_above(Path(os.path.abspath(path)))  # noqa: PTH100  (Path.absolute keeps "..")
-    except (ConfigError, OSError):
-        return False
-    return True
 
 
 def owner_to_become(state: Path) -> pwd.struct_passwd | None:

@@ -1,14 +1,43 @@
-"""Whether the state folder is a safe place: who else could put something into it, or another in its place."""
+"""Whether files and folders are safe: who else could change them, or put another in their place."""
 
 import os
 import pwd
+import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
 
+from renewer import trail
 from renewer.errors import ConfigError
 
-_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_BY_OTHERS = trail.BY_OTHERS
+
+
+def foreign(path: Path) -> str:
+    """Return why somebody else than root and this user can change the file, empty where nobody can.
+
+    It is the end of a sentence that begins with the file. Where the file cannot be found, whoever opens it is
+    told so.
+    """
+    with suppress(OSError):
+        if found := trail.stranger(path):
+            status = os.lstat(found)
+            whose = f"{found} belongs to {user(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}"
+            return f"can be changed or exchanged by others ({whose})"
+    return ""
+
+
+def alone(path: Path) -> str:
+    """Return the commands that keep others from changing the file, once it is seen to be right."""
+    found, commands = str(path), []
+    with suppress(OSError):
+        found = trail.stranger(path) or found
+        status = os.lstat(found)
+        commands += ["chown -h root"] if status.st_uid not in {0, os.geteuid()} else []
+        commands += ["chmod go-w"] if status.st_mode & _BY_OTHERS else []
+    place = shlex.quote(found)
+    run = " && ".join(f"{command} {place}" for command in commands)
+    return f"look whether it is as it should be, then run: {run or f'ls -ld {place}'}"
 
 
 def refuse_unsafe(path: Path) -> None:

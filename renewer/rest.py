@@ -18,7 +18,7 @@ import sys
 from binascii import crc32
 from time import time
 
-from renewer import __version__, stamps
+from renewer import __version__, stamps, trail
 from renewer.nginx.crew import crew
 
 TYPE_CHECKING = False  # that of `typing` would have to be loaded
@@ -163,6 +163,8 @@ def _text(file: str) -> bytes | None:
     """Return the configuration; of standard input it is put back for whoever reads it after this."""
     try:
         if file != "-":
+            if trail.stranger(file):  # that is refused, though nothing is due
+                return None
             with open(file, "rb") as named:  # noqa: PTH123
                 return named.read().removeprefix(_BYTE_ORDER_MARK)
         if sys.stdin is None:

@@ -6,12 +6,13 @@ and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
 # ruff: noqa: PLC0415  (see above: the late imports are the point)
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renewer import audience, credentials, identity, premises
+from renewer import audience, credentials, identity, premises, proc
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Material, Reason, Window
@@ -109,13 +110,31 @@ def unfit(config: Config) -> Iterator[Fault]:
         yield Fault("nginx.binary", f"{config.nginx.binary} cannot be run: install nginx, or name another")
     if not config.nginx.config.is_file():
         yield Fault("nginx.config", f"{config.nginx.config} is not there: name nginx's main configuration")
+    yield from _changeable(config)
     acme = config.acme
     bundles = {"acme.ca_bundle": acme.ca_bundle, "acme.rehearse_ca_bundle": acme.rehearse_ca_bundle}
     bundles |= {f"acme.fallback[{n}].ca_bundle": one.ca_bundle for n, one in enumerate(acme.fallbacks)}
     for place, bundle in bundles.items():
         if bundle and not _holds_roots(bundle):
             yield Fault(place, f"{bundle} holds no certificate (PEM)")
+        elif bundle and (why := premises.foreign(bundle)):
+            yield Fault(place, f"{bundle} {why}; {premises.alone(bundle)}")
     yield from audience.unfit(config)
+
+
+def _changeable(config: Config) -> Iterator[Fault]:
+    """Yield which programs others could change: they would be run with the rights of whoever runs this.
+
+    Of nginx's configuration that is so where root has it tested: it names modules to load.
+    """
+    run = {"nginx.binary": str(config.nginx.binary)}
+    if isinstance(config.nginx.reload, tuple):
+        run["nginx.reload[0]"] = shutil.which(config.nginx.reload[0], path=proc.PATH) or ""
+    if os.geteuid() == 0:
+        run["nginx.config"] = str(config.nginx.config)
+    for place, path in run.items():
+        if path and (why := premises.foreign(Path(path))):
+            yield Fault(place, f"{path} {why}; {premises.alone(Path(path))}")
 
 
 def _holds_roots(bundle: Path) -> bool:

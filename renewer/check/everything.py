@@ -1,7 +1,6 @@
 """Every look there is, and the findings on the configuration itself."""
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -134,7 +133,7 @@ def _hooks(scene: Scene) -> Iterator[Finding]:
 
 
 def _owned(scene: Scene) -> Iterator[Finding]:
-    """Yield that the service cannot read the file, or that others could have it run what they like."""
+    """Yield that the service cannot read the file; one that others could change was not read at all."""
     file = scene.file
     if file == STANDARD_INPUT:
         return
@@ -142,15 +141,6 @@ def _owned(scene: Scene) -> Iterator[Finding]:
         what = f"the service ({scene.unit}) may not read {file}"
         why = "root's commands go on, but the service does not start, nor take a change"
         yield _TOPIC.error("readable", what, why, opening(Path(file)))
-        return
-    mode = Path(file).stat().st_mode if os.path.exists(file) else 0  # noqa: PTH110  (Path.exists raises)
-    if mode & stat.S_IWOTH:
-        yield _TOPIC.warning(
-            "writable",
-            f"{file} can be written by everybody (mode {mode & 0o7777:04o})",
-            "it names programs that renewer runs and where the token is sent",
-            f"run: chmod 644 {file}",
-        )
 
 
 def _count(number: int, what: str) -> str:

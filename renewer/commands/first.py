@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import click
 
-from renewer import config, disk
+from renewer import config, disk, premises
 from renewer.draft import DEFAULT
 from renewer.errors import ConfigError, Refused
 from renewer.nginx import installed
@@ -39,6 +39,8 @@ def free(name: str) -> Path:
             f"{file} is there already, and is left as it is", hint="edit it, or name another with -c FILE"
         )
     above = next(folder for folder in file.parents if folder.exists())
+    if why := premises.foreign(above):
+        raise Refused(f"{file} would be another user's: {above} {why}", hint="name another with -c FILE")
     if not os.access(above, os.W_OK):
         raise Refused(
             f"{file} cannot be written by this user", hint="run it as root, or name another with -c FILE"

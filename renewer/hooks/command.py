@@ -6,21 +6,16 @@ names of what changed. What it prints is shown in part only when it fails, witho
 
 import fcntl
 import hashlib
-import os
-import shlex
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renewer import disk, premises, proc, redaction
+from renewer import disk, premises, proc, redaction, trail
 from renewer.deployed import Deployed
-from renewer.errors import ConfigError, HookFailed, LockBusy, RenewerError
-
-_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+from renewer.errors import HookFailed, LockBusy, RenewerError
 
 
 @dataclass(frozen=True)
@@ -95,18 +90,15 @@ class CommandHook:
             hint = "install it, make it executable, or correct argv in the configuration"
             raise HookFailed(f"{self.what} is not there, or no program", hint=hint)
         try:
-            found = Path(path).stat()
-            premises.refuse_unsafe_above(Path(path))
+            found = trail.stranger(path)
         except OSError as error:
             raise HookFailed(
                 f"{path} cannot be looked at: {(error.strerror or str(error)).lower()}"
             ) from error
-        except ConfigError as error:
+        if found and Path(found).is_dir():
             why = f"{path} is not run, because others can exchange it from a folder above"
-            raise HookFailed(why, hint=error.hint) from error
-        if found.st_uid not in {0, os.geteuid()} or found.st_mode & _BY_OTHERS:
-            raise HookFailed(
-                f"{path} is not run, because others can write it",
-                hint=f"run: chown root {shlex.quote(path)} && chmod go-w {shlex.quote(path)}",
-            )
+            raise HookFailed(why, hint=premises.alone(Path(path)))
+        if found:
+            why = f"{path} is not run, because others can write it"
+            raise HookFailed(why, hint=premises.alone(Path(path)))
         return path

@@ -115,7 +115,7 @@ def _signing(spec: SiteSpec, ring: Ring) -> bytes:
 def _hand_over(signer: Signer, content: bytes) -> None:
     """Let the signing program's file hold this, with its owner and mode, whole or not at all."""
     owner = _ids(signer.owner)
-    if disk.read(signer.path) == content and disk.held_by(signer.path, owner, signer.mode):
+    if disk.holds(signer.path, content, owner, signer.mode):
         return
     disk.folder(signer.path.parent, 0o755)
     disk.write(signer.path, content, signer.mode, owner)

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from renewer import trail
+
 _MOST = 256 * 1024
 _LEVELS = ("emerg", "alert", "crit", "error")
 _LINE = re.compile(r"^\S+ \S+ \[(?P<level>\w+)\] \d+#\d+: (?P<text>(?!\*\d+ ).*)$", re.MULTILINE)
@@ -36,10 +38,8 @@ class ErrorLog:
         if self.path is None:
             return ""
         try:
-            with self.path.open("rb") as file:
-                file.seek(max(mark, file.seek(0, 2) - _MOST))
-                return file.read(_MOST).decode(errors="replace")
-        except OSError:
+            return trail.end(self.path, _MOST, mark).decode(errors="replace")
+        except OSError:  # the folder of logs may be another user's, and this a link of his
             return ""
 
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer import proc
+from renewer import premises, proc
 from renewer.nginx.control import LIMIT
 
 PLACES = (
@@ -26,9 +26,9 @@ class Installed:
 
 
 def find() -> Installed | None:
-    """Return the nginx of this machine, `None` without one."""
+    """Return the nginx of this machine, `None` without one; what others could change is none."""
     found = shutil.which("nginx", path=f"{PLACES}:{os.environ.get('PATH', '')}")
-    if found is None:
+    if found is None or premises.foreign(Path(found)):
         return None
     said = re.search(r"--conf-path=(\S+)", proc.run((found, "-V"), LIMIT).output)
     return Installed(Path(found), Path(said[1].strip("'\"")) if said else USUAL)

@@ -6,7 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from renewer import trail
+
 _PROC = Path("/proc")
+_LONGEST = 64
+"""Bytes of a file with a process id."""
 
 _PID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _STARTTIME = 19
@@ -49,7 +53,7 @@ def master(pid_file: Path | None) -> Master:
     if pid_file is None:
         return Master()
     try:
-        text = pid_file.read_text("ascii", errors="replace").strip()
+        text = trail.content(pid_file, _LONGEST).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return Master(sure=True)
     except OSError:

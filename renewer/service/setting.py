@@ -106,6 +106,9 @@ def _faults(setting: Setting) -> Iterator[Fault]:
     if not setting.token_file.exists():
         put = f"put the token there: sudo install -D -m 600 /dev/stdin {setting.token_file}"
         yield Fault("cloudflare.token_file", f"{setting.token_file} is not there; {put}")
+    for path in (program(), setting.config.nginx.binary, setting.config.nginx.config, *setting.readable):
+        if why := premises.foreign(path):
+            yield Fault("", f"{path} {why}; {premises.alone(path)}")
     for path in setting.readable:
         if path.parent != TOKEN_FILE.parent and (why := _out_of_reach(path.parent)):
             yield Fault("", f"the service could not read {path}: {why}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from renewer import disk
+from renewer import disk, trail
 from renewer.service import systemd
 from renewer.service.ownership import is_roots, is_shared, share, take_back
 from renewer.service.setting import RUNTIME, TOKEN_FILE, USER, Setting
@@ -115,8 +115,10 @@ def _take_out(path: Path) -> None:
     disk.remove(path)
     for folder in path.parents:
         if folder.is_relative_to(HELPER.parent):
+            above = trail.enter(folder.parent)
             with suppress(OSError):  # something else is in it
-                folder.rmdir()
+                os.rmdir(folder.name, dir_fd=above)
+            os.close(above)
 
 
 def _notes(setting: Setting) -> Iterator[Step]:
@@ -165,7 +167,12 @@ def _readable_by_group(path: Path) -> bool:
 
 
 def _let_read(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Let the group read what is root's; `setting.refuse_unfit` has refused what others could exchange."""
+    parent, name = trail.beside(path, follow=True)
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    finally:
+        os.close(parent)
     try:
         os.fchown(handle, -1, _gid())
         os.fchmod(handle, _mode(os.fstat(handle)))
@@ -179,7 +186,8 @@ def _mode(status: os.stat_result) -> int:
 
 
 def _make(state: Path) -> None:
-    state.mkdir(mode=0o700, parents=True)
+    disk.folder(state.parent, 0o755)
+    disk.folder(state)
     share(state, _uid(), _gid())
 
 

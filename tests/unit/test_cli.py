@@ -506,12 +506,14 @@ def test_where_nothing_is_due_nothing_heavy_is_loaded(
 AT_REST = {
     "__future__",
     "binascii",
+    "errno",
     "renewer",
     "renewer.__main__",
     "renewer.nginx",
     "renewer.nginx.crew",
     "renewer.rest",
     "renewer.stamps",
+    "renewer.trail",
 }
 """All that a run may load if nothing has changed since the last one, besides what the interpreter does."""
 
