@@ -1,75 +1,82 @@
 """Other clients that are installed here and would order the same names, or fight over nginx."""
 
-import json
 import os
 import pwd
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 
-from renewer import keys
+from renewer import keys, trail
 from renewer.check import schedule, webserver
 from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
-from renewer.domains import covers
-from renewer.errors import RenewerError
+from renewer.domains import covers, domain
+from renewer.errors import ConfigError, RenewerError
+from renewer.foreign import folder as foreign
+from renewer.foreign.folder import Folder
 
 _TOPIC = Topic(Group.OTHERS)
 
 
+Parts = tuple[str, ...]
+"""A path within a folder, by its names."""
+
+LONGEST, MOST, ALTOGETHER = 256 * 1024, 1000, 8 << 20
+"""Bytes of a file, entries of a folder, and bytes of all files that are looked at in one."""
+
+
 @dataclass(frozen=True)
 class Rival:
-    """Another client: the folders (patterns below the root, `~` for each home) with its certificates.
+    """Another client: its folders, each with the files in it that tell of certificates.
 
-    `domains` reads the names of one that a pattern found. `trigger` is what its line for cron has in it,
+    Both are patterns, the folders' below the root, with `~` for each home. `domains` reads the names of a
+    file that was found. `trigger` is what its line for cron has in it,
     `units` what systemd starts it by, `stop` what ends it.
     """
 
     name: str
-    patterns: tuple[str, ...]
-    domains: Callable[[Path], Iterable[str]]
+    patterns: tuple[tuple[str, str], ...]
+    domains: Callable[[Folder, Parts], Iterable[str]]
     trigger: str
     units: tuple[str, ...] = ()
     stop: str = ""
 
 
-def _certbot(file: Path) -> Iterator[str]:
+def _certbot(place: Folder, file: Parts) -> Iterator[str]:
     """Yield the names of a lineage: those in its certificate, else what the lineage is called."""
-    text = file.read_text(errors="replace")
-    found = re.search(r"^cert\s*=\s*(\S+)", text, re.MULTILINE)
-    live = file.parents[1] / "live" / file.stem / "cert.pem"
-    with suppress(OSError, RenewerError, ValueError):
-        cert = Path(found[1]) if found and Path(found[1]).is_file() else live
-        yield from keys.names(cert.read_text())
-        return
-    yield file.stem
+    name = file[-1].removesuffix(".conf")
+    try:
+        found = list(keys.names(place.text(*file[:-2], "live", name, "cert.pem")))
+    except (RenewerError, ValueError):
+        found = [name]
+    yield from found
 
 
-def _acme_sh(file: Path) -> Iterator[str]:
-    text = file.read_text(errors="replace")
-    for name in re.findall(r"^Le_(?:Domain|Alt)='([^']*)'", text, re.MULTILINE):
+def _acme_sh(place: Folder, file: Parts) -> Iterator[str]:
+    for name in re.findall(r"^Le_(?:Domain|Alt)='([^']*)'", place.text(*file), re.MULTILINE):
         yield from (one for one in name.split(",") if one and one != "no")
 
 
-def _lego(file: Path) -> Iterator[str]:
+def _lego(place: Folder, file: Parts) -> Iterator[str]:
+    with suppress(RenewerError):
+        yield str(place.table(*file).get("domain", ""))
+    with suppress(RenewerError):
+        yield from _in_certificate(place, (*file[:-1], f"{file[-1].removesuffix('.json')}.crt"))
+
+
+def _in_certificate(place: Folder, file: Parts) -> Iterator[str]:
     with suppress(ValueError):
-        told = json.loads(file.read_text(errors="replace"))
-        if isinstance(told, dict) and "domain" in told:
-            yield str(told["domain"])
-    yield from _in_certificate(file.with_suffix(".crt"))
-
-
-def _in_certificate(file: Path) -> Iterator[str]:
-    with suppress(OSError, RenewerError, ValueError):
-        yield from keys.names(file.read_text())
+        yield from keys.names(place.text(*file))
 
 
 RIVALS = (
     Rival(
         "certbot",
-        ("etc/letsencrypt/renewal/*.conf",),
+        (("etc/letsencrypt", "renewal/*.conf"),),
         _certbot,
         "certbot",
         ("certbot.timer", "certbot-renew.timer", "snap.certbot.renew.timer"),
@@ -77,14 +84,18 @@ RIVALS = (
     ),
     Rival(
         "acme.sh",
-        ("~/.acme.sh/*/*.conf",),
+        (("~", ".acme.sh/*/*.conf"),),
         _acme_sh,
         "acme.sh",
         stop="acme.sh --remove -d {0}; or acme.sh --uninstall-cronjob",
     ),
     Rival(
         "lego",
-        ("~/.lego/certificates/*.json", "etc/lego/certificates/*.json", "var/lib/lego/certificates/*.json"),
+        (
+            ("~", ".lego/certificates/*.json"),
+            ("etc/lego", "certificates/*.json"),
+            ("var/lib/lego", "certificates/*.json"),
+        ),
         _lego,
         "lego",
         ("lego.timer", "lego-renew.timer"),
@@ -92,7 +103,7 @@ RIVALS = (
     ),
     Rival(
         "dehydrated",
-        ("etc/dehydrated/certs/*/cert.pem", "var/lib/dehydrated/certs/*/cert.pem"),
+        (("etc/dehydrated", "certs/*/cert.pem"), ("var/lib/dehydrated", "certs/*/cert.pem")),
         _in_certificate,
         "dehydrated",
         ("dehydrated.timer",),
@@ -101,8 +112,8 @@ RIVALS = (
     Rival(
         "Caddy",
         (
-            "~/.local/share/caddy/certificates/*/*/*.crt",
-            "var/lib/caddy/.local/share/caddy/certificates/*/*/*.crt",
+            ("~", ".local/share/caddy/certificates/*/*/*.crt"),
+            ("var/lib/caddy", ".local/share/caddy/certificates/*/*/*.crt"),
         ),
         _in_certificate,
         "caddy",
@@ -112,9 +123,9 @@ RIVALS = (
     Rival(
         "Nginx Proxy Manager",
         (
-            "data/letsencrypt/renewal/*.conf",
-            "opt/*/letsencrypt/renewal/*.conf",
-            "srv/*/letsencrypt/renewal/*.conf",
+            ("data/letsencrypt", "renewal/*.conf"),
+            ("opt/*/letsencrypt", "renewal/*.conf"),
+            ("srv/*/letsencrypt", "renewal/*.conf"),
         ),
         _certbot,
         "npm",
@@ -129,17 +140,63 @@ def look(scene: Scene) -> Iterator[Finding]:
     homes = _homes(scene.root)
     found = 0
     for rival in RIVALS:
-        for file in _files(rival, scene.root, homes):
-            with suppress(OSError):
-                shared = [name for name in rival.domains(file) if _ours(name, ours)]
-                if shared:
-                    found += 1
-                    yield _clash(scene, rival, file, shared)
+        for folder, pattern in _folders(rival, scene.root, homes):
+            for finding in _held(scene, rival, folder, pattern, ours):
+                found += 1
+                yield finding
     yield from _included(scene, ours)
     if not found:
         yield _TOPIC.ok(
             "rival", f"no other client holds these names ({', '.join(one.name for one in RIVALS)})"
         )
+
+
+def _held(scene: Scene, rival: Rival, path: Path, pattern: str, ours: list[str]) -> Iterator[Finding]:
+    """Yield which of our names the client has in a folder, which may be that of a person who means harm.
+
+    What cannot be read, leads out of the folder or is another user's is passed over.
+    """
+    try:
+        place = foreign.opened(path, LONGEST, MOST, foreign.Allowance(20 * MOST, ALTOGETHER))
+    except RenewerError:
+        return
+    for file in _matching(place, (), pattern.split("/")):
+        shared: list[str] = []
+        with suppress(RenewerError):
+            for name in rival.domains(place, file):
+                shared += [domain for domain in _domains([name]) if _ours(domain, ours)]
+        if shared:
+            yield _clash(scene, rival, path.joinpath(*file), shared)
+    if place.allowance.spent or place.allowance.cut:
+        where = Path("/") / os.path.relpath(path, scene.root)
+        yield _TOPIC.warning(
+            "rival",
+            f"{where} has more files of {rival.name} than are looked at",
+            "whether it has certificates for these names is not known",
+            f"see for yourself, in {where}: {pattern}",
+        )
+
+
+def _matching(place: Folder, above: Parts, patterns: list[str]) -> Iterator[Parts]:
+    """Yield the files in a folder whose path fits the patterns, one for each name of it."""
+    first, *rest = patterns
+    names = [first]
+    if "*" in first:
+        names = []
+        with suppress(RenewerError):
+            names = [name for name in place.names(*above) if fnmatchcase(name, first)]
+    for name in names:
+        if rest:
+            yield from _matching(place, (*above, name), rest)
+        else:
+            yield (*above, name)
+
+
+def _domains(names: Iterable[str]) -> Iterator[str]:
+    """Yield those that are names of domains; whatever else stands in a file is not told."""
+    for name in names:
+        with suppress(ConfigError):
+            yield domain(name)
 
 
 def _clash(scene: Scene, rival: Rival, file: Path, names: list[str]) -> Finding:
@@ -168,7 +225,7 @@ def _included(scene: Scene, ours: list[str]) -> Iterator[Finding]:
     for path, place in webserver.foreign(scene).items():
         if path.startswith(state) or "$" in path:
             continue
-        shared = [name for name in _in_certificate(Path(path)) if _ours(name, ours)]
+        shared = [name for name in _domains(_served(path)) if _ours(name, ours)]
         if shared:
             yield _TOPIC.warning(
                 "include",
@@ -178,17 +235,24 @@ def _included(scene: Scene, ours: list[str]) -> Iterator[Finding]:
             )
 
 
+def _served(path: str) -> Iterator[str]:
+    with suppress(OSError, RenewerError, ValueError):
+        yield from keys.names(trail.content(path, LONGEST).decode())
+
+
 def _ours(name: str, ours: list[str]) -> bool:
     return name in ours or covers(ours, name)
 
 
-def _files(rival: Rival, root: Path, homes: list[Path]) -> Iterator[Path]:
-    for pattern in rival.patterns:
-        if pattern.startswith("~/"):
-            for home in homes:
-                yield from _glob(home, pattern[2:])
+def _folders(rival: Rival, root: Path, homes: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the folders that the client may have, each with the pattern of its files."""
+    for folder, pattern in rival.patterns:
+        if folder == "~":
+            yield from ((home, pattern) for home in homes)
+        elif "*" in folder:
+            yield from ((path, pattern) for path in islice(_glob(root, folder), MOST))
         else:
-            yield from _glob(root, pattern)
+            yield root / folder, pattern
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from renewer import trail
 from renewer.check import names
 from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
@@ -15,6 +17,9 @@ from renewer.store.files import holder
 
 CRON = ("etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "etc/cron.hourly/*", "etc/cron.daily/*")
 """Where cron looks, below the root."""
+
+LONGEST, MOST = 256 * 1024, 1000
+"""Bytes of a file, and files of a folder, that are looked at."""
 
 SERVICE, TIMER = "renewer.service", "renewer-renew.timer"
 
@@ -33,9 +38,9 @@ class Job:
 def jobs(root: Path) -> Iterator[Job]:
     """Yield every line of cron's that is no comment; what cannot be read is left out."""
     for pattern in CRON:
-        for file in sorted(root.glob(pattern)):
+        for file in sorted(islice(root.glob(pattern), MOST)):
             with suppress(OSError):
-                text = file.read_text(errors="replace")
+                text = trail.content(file, LONGEST).decode(errors="replace")
                 stripped = (line.strip() for line in text.splitlines())
                 yield from (Job(file, line) for line in stripped if line and not line.startswith("#"))
 

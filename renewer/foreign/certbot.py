@@ -33,7 +33,8 @@ def read(place: Folder, server: str) -> Estate:
         except Refused as error:
             troubles.append(Trouble(name, error))
     logins, lost = _logins(place, list(renewals.values()), server)
-    return Estate(lineages, logins, [*troubles, *lost], _token(list(renewals.values())))
+    token = next(_secrets(place, list(renewals.values())), None)
+    return Estate(lineages, logins, [*troubles, *lost], token)
 
 
 def _lineage(place: Folder, name: str, renewal: Mapping[str, str], server: str) -> Lineage:
@@ -71,17 +72,13 @@ def _login(place: Folder, server: str, account: str) -> Login:
     return Login(server, key, url if isinstance(url, str) else None)
 
 
-def _token(renewals: Sequence[Mapping[str, str]]) -> Secret | None:
-    return next(_secrets(renewals), None)
-
-
-def _secrets(renewals: Sequence[Mapping[str, str]]) -> Iterator[Secret]:
+def _secrets(place: Folder, renewals: Sequence[Mapping[str, str]]) -> Iterator[Secret]:
     """Yield what the files of certbot-dns-cloudflare hold; they lie wherever a person put them."""
     for file in dict.fromkeys(one.get("dns_cloudflare_credentials", "") for one in renewals):
         if not file:
             continue
         try:
-            found = folder.settings(folder.text(Path(file)))
+            found = folder.settings(place.elsewhere(Path(file)))
         except Refused as error:
             yield Secret(file, refused=str(error))
             continue
