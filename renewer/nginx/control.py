@@ -139,5 +139,6 @@ def _undone(answer: Answer) -> NotServed:
         return NotServed("the reload helper of root did not answer", hint=hint)
     why = words(answer.text) if answer.text else answer.status
     if answer.status in {"bad-request", "place-failed"}:
-        return NotServed(f"the reload helper of root changes nothing: {why}", hint=hint)
+        older = "after an update bring it up to date: renewer install-service, or reinstall the package"
+        return NotServed(f"the reload helper of root changes nothing: {why}", hint=f"{older}; {hint}")
     return NotServed(f"the reload helper of root could not reload nginx: {why}", hint=hint)

@@ -74,14 +74,15 @@ class Generations:
 
     def published(self, name: str, material: Material) -> bool:
         """Tell whether both pointers name one generation that holds exactly this."""
-        pointers = self.pointers(name)
-        folder = folder_named(pointers.snippet or b"")
-        files = files_of(material)
+        pointers, files = self.pointers(name), files_of(material)
+        if pointers.snippet is None or not pointers.current:
+            return False
+        folder = self.layout.home(name) / pointers.current
+        given = self._given(folder)
         return (
-            folder is not None
-            and folder == self.layout.home(name) / (pointers.current or "")
-            and pointers.snippet == snippet_text(folder, files)
+            pointers.snippet == snippet_text(given, files)
             and _holds(folder, files)
+            and (given == folder or _holds(given, files))
         )
 
     def pointers(self, name: str) -> Pointers:
@@ -101,8 +102,10 @@ class Generations:
             disk.point(self.layout.current(name), folder.name)
 
     def point_snippet(self, name: str, folder: Path) -> None:
-        """Let the snippet name the folder."""
-        self._includes.write(self.layout.snippet(name), snippet_text(folder, disk.names(folder)))
+        """Let the snippet name the folder, or root's copy of it, which is made anew if it is another."""
+        given, names = self._given(folder), disk.names(folder)
+        same = given == folder or _holds(given, {file: disk.read(folder / file) or b"" for file in names})
+        self._includes.write(self.layout.snippet(name), snippet_text(given, names), anew=not same)
 
     def folders(self, name: str) -> list[Path]:
         """Return the generations, the one with the highest number first."""
@@ -111,8 +114,10 @@ class Generations:
         return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
     def named(self, name: str) -> Path | None:
-        """Return the folder that the snippet names, whatever it is."""
-        return folder_named(disk.read(self.layout.snippet(name)) or b"")
+        """Return the folder that the snippet names, whatever it is, by itself or by root's copy of it."""
+        folder = folder_named(disk.read(self.layout.snippet(name)) or b"")
+        own = folder and self.layout.original(folder)
+        return own if folder is None or own == folder or disk.names(folder) else folder
 
     def shown(self, name: str) -> Path | None:
         """Return the folder that the snippet names, if it is one of the certificate's own and whole."""
@@ -137,7 +142,13 @@ class Generations:
             if folder.name not in used:
                 disk.discard(folder)
         disk.sweep(self.layout.home(name))
-        disk.sweep(self.layout.snippet(name).parent)
+        if self._includes.direct:
+            disk.sweep(self.layout.snippet(name).parent)
+            disk.discard(self.layout.copy(self.layout.home(name)))  # root's helper is gone
+
+    def _given(self, folder: Path) -> Path:
+        """Return what nginx is given: the folder, or root's copy of it where root alone writes for nginx."""
+        return folder if self._includes.direct else self.layout.copy(folder)
 
     @property
     def _includes(self) -> Includes:

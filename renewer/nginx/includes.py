@@ -2,8 +2,9 @@
 
 nginx's master reads it as root, so whoever writes it can have nginx open any file. Where the state folder is
 this user's own, that user is trusted with it. A service without rights is not: there only root writes it
-(`systemd/reload`), and what shall be in it is laid into the folder `wanted` and asked for. What is read is
-always what nginx itself includes; so what was wanted and never came there is still to be done.
+(`systemd/reload`), and what shall be in it is laid into the folder `wanted` and asked for. Keys and
+certificates are given to nginx as copies there (`Layout.copy`). What is read is always what nginx itself
+includes; so what was wanted and never came there is still to be done.
 """
 
 import time
@@ -27,12 +28,13 @@ class Includes:
         """Whether this user writes them itself, which is so in a state folder of its own."""
         return not premises.shared(self.layout.state)
 
-    def write(self, path: Path, text: bytes) -> None:
+    def write(self, path: Path, text: bytes, *, anew: bool = False) -> None:
         """Let the file hold this, or ask for it; one that holds it already is left alone.
 
-        But not one of a time to come, left by a clock that was ahead: no worker of nginx would be younger.
+        But not with `anew`, nor one of a time to come, left by a clock that was ahead: no worker of nginx
+        would be younger.
         """
-        right = disk.read(path) == text and disk.changed(path) <= time.time()
+        right = not anew and disk.read(path) == text and disk.changed(path) <= time.time()
         if self.direct:
             if not right:
                 disk.folder(path.parent)

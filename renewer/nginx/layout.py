@@ -65,6 +65,15 @@ class Layout:
         """Return where root's helper is told what to put at a path that nginx includes."""
         return self.state / "wanted" / path.relative_to(self.included)
 
+    def copy(self, folder: Path) -> Path:
+        """Return where root's copy of a folder in the state folder is, made by root's helper for nginx."""
+        return self.included / "copies" / folder.relative_to(self.state)
+
+    def original(self, folder: Path) -> Path:
+        """Return of what a folder is root's copy, or the folder itself where it is none."""
+        copies = self.copy(self.state)
+        return self.state / folder.relative_to(copies) if folder.is_relative_to(copies) else folder
+
     @property
     def included(self) -> Path:
         """Return the folder of all that nginx includes."""

@@ -18,7 +18,8 @@ from renewer.service import shipped
 from renewer.sites import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
 
 STATE = "/var/lib/renewer"
-HOME = f"{STATE}/certificates/example.com"
+OWN = f"{STATE}/certificates/example.com"
+HOME = f"{STATE}/nginx/copies/certificates/example.com"
 
 
 HELPER = loaded()
@@ -52,7 +53,8 @@ def test_it_writes_for_secure_links_what_the_program_writes(guard: Guard) -> Non
 @pytest.mark.parametrize("name", ["example.com", "a", "xn--80ak6aa92e.com", "_", "home-2"])
 def test_it_writes_for_a_certificate_what_the_program_writes(name: str, folder: str) -> None:
     for names in (NAMES, pair_names("")):
-        text = snippet_text(Layout(Path(STATE)).home(name) / folder, names).decode()
+        layout = Layout(Path(STATE))
+        text = snippet_text(layout.copy(layout.home(name) / folder), names).decode()
         assert HELPER.understood(STATE, "certificates", f"{name}.conf", text).decode() == text
 
 
@@ -77,6 +79,7 @@ CERTIFICATES = {
     "a NUL": CERTIFICATE.replace(";\n", ";\0\n", 1),
     "no end": CERTIFICATE[:-1],
     "an include": CERTIFICATE.replace("ssl_certificate_key", "include            ", 1),
+    "a path elsewhere, renewer's own": CERTIFICATE.replace(HOME, OWN),
     "a path elsewhere": CERTIFICATE.replace(HOME, "/run/renewer"),
     "another certificate": CERTIFICATE.replace("example.com", "example.org"),
     "a generation above": CERTIFICATE.replace("g000007", ".."),
@@ -206,16 +209,26 @@ def state(tmp_path: Path) -> Path:
 
 
 def want(state: Path, name: str = "example.com", folder: str = "g000007") -> str:
-    text = snippet_text(state / "certificates" / name / folder, NAMES).decode()
+    own = state / "certificates" / name / folder
+    own.mkdir(parents=True, exist_ok=True)
+    for file in NAMES:
+        (own / file).write_text(f"{name} {folder} {file}")
+    text = snippet_text(Layout(state).copy(own), NAMES).decode()
     (state / "wanted" / "certificates" / f"{name}.conf").write_text(text)
     return text
 
 
 def included(state: Path) -> dict[str, str]:
+    return held(state / "nginx", "*/*.conf")
+
+
+def copies(state: Path) -> dict[str, str]:
+    return held(state / "nginx" / "copies" / "certificates", "*/*/*")
+
+
+def held(folder: Path, pattern: str) -> dict[str, str]:
     return {
-        str(path.relative_to(state / "nginx")): path.read_text()
-        for path in (state / "nginx").rglob("*")
-        if path.is_file()
+        str(path.relative_to(folder)): path.read_text() for path in folder.glob(pattern) if path.is_file()
     }
 
 
