@@ -7,10 +7,10 @@ that as root; all else is the service's. The folder is sticky, so that the servi
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from renewer import disk, premises
+from renewer import disk, premises, trail
 from renewer.errors import Refused
 
 ROOT = 0
@@ -41,6 +41,7 @@ def is_shared(state: Path, uid: int, gid: int) -> bool:
     return all(
         _owner(status) == ((ROOT, gid) if path.is_relative_to(included) else (uid, gid))
         for path, status, _ in _within(state)
+        if path.name == _LINK or not stat.S_ISLNK(status.st_mode)
     )
 
 
@@ -54,9 +55,20 @@ def share(state: Path, uid: int, gid: int) -> None:
     included = state / INCLUDED
     disk.folder(included, _READ_BY_GROUP[0])
     _take(included, gid, _READ_BY_GROUP)
+    _hold(state)
+    refused: list[Refused] = []
     for path, _, handle in _within(state):
         if not path.is_relative_to(included):
-            _give(path, handle, (uid, gid))
+            try:
+                _give(path, handle, (uid, gid))
+            except Refused as error:  # all else goes to whom it belongs
+                refused.append(error)
+    top = os.open(state, _READ | os.O_DIRECTORY)  # the user may not get there from above
+    with _acting((uid, gid)):
+        _own_links(top, uid)
+    os.close(top)
+    if refused:
+        raise refused[0]
 
 
 def is_roots(state: Path) -> bool:
@@ -79,6 +91,48 @@ def _take(folder: Path, gid: int, modes: Modes) -> None:
             _give(Path(place, name), handle, (ROOT, gid), modes)
 
 
+def _hold(state: Path) -> None:
+    """Let root have all other folders for now, so that nobody exchanges what is about to be given away."""
+    for place, folders, _, handle in os.fwalk(state, follow_symlinks=False):
+        folders[:] = [name for name in folders if Path(place, name) != state / INCLUDED]
+        for name in folders:
+            with suppress(FileNotFoundError, NotADirectoryError):  # a cycle has taken it out meanwhile
+                inner = os.open(name, _READ | os.O_DIRECTORY, dir_fd=handle)
+                os.fchown(inner, ROOT, -1)
+                os.fchmod(inner, os.fstat(inner).st_mode & ~trail.BY_OTHERS)
+                os.close(inner)
+
+
+@contextmanager
+def _acting(owner: Owner) -> Iterator[None]:
+    """Have the rights of a user for a while."""
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(owner[1])
+    os.seteuid(owner[0])
+    try:
+        yield
+    finally:
+        os.seteuid(ROOT)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _own_links(state: int, uid: int) -> None:
+    """Let the user, whose rights are in effect, make the links anew: an owner is given to one by name only."""
+    for _, folders, files, handle in os.fwalk(".", follow_symlinks=False, dir_fd=state):
+        for name in {_LINK}.intersection((*folders, *files)):
+            status = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode) and status.st_uid != uid:
+                _remake(name, handle)
+
+
+def _remake(name: str, parent: int) -> None:
+    aside = f"{disk.LINK}{os.urandom(8).hex()}"
+    os.symlink(os.readlink(name, dir_fd=parent), aside, dir_fd=parent)
+    os.rename(aside, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
 def _settle(folder: Path, owner: Owner, mode: int) -> None:
     handle = os.open(folder, _READ | os.O_DIRECTORY)
     try:
@@ -98,13 +152,18 @@ def _hand_over(path: Path, parent: int, owner: Owner, modes: Modes | None) -> No
     if stat.S_ISLNK(mode):
         if owner[0] == ROOT and path.name != _LINK:
             raise Refused(f"{path} is a link, which renewer did not make", hint="look at it, and remove it")
-        os.chown(path.name, *owner, dir_fd=parent, follow_symlinks=False)
+        if owner[0] == ROOT:
+            _remake(path.name, parent)
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise Refused(f"{path} is neither a file nor a folder", hint="look at it, and remove it")
     handle = os.open(path.name, _READ, dir_fd=parent)
     try:
         status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise Refused(
+                f"{path} was exchanged meanwhile", hint="stop what writes there, then run this again"
+            )
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise Refused(
                 f"{path} has a second name elsewhere (a hard link), so it may be another user's file",
