@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
+from urllib.parse import quote
 
 from renewer.dns.cloudflare import PER_PAGE, CloudflareDns
 from renewer.errors import Refused, Transient
 
-PAGES = 20
-"""How many pages of zones are read at most."""
+PAGES, OWNERS = 20, 10
+"""How many pages of zones are read at most, and how many accounts are asked about a token."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,10 @@ class Token:
         try:
             return _verdict(self.api.ask("/user/tokens/verify"))
         except Refused:
-            owners = {zone.account for zone in self._visible() if zone.account}
-            for account in owners:
+            owners = dict.fromkeys(zone.account for zone in self._visible() if zone.account)
+            for account in islice(owners, OWNERS):
                 with suppress(Refused):
-                    told = self.api.ask(f"/accounts/{account}/tokens/verify")
+                    told = self.api.ask(f"/accounts/{quote(account, safe='')}/tokens/verify")
                     return replace(_verdict(told), owned=True)
             if owners or any(self.edits(one) for one in identifiers):
                 return Verdict("active", owned=True)
@@ -83,7 +85,7 @@ class Token:
         for page in range(1, PAGES + 1):
             answer = self.api.ask("/zones", page=page, per_page=PER_PAGE)
             listed = answer.get("result")
-            rows = listed if isinstance(listed, list) else []
+            rows = listed[:PER_PAGE] if isinstance(listed, list) else []
             found += map(_zone, rows)
             if len(rows) < PER_PAGE:
                 break

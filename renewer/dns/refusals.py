@@ -12,6 +12,9 @@ IDENTICAL = {81057, 81058}
 ABSENT = {81044}
 """No such record."""
 
+MOST, DEPTH = 10, 3
+"""How many errors of a list are read, and how far into their chains."""
+
 TOO_MANY_REQUESTS, INTERNAL_SERVER_ERROR = 429, 500
 """HTTP statuses (RFC 6585; RFC 9110)."""
 
@@ -76,12 +79,12 @@ def explained() -> Iterator[None]:
         raise said.explained() from said
 
 
-def codes(body: object) -> dict[int, str]:
+def codes(body: object, depth: int = DEPTH) -> dict[int, str]:
     """Return the errors of an answer, those of its error_chain included, by code."""
     found: dict[int, str] = {}
-    listed = body.get("errors") if isinstance(body, dict) else None
-    for error in listed if isinstance(listed, list) else ():
+    listed = body.get("errors") if isinstance(body, dict) and depth else None
+    for error in listed[:MOST] if isinstance(listed, list) else ():
         if isinstance(error, dict) and isinstance(error.get("code"), int):
             found[error["code"]] = str(error.get("message", ""))
-            found.update(codes({"errors": error.get("error_chain")}))
+            found.update(codes({"errors": error.get("error_chain")}, depth - 1))
     return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from josepy.jwk import JWK, JWKRSA
 from renewer import __version__, keys
 from renewer.clocks import behind, refuse_wrong_clock
 from renewer.errors import Refused, Transient
+from renewer.issuer import transport
 from renewer.issuer.answers import Challenge, Order
 from renewer.journal import TxtRecord
 from renewer.ports import Clock
@@ -33,8 +35,8 @@ NONCE_TRIES = 10
 LISTED_PAGES, LISTED_ORDERS = 50, 10
 """How far an account's list of orders is read, and how many orders in it are looked at."""
 
-TIMEOUT = (10, 45)
-"""Seconds to connect, and to wait for the next bytes of an answer."""
+AUTHORIZATIONS = 200
+"""How many an order may have: there need not be one for each name, but no CA takes more than 100 names."""
 
 
 class _NewOrder(messages.NewOrder):
@@ -48,6 +50,7 @@ class _Network(client.ClientNetwork):
 
     def __init__(self, clock: Clock, ca_bundle: Path | None) -> None:
         super().__init__(alg=ES256, user_agent=f"renewer/{__version__}")
+        transport.prepare(self.session)
         if ca_bundle:
             self.verify_ssl = str(ca_bundle)  # type: ignore[assignment] # requests takes a bundle's path too
         self._clock = clock
@@ -64,8 +67,9 @@ class _Network(client.ClientNetwork):
         return other
 
     def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
-        kwargs.setdefault("timeout", TIMEOUT)
-        response = super()._send_request(method, url, *args, **kwargs)
+        kwargs |= {"timeout": transport.TIMEOUT, "allow_redirects": False}
+        ask = partial(super()._send_request, method, url, *args, **kwargs)
+        response = transport.peer(url).within(transport.ANSWER, ask)
         date, now = response.headers.get("Date", ""), self._clock.now()
         refuse_wrong_clock(date, now)
         self.behind = behind(date, now)
@@ -76,11 +80,12 @@ class _Network(client.ClientNetwork):
 
     def post(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a signed request, again with a fresh nonce for as long as nonces are what is refused."""
+        end = self._clock.monotonic() + transport.ANSWER
         for _ in range(NONCE_TRIES - 1):
             try:
                 return self._post_once(*args, **dict(kwargs))
             except Problem as problem:
-                if problem.kind != "badNonce":
+                if problem.kind != "badNonce" or self._clock.monotonic() > end:
                     raise
                 self._nonces.clear()  # the others are as old as the one that was refused
         return self._post_once(*args, **kwargs)
@@ -160,9 +165,9 @@ class Connection:
         )
         with _understood():
             try:
-                return str(self._client.new_account(wanted).uri)
+                return transport.secure(str(self._client.new_account(wanted).uri))
             except errors.ConflictError as known:
-                return str(known.location)
+                return transport.secure(str(known.location))
 
     def use(self, account: str) -> None:
         """Sign from now on as the account with this URL."""
@@ -191,9 +196,9 @@ class Connection:
             response = self._post(page)
             listed = _json(response)
             found = listed.get("orders") if isinstance(listed, dict) else None
-            urls += map(str, found if isinstance(found, list) else ())
+            urls = [*urls, *map(str, found if isinstance(found, list) else ())][-LISTED_ORDERS:]
             page = response.links.get("next", {}).get("url")
-        for url in reversed(urls[-LISTED_ORDERS:]):
+        for url in reversed(urls):
             yield self.order(url)
 
     def order(self, url: str) -> Order:
@@ -255,7 +260,8 @@ class Connection:
         """Return the renewal information of a certificate (RFC 9773, section 4.2), `None` without such."""
         if self._renewal_info is None:
             return None
-        response = self._net.get(f"{self._renewal_info.rstrip('/')}/{ari}")
+        with _understood():
+            response = self._net.get(f"{self._renewal_info.rstrip('/')}/{ari}")
         return _json(response), asked_to_wait(response, self._clock)
 
     @property
@@ -273,13 +279,15 @@ class Connection:
     def _order(self, url: str, response: requests.Response) -> Order:
         with _understood():
             body = messages.Order.from_json(response.json())
+            if len(body.authorizations) > AUTHORIZATIONS:
+                raise ValueError(f"{len(body.authorizations)} authorizations for one order")
             return Order(
-                url=url,
+                url=transport.secure(url),
                 status=body.status.name,
                 domains=frozenset(identifier.value for identifier in body.identifiers),
-                authorizations=tuple(body.authorizations),
-                finalize=body.finalize,
-                certificate=body.certificate,
+                authorizations=tuple(map(transport.secure, body.authorizations)),
+                finalize=transport.secure(body.finalize),
+                certificate=body.certificate and transport.secure(body.certificate),
                 error=(body.error.detail or "") if body.error else "",
                 retry_after=asked_to_wait(response, self._clock),
             )
@@ -324,14 +332,14 @@ def _understood() -> Iterator[None]:
     """Tell an answer that is not what the protocol says from a bug of ours."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError, josepy_errors.Error) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, josepy_errors.Error) as error:
         raise errors.ClientError(f"not what RFC 8555 says: {error!r}") from error
 
 
 def _json(response: requests.Response) -> object:
     try:
         return response.json()
-    except ValueError:
+    except (RecursionError, ValueError):
         return None
 
 

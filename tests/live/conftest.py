@@ -1,11 +1,19 @@
 """What the tests of the whole program share."""
 
+import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hostile
 import pytest
+from hostile import Hostile
 from world import NAME, World
+
+from renewer import bounds
+from renewer.dns import api
+from renewer.issuer import transport
 
 
 @pytest.fixture
@@ -19,3 +27,28 @@ def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
 def world(make: Callable[..., World]) -> World:
     """A world with one certificate to obtain."""
     return make()
+
+
+@pytest.fixture(scope="session")
+def inside() -> Iterator[Hostile]:
+    """Something that only this machine reaches, and that nobody has to ask."""
+    with Hostile(lambda *_: hostile.whole({"inside": True})) as found:
+        yield found
+        assert found.requests == []
+
+
+@pytest.fixture
+def peak() -> Iterator[Callable[[], int]]:
+    """The most memory that Python's objects had at a time."""
+    hostile.bomb()
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no patience with an answer, and forget those that have never ended."""
+    for module in (transport, api):
+        monkeypatch.setattr(module, "ANSWER", 0.5)
+    monkeypatch.setattr(bounds, "_left", Counter())

@@ -16,7 +16,7 @@ FLOORS = {
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
     " credentials documents domains draft inherited keyring keys limits links notation notices outcome policy"
     " ports premises problems provenance readings redaction spoken tokens toml",
-    2: "disk identity jointly pace proc stamps vault",
+    2: "bounds disk identity jointly pace proc stamps vault",
     3: "cycle deploy dns01 followup observer ordering setbacks takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/gates check/outside"
@@ -43,7 +43,7 @@ ROOMS = {
     "msgspec": {"authorities", "config", "documents", "toml"},
     "prometheus_client": {"outside/textfile"},
     "publicsuffixlist": {"limits"},
-    "requests": {"issuer/client"},
+    "requests": {"issuer/client", "issuer/transport"},
     "rich": {"report"},
     "segno": {"show"},
 }

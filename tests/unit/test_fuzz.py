@@ -1,6 +1,7 @@
 """Whatever comes from outside, each parser gives a value, a told problem or an error of the program."""
 
 import base64
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -372,12 +373,13 @@ class Canned(BaseAdapter):
         answer = requests.Response()
         answer.status_code, answer.url, answer.request = 200, request.url, request
         answer.headers.update({"Replay-Nonce": "bm9uY2U", "Location": f"{HOME}{self.location(path)}"})
-        answer._content = self.right(path)
+        body = self.right(path)
         if self.odd and self.odd[0] == path.partition("/renewalInfo/")[0] + (
             "/renewalInfo" * ("/renewalInfo/" in path)
         ):
-            _, answer.status_code, answer._content, headers = self.odd
+            _, answer.status_code, body, headers = self.odd
             answer.headers.update(headers)
+        answer.raw = io.BytesIO(body)
         return answer
 
     def location(self, path: str) -> str:
