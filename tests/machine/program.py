@@ -1,10 +1,10 @@
 """The program in a machine as pipx would put it there: a virtual environment, a link in /usr/local."""
 
 import platform
+import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -26,16 +26,24 @@ ln -s {HOME}/bin/renewer /usr/local/bin/renewer
 
 def layers(below: Layers) -> Layers:
     """Return the layers with a virtual environment that has what the program needs, but not the program."""
-    wanted = "\n".join([*_dependencies(), _CONSTRAINTS.read_text()])
     version = image.python(below)
-    return image.layer(below, "program", _ENVIRONMENT, wanted, lambda folder: download(folder, version))
+    return image.layer(
+        below, "program", _ENVIRONMENT, _CONSTRAINTS.read_text(), lambda folder: download(folder, version)
+    )
 
 
 def download(folder: Path, python: str) -> None:
-    """Put wheels of all that the program needs there, for a Python such as 3.11."""
+    """Put wheels of all that the program needs there, for a Python such as 3.11; their hashes are checked."""
+    folder.mkdir(exist_ok=True)
+    locked = folder / "locked.txt"
+    (program,) = re.findall(r"^# program\n(.*?)^$", _CONSTRAINTS.read_text(), re.MULTILINE | re.DOTALL)
+    locked.write_text(program)
     places = [f"--platform=manylinux_2_{minor}_{platform.machine()}" for minor in _GLIBCS]
     where = (f"--python-version={python}", *places, "--platform=any", f"--dest={folder}")
-    _pip("download", "--only-binary=:all:", *where, f"--constraint={_CONSTRAINTS}", *_dependencies())
+    _pip(
+        "download", "--only-binary=:all:", *where, "--no-deps", "--require-hashes", f"--requirement={locked}"
+    )
+    locked.unlink()
 
 
 def everything(folder: Path) -> None:
@@ -64,11 +72,6 @@ def give_wheel(machine: Machine, folder: str) -> str:
     built = wheel()
     machine.path(f"{folder}/{built.name}").write_bytes(built.read_bytes())
     return f"{folder}/{built.name}"
-
-
-def _dependencies() -> list[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return list(project["dependencies"])
 
 
 def _pip(*arguments: str) -> None:
