@@ -22,7 +22,7 @@ class Dns01:
     def check(self, domains: Sequence[str]) -> None:
         """Raise, before an order is spent, if the records for these domains could not be created."""
         names = dict.fromkeys(f"_acme-challenge.{domain.removeprefix('*.')}" for domain in domains)
-        self.provider.check([self.propagation.canonical(name) for name in names])
+        self.provider.check(list(self.propagation.canonical(list(names), self.timeout).values()))
 
     @contextmanager
     def shown(self, subject: str, records: Sequence[TxtRecord], journal: Journal) -> Iterator[None]:
@@ -105,7 +105,7 @@ class Dns01:
             journal.save(done)
 
     def _canonical(self, records: Sequence[TxtRecord]) -> tuple[TxtRecord, ...]:
-        names = {name: self.propagation.canonical(name) for name in {record.name for record in records}}
+        names = self.propagation.canonical(list({record.name for record in records}), self.timeout)
         return tuple(dict.fromkeys(replace(record, name=names[record.name]) for record in records))
 
 

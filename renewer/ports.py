@@ -72,10 +72,11 @@ class DnsProvider(Protocol):
 class Propagation(Protocol):
     """Looks at the DNS as the CA will."""
 
-    def canonical(self, name: str) -> str:
-        """Return the name that `name` is an alias of (CNAME), or `name` itself.
+    def canonical(self, names: Sequence[str], timeout: timedelta) -> Mapping[str, str]:
+        """Return for each name the one that it is an alias of (CNAME), or itself.
 
-        Where nothing but a wildcard makes it one, it is `name` itself: the record to come ends that.
+        Where nothing but a wildcard makes it one, it is the name itself: the record to come ends that. Raises
+        `Transient` when `timeout` is over before all are known.
         """
 
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:

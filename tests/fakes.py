@@ -279,8 +279,8 @@ class FakePropagation:
         self.fails: RenewerError | None = None
         self.waits: list[tuple[tuple[TxtRecord, ...], timedelta]] = []
 
-    def canonical(self, name: str) -> str:
-        return self.aliases.get(name, name)
+    def canonical(self, names: Sequence[str], _timeout: timedelta) -> Mapping[str, str]:
+        return {name: self.aliases.get(name, name) for name in names}
 
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
         self.waits.append((tuple(records), timeout))

@@ -65,6 +65,12 @@ def bomb() -> Answer:
     yield head({"Content-Length": str(len(packed)), "Content-Encoding": "gzip"}) + packed
 
 
+def many_bombs() -> Answer:
+    """Yield a small answer that unpacks to more than a GB: gzip may be several files behind each other."""
+    packed = _packed() * 20
+    yield head({"Content-Length": str(len(packed)), "Content-Encoding": "gzip"}) + packed
+
+
 def flood() -> Answer:
     """Yield a huge answer, unpacked."""
     yield head({"Content-Length": str(HUGE)})

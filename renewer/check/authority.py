@@ -2,17 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 
 from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Place, Scene
-from renewer.dns.resolver import Delegation, NameServer, serial
+from renewer.dns.resolver import ADDRESSES, Delegation, serial
+from renewer.dns.watch import NameServer
 from renewer.errors import RenewerError
 
 AT_ONCE = 16
 """How many questions are under way."""
+
+PATIENCE = 10.0
+"""Seconds that all name servers of a zone have together."""
 
 _TOPIC = Topic(Group.DNS)
 _WAITS = "before each order renewer waits until every name server shows the records, or gives up"
@@ -101,6 +105,12 @@ class _Reply:
 
 def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
     servers: list[NameServer] = []
+    if delegation.more:
+        count = len(delegation.hosts)
+        what = f"{delegation.zone} has {count + delegation.more} name servers, of which renewer asks {count}"
+        why = "the CA may ask one of the others, which may not show the records yet"
+        hint = "take out those that are not needed, at your registrar"
+        yield _TOPIC.warning("many", what, why, hint)
     for host in delegation.hosts:
         try:
             found = scene.authorities().addresses(host)
@@ -111,7 +121,7 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
         if not found:
             what = f"the name server {host} of {delegation.zone} has no address"
             yield _TOPIC.error("server", what, _WAITS, "mend the delegation of the zone at your registrar")
-    replies = _asked(servers, delegation.zone)
+    replies = _asked(servers[:ADDRESSES], delegation.zone)
     silent = list(_silent(replies, delegation.zone))
     yield from silent
     serials = _serials(replies)
@@ -134,9 +144,15 @@ def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:
         except OSError as error:
             return _Reply(server, tcp, None, error.strerror or str(error) or type(error).__name__)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = [pool.submit(ask, server, tcp=tcp) for server in servers for tcp in (False, True)]
-        return [one.result() for one in asked]
+    pool = ThreadPoolExecutor(AT_ONCE)
+    asked = {pool.submit(ask, server, tcp=tcp): (server, tcp) for server in servers for tcp in (False, True)}
+    wait(asked, PATIENCE)
+    pool.shutdown(wait=False, cancel_futures=True)  # the program does not wait for who is still to be asked
+    late = f"no answer of all within {PATIENCE:g} seconds"
+    return [
+        one.result() if one.done() and not one.cancelled() else _Reply(*whom, None, late)
+        for one, whom in asked.items()
+    ]
 
 
 def _silent(replies: Sequence[_Reply], zone: str) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -22,6 +23,9 @@ from renewer.report import Silent
 from renewer.service import shipped, steps
 from renewer.store.files import FileStore
 from renewer.vault import Vault
+
+FOLLOWED = timedelta(seconds=20)
+"""How long the CNAMEs of a name are followed."""
 
 Value = TypeVar("Value")
 
@@ -100,7 +104,7 @@ class Scene:
             "authorities": Once(lambda: Authorities(self.config.propagation.resolver, self.clock)),
             "directory": Fetched(self._directory),
             "delegation": Fetched(lambda name: self.authorities().delegation(name)),
-            "challenge": Fetched(lambda name: self.authorities().canonical(f"_acme-challenge.{name}")),
+            "challenge": Fetched(self._challenge),
         }
         for name, one in found.items():
             object.__setattr__(self, name, one)
@@ -159,6 +163,10 @@ class Scene:
         except Refused:
             self.verdict()
             return ()
+
+    def _challenge(self, name: str) -> str:
+        challenge = f"_acme-challenge.{name}"
+        return self.authorities().canonical([challenge], FOLLOWED)[challenge]
 
     def _directory(self, server: str) -> Directory:
         return directory.look(server, self.clock, self.config.acme.bundle_at(server))

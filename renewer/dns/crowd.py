@@ -1,4 +1,4 @@
-"""How many watch the name servers at a time: the more they are, the less often each may ask."""
+"""How many name servers are watched at a time: the more they are, the less often each may be asked."""
 
 import threading
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 
 
 class Crowd:
-    """How many watchers there are, those of all certificates together."""
+    """How many name servers are watched, those of all certificates together."""
 
     def __init__(self) -> None:
         self.size = 0
         self._guard = threading.Lock()
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Be one of them."""
+    def joined(self, count: int) -> Iterator[None]:
+        """Be so many of them."""
         with self._guard:
-            self.size += 1
+            self.size += count
         try:
             yield
         finally:
             with self._guard:
-                self.size -= 1
+                self.size -= count

@@ -4,12 +4,13 @@ A recursive resolver is only asked who serves a zone and where an alias leads, n
 cache would go on showing what was there before.
 """
 
+import math
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
+from itertools import islice
 
 import dns.exception
 import dns.flags
@@ -21,11 +22,10 @@ import dns.rdatatype
 import dns.resolver
 
 from renewer.dns.crowd import Crowd
+from renewer.dns.watch import PORT, NameServer, Watch
 from renewer.errors import ConfigError, Refused, Transient
 from renewer.journal import TxtRecord
 from renewer.ports import Clock
-
-PORT = 53
 
 QUESTION = 2.0
 """Seconds that a name server has for one answer."""
@@ -36,20 +36,8 @@ NEAR = 0.3
 LIFETIME = 10.0
 """Seconds that the resolver has for one question."""
 
-FIRST_PAUSE, LAST_PAUSE, PART = 0.1, 2.0, 1 / 20
-"""Seconds between two looks at a name server: this part of the time waited so far, within these bounds."""
-
-CONFIRM = 0.05
-"""Seconds from the first look that finds everything to the next."""
-
-LOOKS = 200.0
-"""Looks in a second, of all certificates together: where there are many, each is looked for less often."""
-
 GLANCE = 0.2
 """Seconds after which whoever waits for the watchers sees that time is up, or that he is asked to end."""
-
-TWICE = 2
-"""How often in a row a server has to show everything: an anycast address is many machines."""
 
 ROUTE = 3.0
 """Seconds after which an address family in which nobody has ever answered counts as out of reach."""
@@ -57,33 +45,20 @@ ROUTE = 3.0
 ALIASES = 16
 """How many CNAMEs are followed."""
 
+HOSTS, ADDRESSES = 13, 26
+"""How many name servers of a zone are asked, and at how many addresses: as many as the root has."""
+
 MADE_UP = "_renewer-probe"
 """The label of a name that nobody has, so that only a wildcard answers for it."""
 
 
 @dataclass(frozen=True)
-class NameServer:
-    """One address of one authoritative name server, and the ports to try there."""
-
-    name: str
-    address: str
-    ports: tuple[int, ...] = (PORT,)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.address})"
-
-    @property
-    def family(self) -> int:
-        """4 or 6."""
-        return ip_address(self.address).version
-
-
-@dataclass(frozen=True)
 class Delegation:
-    """A zone, and the names of the servers that the DNS names for it, in lower case."""
+    """A zone, and the names of the servers that the DNS names for it, in lower case; `more` are left out."""
 
     zone: str
     hosts: tuple[str, ...]
+    more: int = 0
 
 
 class Authorities:
@@ -103,54 +78,60 @@ class Authorities:
         # Who serves a zone is asked once for all the certificates in it, for as long as the answers are good.
         self._resolver.cache = dns.resolver.LRUCache()
 
-    def canonical(self, name: str) -> str:
-        """Return where the CNAMEs of `name` lead; see `ports.Propagation`.
+    def canonical(self, names: Sequence[str], timeout: timedelta) -> Mapping[str, str]:
+        """Return where the CNAMEs of names lead; see `ports.Propagation`.
 
         That of a wildcard, which leads its other names there too, ends for a name with a record of its own
         (RFC 4592, section 2.2.1), so the name stays.
         """
+        until = self._clock.monotonic() + timeout.total_seconds()
+        return {name: self._followed(name, until) for name in names}
+
+    def _followed(self, name: str, until: float) -> str:
         for _ in range(ALIASES):
-            alias = self._first(name, "CNAME")
-            if alias is None or alias == self._first(f"{MADE_UP}.{name.partition('.')[2]}", "CNAME"):
+            alias = self._first(name, "CNAME", until)
+            if alias is None or alias == self._first(f"{MADE_UP}.{name.partition('.')[2]}", "CNAME", until):
                 return name
             name = alias
         raise Refused(f"{name} is an alias of an alias, more than {ALIASES} times", hint="mend its CNAMEs")
 
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
         """Return when every authoritative server shows every record; see `ports.Propagation`."""
-        wanted = self._wanted(records)
+        end = self._clock.monotonic() + timeout.total_seconds()
+        wanted = self._wanted(records, end)
         if not wanted:
             return
-        watch = _Watch(wanted, self._clock, self._crowd)
-        end = self._clock.monotonic() + timeout.total_seconds()
+        watch = Watch(wanted, _values, self._clock, self._crowd)
         patience = self._clock.monotonic() + ROUTE
-        try:
-            for server, shown in wanted.items():
-                # Nobody waits for the watcher of a silent server: it may be in the middle of a question.
-                threading.Thread(target=watch.server, args=(server, shown), daemon=True).start()
-            while not watch.satisfied(lenient=self._clock.monotonic() > patience):
-                if self._clock.monotonic() > end:
-                    raise watch.complaint(timeout)
-                watch.seen.wait(GLANCE)
-                self._clock.sleep(0)  # raises when the program is asked to end
-        finally:
-            watch.over.set()
+        with self._crowd.joined(len(wanted)):
+            try:
+                watch.begin()
+                while not watch.satisfied(lenient=self._clock.monotonic() > patience):
+                    if self._clock.monotonic() > end:
+                        raise watch.complaint(timeout)
+                    watch.seen.wait(GLANCE)
+                    self._clock.sleep(0)  # raises when the program is asked to end
+            finally:
+                watch.over.set()
 
-    def _wanted(self, records: Sequence[TxtRecord]) -> Mapping[NameServer, Mapping[str, set[str]]]:
+    def _wanted(
+        self, records: Sequence[TxtRecord], until: float
+    ) -> Mapping[NameServer, Mapping[str, set[str]]]:
         """Return, for every name server, the names that it answers for with the values to be seen."""
         wanted: dict[NameServer, dict[str, set[str]]] = {}
         servers: dict[str, tuple[NameServer, ...]] = {}
         for record in records:
             if record.name not in servers:
-                servers[record.name] = tuple(self._servers(record.name))
+                found = self._servers(record.name, until)
+                servers[record.name] = tuple(islice(found, ADDRESSES))
             for server in servers[record.name]:
                 wanted.setdefault(server, {}).setdefault(record.name, set()).add(record.value)
         return wanted
 
-    def _servers(self, name: str) -> Iterator[NameServer]:
+    def _servers(self, name: str, until: float) -> Iterator[NameServer]:
         """Yield every address of every name server of the zone that `name` lies in."""
-        for host in self.delegation(name).hosts:
-            servers = self.addresses(host)
+        for host in self.delegation(name, until).hosts:
+            servers = self.addresses(host, until)
             if not servers:
                 raise Transient(
                     f"the name server {host} of {name} has no address",
@@ -158,12 +139,12 @@ class Authorities:
                 )
             yield from servers
 
-    def addresses(self, host: str) -> Sequence[NameServer]:
+    def addresses(self, host: str, until: float = math.inf) -> Sequence[NameServer]:
         """Return every address of a name server, none where it has none."""
-        found = [*self._all(host, "A"), *self._all(host, "AAAA")]
+        found = [*self._all(host, "A", until), *self._all(host, "AAAA", until)]
         return [NameServer(host, address, self._ports(address)) for address in found]
 
-    def delegation(self, name: str) -> "Delegation":
+    def delegation(self, name: str, until: float = math.inf) -> "Delegation":
         """Return the zone that `name` lies in, with the names of its name servers.
 
         It is the closest zone cut above `name`.
@@ -171,8 +152,8 @@ class Authorities:
         labels = name.split(".")
         for start in range(len(labels)):
             zone = ".".join(labels[start:])
-            if hosts := self._all(zone, "NS"):
-                return Delegation(zone, tuple(host.lower() for host in hosts))
+            if hosts := sorted(host.lower() for host in self._all(zone, "NS", until)):
+                return Delegation(zone, tuple(hosts[:HOSTS]), max(len(hosts) - HOSTS, 0))
         raise Refused(
             f"no name server is found for {name}",
             hint="check that the domain is registered and delegated, and [propagation] resolver",
@@ -188,14 +169,21 @@ class Authorities:
         """Return the CAA records of exactly this name, or of what it is an alias of, in presentation form."""
         return self._all(name, "CAA")
 
-    def _first(self, name: str, kind: str) -> str | None:
-        return next(iter(self._all(name, kind)), None)
+    def _first(self, name: str, kind: str, until: float) -> str | None:
+        return next(iter(self._all(name, kind, until)), None)
 
-    def _all(self, name: str, kind: str) -> Sequence[str]:
-        """Return what the resolver has for exactly this name and type."""
+    def _all(self, name: str, kind: str, until: float = math.inf) -> Sequence[str]:
+        """Return what the resolver has for exactly this name and type; `until` is on the monotonic clock."""
+        left = until - self._clock.monotonic()
+        if left <= 0:
+            raise Transient(
+                f"the resolver is slow: no time is left to ask it for {name} {kind}",
+                hint="check this machine's DNS, or set resolver or a longer timeout under [propagation]",
+            )
+        lifetime = min(LIFETIME, left)
         try:
             answer = self._resolver.resolve(
-                dns.name.from_text(name), kind, lifetime=LIFETIME, raise_on_no_answer=False, search=False
+                dns.name.from_text(name), kind, lifetime=lifetime, raise_on_no_answer=False, search=False
             )
         except dns.resolver.NXDOMAIN:
             return ()
@@ -210,63 +198,6 @@ class Authorities:
         return tuple(rdata.to_text().rstrip(".") for rdata in rrset)
 
 
-class _Watch:
-    """What the watchers of the name servers have seen so far; `seen` is set when nothing is missing."""
-
-    def __init__(self, servers: Mapping[NameServer, object], clock: Clock, crowd: Crowd) -> None:
-        self.over, self.seen = threading.Event(), threading.Event()
-        self._clock, self._crowd = clock, crowd
-        self._missing = dict.fromkeys(servers, "does not answer")
-        self._answered: set[int] = set()
-
-    def server(self, server: NameServer, wanted: Mapping[str, set[str]]) -> None:
-        """Ask one server until it has shown everything often enough."""
-        start, times = self._clock.monotonic(), 0
-        with self._crowd.joined():
-            while not self.over.is_set():
-                lack = self._look(server, wanted)
-                times = times + 1 if not lack else 0
-                if times == TWICE:
-                    break
-                if lack:
-                    self._missing[server] = lack
-                self.over.wait(CONFIRM if times else self._pause(self._clock.monotonic() - start))
-        if times == TWICE:
-            del self._missing[server]
-            if not self._missing:
-                self.seen.set()
-
-    def _pause(self, waited: float) -> float:
-        """Return the seconds until the next look, after so many of them without success."""
-        return max(min(max(waited * PART, FIRST_PAUSE), LAST_PAUSE), self._crowd.size / LOOKS)
-
-    def satisfied(self, *, lenient: bool) -> bool:
-        """Whether nobody is missing; `lenient` leaves out a family of addresses that nobody answers from."""
-        missing = set(self._missing)
-        if not missing or not lenient:
-            return not missing
-        return bool(self._answered) and not self._answered & {server.family for server in missing}
-
-    def complaint(self, timeout: timedelta) -> Transient:
-        """Return the error that names who did not show what."""
-        who = "; ".join(f"{server} {lack}" for server, lack in sorted(self._missing.items(), key=str))
-        return Transient(
-            f"after {timeout.total_seconds():.0f} seconds not every name server shows the TXT records: {who}",
-            hint="the CA was not asked, so nothing counts against its limits;"
-            " check these servers, or give them longer with [propagation] timeout",
-        )
-
-    def _look(self, server: NameServer, wanted: Mapping[str, set[str]]) -> str:
-        """Return what the server lacks, in words, or an empty string."""
-        try:
-            shown = {name: _values(server, name) for name in wanted}
-        except (OSError, dns.exception.DNSException) as error:
-            return f"does not answer ({type(error).__name__ if not str(error) else error})"
-        self._answered.add(server.family)
-        lacking = sum(len(values - shown[name]) for name, values in wanted.items())
-        return f"lacks {lacking} of {sum(map(len, wanted.values()))} values" if lacking else ""
-
-
 def serial(server: NameServer, zone: str, *, tcp: bool) -> int:
     """Return the serial number of the zone (RFC 1035, section 3.3.13) as the server has it.
 
@@ -274,10 +205,7 @@ def serial(server: NameServer, zone: str, *, tcp: bool) -> int:
     """
     question = dns.message.make_query(zone, dns.rdatatype.SOA, use_edns=0, payload=1232)
     question.flags &= ~dns.flags.RD
-    try:
-        answer = _ask(question, server, dns.query.tcp if tcp else _udp)
-    except dns.exception.DNSException as error:
-        raise OSError(str(error) or type(error).__name__) from error
+    answer = _answer(question, server, dns.query.tcp if tcp else _udp)
     if answer.rcode() != dns.rcode.NOERROR:
         raise OSError(f"the answer is {dns.rcode.to_text(answer.rcode())}")
     serials = [soa.serial for rrset in answer.answer if rrset.rdtype == dns.rdatatype.SOA for soa in rrset]
@@ -287,10 +215,10 @@ def serial(server: NameServer, zone: str, *, tcp: bool) -> int:
 
 
 def _values(server: NameServer, name: str) -> set[str]:
-    """Return the TXT values that a name server shows; raises `OSError` or `DNSException` for no answer."""
+    """Return the TXT values that a name server shows; raises `OSError` for no answer."""
     question = dns.message.make_query(name, dns.rdatatype.TXT, use_edns=0, payload=1232)
     question.flags &= ~dns.flags.RD
-    answer = _ask(question, server)
+    answer = _answer(question, server)
     if answer.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         raise OSError(f"the answer is {dns.rcode.to_text(answer.rcode())}")
     return {
@@ -306,8 +234,18 @@ def _udp(question: dns.message.Message, address: str, *, timeout: float, port: i
     return dns.query.udp_with_fallback(question, address, timeout=timeout, port=port)[0]
 
 
-def _ask(
+def _answer(
     question: dns.message.Message, server: NameServer, send: Callable[..., dns.message.Message] = _udp
+) -> dns.message.Message:
+    """Return the answer; raises `OSError` that says why there is none."""
+    try:
+        return _ask(question, server, send)
+    except dns.exception.DNSException as error:
+        raise OSError(str(error) or type(error).__name__) from error
+
+
+def _ask(
+    question: dns.message.Message, server: NameServer, send: Callable[..., dns.message.Message]
 ) -> dns.message.Message:
     """Ask; the next port where nobody listens."""
     *others, last = server.ports

@@ -49,6 +49,8 @@ def unserved(sought: Sequence[Sought], deadline: float, clock: Clock) -> dict[So
     last: dict[Sought, Seen] = {}
     while True:
         for one in (one for one in sought if rows[one] < IN_A_ROW):
+            if one in last and not rows[one] and clock.monotonic() >= deadline:
+                continue  # each may take seconds
             last[one] = handshake(one.target)
             rows[one] = rows[one] + 1 if last[one].fingerprint in one.fingerprints else 0
         missing = {one: last[one] for one in sought if rows[one] < IN_A_ROW}

@@ -8,6 +8,7 @@ import ctypes
 import json
 import logging
 import os
+import resource
 import sys
 import threading
 import time
@@ -16,6 +17,9 @@ from typing import NoReturn
 REFUSED = "the service did not take the message"
 UNKNOWN = "this is no address that apprise knows"
 SLOW = "the service did not answer in time"
+
+MEMORY, EACH = 256 * 1024 * 1024, 16 * 1024 * 1024
+"""Bytes of memory that may be had, and those besides for each message: its thread has a stack."""
 
 _PR_SET_DUMPABLE = 4
 
@@ -27,6 +31,7 @@ def main() -> NoReturn:
     errand = json.load(sys.stdin)
     os.environ.update(errand["environment"])
     letters = errand["letters"]
+    _with_little_memory(MEMORY + EACH * len(letters))
     said = [SLOW] * len(letters)
 
     def send(place: int) -> None:
@@ -45,6 +50,11 @@ def main() -> NoReturn:
 def _let_nobody_look_in() -> None:
     """Keep other processes of this user out: the addresses may be from a file of root's (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _with_little_memory(most: int) -> None:
+    """Have more than this be an error: plug-ins read what a service answers, whatever its size."""
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _alone() -> int:
@@ -72,7 +82,10 @@ def _send(address: str, title: str, body: str, good: bool) -> str:  # noqa: FBT0
     """Send one message; return what went wrong, empty for nothing."""
     import apprise  # noqa: PLC0415 - after the ways are closed on which it could be heard
 
-    asset = apprise.AppriseAsset(app_id="renewer", async_mode=False, secure_logging=True)
+    # A message goes where its address says, and nowhere else.
+    asset = apprise.AppriseAsset(
+        app_id="renewer", async_mode=False, http_redirects=False, secure_logging=True
+    )
     service = apprise.Apprise(asset=asset)
     kind = apprise.NotifyType.SUCCESS if good else apprise.NotifyType.FAILURE
     try:

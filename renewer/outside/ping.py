@@ -5,7 +5,6 @@ no sentence here shows it, nor what the server says of it.
 """
 
 import socket
-import threading
 from collections.abc import Callable
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
@@ -13,11 +12,13 @@ from urllib.parse import urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener, getproxies, proxy_bypass
 
 from renewer import __version__
+from renewer.bounds import Peer
 from renewer.errors import Transient
 
 PATIENCE = 10.0
 """Seconds that a ping may take, the search for the server's address included."""
 
+_MONITOR = Peer("the monitor", "[notify] ping")
 _PORTS = {"https": 443}
 _HINT = "see whether this machine reaches the monitor, and whether the check is still there"
 
@@ -31,13 +32,10 @@ class Ping:
     def beat(self, *, good: bool) -> None:
         """See `ports.Pulse`; raises `Transient` when nobody is there, or somebody refuses."""
         address = self._address()
-        answers: list[str] = []
-        asking = threading.Thread(
-            target=lambda: answers.append(_get(address if good else failed(address))), daemon=True
-        )
-        asking.start()
-        asking.join(PATIENCE)
-        trouble = answers[0] if answers else f"it did not answer within {PATIENCE:g} s"
+        try:
+            trouble = _MONITOR.within(PATIENCE, lambda: _get(address if good else failed(address)))
+        except Transient:
+            trouble = f"it did not answer within {PATIENCE:g} s"
         if trouble:
             raise Transient(f"the monitor could not be told: {trouble}", hint=_HINT)
 
@@ -52,7 +50,7 @@ class Ping:
             parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         try:
             place = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80)
-            socket.create_connection(place, timeout=PATIENCE).close()
+            _MONITOR.within(PATIENCE, lambda: socket.create_connection(place, timeout=PATIENCE).close())
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise Transient(f"the monitor cannot be reached: {why}", hint=_HINT) from None

@@ -74,7 +74,8 @@ class Addresses:
         """Have the letters sent, or only looked at; return what went wrong with each, empty for nothing."""
         names = (*NETWORK, *(name.lower() for name in NETWORK))
         errand = {
-            "environment": {name: os.environ[name] for name in names if name in os.environ},
+            "environment": {"NETRC": os.devnull}  # what is sent is what the address has
+            | {name: os.environ[name] for name in names if name in os.environ},
             "patience": PATIENCE,
             "send": send,
             "letters": [[url, one.title, one.body, one.good] for url, one in letters],

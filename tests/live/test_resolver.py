@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from fakes import FakeClock
 
-from renewer.dns import resolver
+from renewer.dns import resolver, watch
 from renewer.dns.crowd import Crowd
-from renewer.dns.resolver import Authorities, NameServer
+from renewer.dns.resolver import Authorities
+from renewer.dns.watch import NameServer, Watch
 from renewer.errors import ConfigError, Refused, Stopped, Transient
 from renewer.journal import TxtRecord
 from renewer.system import SystemClock
@@ -22,7 +23,7 @@ from sandbox import Sandbox
 NAME = "_acme-challenge.example.com"
 ONE, TWO = TxtRecord(NAME, "one"), TxtRecord(NAME, "two")
 DELAY = 0.2
-LONG, SHORT = timedelta(seconds=20), timedelta(seconds=0.15)
+LONG, SHORT = timedelta(seconds=20), timedelta(seconds=2)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def box(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """The one sandbox, as if nothing had happened yet, and no patience with a silent server."""
-    for name, seconds in {"QUESTION": 0.1, "FIRST_PAUSE": 0.02, "CONFIRM": 0.01}.items():
-        monkeypatch.setattr(resolver, name, seconds)
+    monkeypatch.setattr(resolver, "QUESTION", 0.1)
+    for name, seconds in {"FIRST_PAUSE": 0.02, "CONFIRM": 0.01}.items():
+        monkeypatch.setattr(watch, name, seconds)
     for server in (*running.nameservers, running.recursor):
         server.silent = server.servfail = server.tcp_only = False
         server.hide = 0
@@ -49,6 +51,10 @@ def box(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 @pytest.fixture
 def authorities(box: Sandbox) -> Authorities:
     return Authorities(box.resolver, SystemClock())
+
+
+def canonical(authorities: Authorities, name: str) -> str:
+    return authorities.canonical([name], LONG)[name]
 
 
 def show(box: Sandbox, *records: TxtRecord, settled: bool = True) -> None:
@@ -95,7 +101,7 @@ class TestWaiting:
     def test_a_silent_server_is_named_after_the_time(self, box: Sandbox, authorities: Authorities) -> None:
         show(box, ONE)
         box.nameservers[0].silent = True
-        with pytest.raises(Transient, match="after 0 seconds") as caught:
+        with pytest.raises(Transient, match="after 2 seconds") as caught:
             authorities.wait([ONE], SHORT)
         assert "ns1.sandbox.test (127.0.0.2) does not answer" in str(caught.value)
         assert "ns2" not in str(caught.value)
@@ -187,7 +193,7 @@ class TestZones:
         monkeypatch.setattr(resolver, "LIFETIME", 0.1)
         box.recursor.silent = True
         with pytest.raises(Transient, match=rf"no answer for {NAME} CNAME") as caught:
-            authorities.canonical(NAME)
+            canonical(authorities, NAME)
         assert "resolver" in caught.value.hint
 
     def test_a_resolver_that_fails_may_come_back(self, box: Sandbox, authorities: Authorities) -> None:
@@ -206,22 +212,22 @@ class TestAliases:
         box.zones["example.com"].add(NAME, "CNAME", "hop.example.net")
         box.zones["example.net"].add("hop.example.net", "CNAME", "end.example.net")
         settle(box)
-        assert authorities.canonical(NAME) == "end.example.net"
+        assert canonical(authorities, NAME) == "end.example.net"
 
     @pytest.mark.parametrize("name", [NAME, "nobody.example.com", "_acme-challenge.example.nowhere"])
     def test_a_name_without_one_stays(self, authorities: Authorities, name: str) -> None:
-        assert authorities.canonical(name) == name
+        assert canonical(authorities, name) == name
 
     def test_a_name_with_another_record_stays(self, box: Sandbox, authorities: Authorities) -> None:
         show(box, ONE)
-        assert authorities.canonical(NAME) == NAME
+        assert canonical(authorities, NAME) == NAME
 
     def test_that_of_a_wildcard_ends_with_the_record_to_come(
         self, box: Sandbox, authorities: Authorities
     ) -> None:
         box.zones["example.com"].add("*.example.com", "CNAME", "home.example.net")
         settle(box)
-        assert authorities.canonical(NAME) == NAME
+        assert canonical(authorities, NAME) == NAME
         show(box, ONE)
         authorities.wait([ONE], LONG)
 
@@ -231,14 +237,14 @@ class TestAliases:
         box.zones["example.com"].add("*.example.com", "CNAME", "home.example.net")
         box.zones["example.com"].add(NAME, "CNAME", "proofs.example.net")
         settle(box)
-        assert authorities.canonical(NAME) == "proofs.example.net"
+        assert canonical(authorities, NAME) == "proofs.example.net"
 
     def test_a_circle_is_refused(self, box: Sandbox, authorities: Authorities) -> None:
         box.zones["example.com"].add(NAME, "CNAME", "other.example.com")
         box.zones["example.com"].add("other.example.com", "CNAME", NAME)
         settle(box)
         with pytest.raises(Refused, match="alias"):
-            authorities.canonical(NAME)
+            canonical(authorities, NAME)
 
 
 class TestWatch:
@@ -261,10 +267,10 @@ class TestWatch:
     def test_a_family_of_addresses_out_of_reach_is_left_out_in_the_end(
         self, answered: set[int], missing: list[NameServer], *, strict: bool, lenient: bool
     ) -> None:
-        watch = resolver._Watch(dict.fromkeys(missing), FakeClock(), Crowd())
-        watch._answered = answered
-        assert watch.satisfied(lenient=False) == strict
-        assert watch.satisfied(lenient=True) == lenient
+        found = Watch({server: {} for server in missing}, lambda *_: (), FakeClock(), Crowd())
+        found._answered = answered
+        assert found.satisfied(lenient=False) == strict
+        assert found.satisfied(lenient=True) == lenient
 
 
 class TestEndpoint:

@@ -46,7 +46,8 @@ from renewer.cycle import Engine
 from renewer.dns import api as calls
 from renewer.dns.cloudflare import CloudflareDns
 from renewer.dns.crowd import Crowd
-from renewer.dns.resolver import NameServer, _Watch
+from renewer.dns.resolver import _values
+from renewer.dns.watch import NameServer, Watch
 from renewer.dns01 import Dns01
 from renewer.errors import ConfigError, LockBusy, Refused, RenewerError
 from renewer.failure import Deploys, Failure, Stage
@@ -846,7 +847,8 @@ class TestDns:
         answer = dns.message.make_response(dns.message.make_query(RECORD.name, "TXT"))
         answer.answer = [dns.rrset.from_text(f"{RECORD.name}.", 60, "IN", "TXT", '"one" "two"', '"\\255"')]
         wire = data.draw(damaged(answer.to_wire()) | bit_flips(answer.to_wire()) | st.binary(max_size=60))
-        watch = _Watch([server := NameServer("ns.example", "127.0.0.1")], FakeClock(), Crowd())  # type: ignore[arg-type]
+        server = NameServer("ns.example", "127.0.0.1")
+        watch = Watch({server: {RECORD.name: {"value"}}}, _values, FakeClock(), Crowd())
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("renewer.dns.resolver._ask", lambda *_: dns.message.from_wire(wire))
-            assert "\n" not in watch._look(server, {RECORD.name: {"value"}})
+            assert "\n" not in watch._lack(server)
