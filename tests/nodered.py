@@ -187,6 +187,10 @@ class Plant:
         paths = [*self._logs.glob("*.log"), self.world.nginx.error_log, *nodes]
         return {str(path): path.read_text(errors="replace") for path in paths}
 
+    def conf(self, site: str) -> Path:
+        """Return nginx's file of a site."""
+        return self._etc / "conf.d" / f"{site}.conf"
+
     def authority(self) -> str:
         """Return the pin of the key that signed the certificate, for Chromium to trust it."""
         chain = (self.world.state / "certificates" / NAME / "current" / "chain.pem").read_bytes()

@@ -9,6 +9,12 @@ from renewer.nginx.layout import Layout
 from renewer.sites import Mode, SiteSpec
 
 
+_EACH = (
+    "# so into every other location of this server, and into each within another, which takes over nothing;\n"
+    "# one that everybody may open says so: allow all;\n"
+)
+
+
 def text(specs: Sequence[CertSpec], sites: Sequence[SiteSpec], state: Path) -> str:
     """Return the lines that include each certificate and guard each site."""
     layout = Layout(state)
@@ -36,7 +42,7 @@ def _site(site: SiteSpec, layout: Layout) -> str:
     head = f"# {site.name}: into the server block of {name}\nset $rn_scope {site.name};\n"
     if site.mode is Mode.URL:
         gate = layout.secure_link("gate-url.conf")
-        return f"{head}location / {{\n    include {gate};\n    # root, as before\n}}\n"
+        return f"{head}location / {{\n    include {gate};\n    # root, as before\n}}\n{_EACH}"
     return (
         f"{head}"
         f"set $rn_home {site.home};\n"
@@ -45,8 +51,8 @@ def _site(site: SiteSpec, layout: Layout) -> str:
         f"    include {layout.secure_link('gate.conf')};\n"
         "    # proxy_pass and its headers, as before; for a websocket behind it:\n"
         "    proxy_http_version 1.1;\n"
-        "    proxy_set_header Host $http_host;\n"
+        "    proxy_set_header Host $host;\n"
         "    proxy_set_header Upgrade $http_upgrade;\n"
         "    proxy_set_header Connection $rn_conn;\n"
-        "}\n"
+        f"}}\n{_EACH}"
     )
