@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Self
+from types import SimpleNamespace
+from typing import Any, Self
 
 import dns.flags
 import dns.message
@@ -172,6 +173,17 @@ def test_of_six_hundred_name_servers_a_few_are_asked(most: Callable[[], int]) ->
         authorities.wait([RECORD], timedelta(seconds=60))
     assert len(told.names("A")) <= HOSTS
     assert 0 < most() <= WATCHERS
+
+
+@pytest.mark.parametrize(("hosts", "said"), [(HOSTS, []), (HOSTS + 1, ["many"])])
+def test_check_says_that_not_all_name_servers_are_asked(
+    hosts: int, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authority, "_asked", lambda *_: [])
+    with Dns(zone(hosts)) as told:
+        scene: Any = SimpleNamespace(authorities=lambda: told.authorities)
+        found = list(authority._servers(scene, told.authorities.delegation(NAME)))
+    assert [finding.check.rpartition(".")[2] for finding in found] == said
 
 
 def test_of_a_thousand_addresses_of_one_name_server_a_few_are_asked() -> None:
