@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from renewer import credentials, identity, premises
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
-from renewer.ports import Clock, Report
+from renewer.ports import Clock, Follower, Report
 from renewer.store.files import FileStore
 from renewer.vault import Vault
 
@@ -26,7 +26,7 @@ Address = Callable[[], str]
 """How an address to ping is come by; raises `ConfigError` where its file has none."""
 
 
-def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
+def observer(config: Config, clock: Clock, report: Report, follower: Follower) -> "Observer | None":
     """Return who tells those outside how cycles end, or `None` where nobody listens."""
     identity.settle(config)
     audience = _audience(config, report)
@@ -34,6 +34,7 @@ def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
         return None
     try:
         premises.refuse_unsafe(config.state)
+        follower.refuse_foreign()
     except ConfigError:
         return None  # `build` says so; nothing may be written there
     from renewer.observer import Observer
@@ -47,6 +48,7 @@ def observer(config: Config, clock: Clock, report: Report) -> "Observer | None":
         clock,
         report,
         socket.gethostname(),
+        follower,
     )
 
 

@@ -17,10 +17,12 @@ from renewer.errors import (
     Declined,
     LockBusy,
     LostLease,
+    Outdated,
     RenewerError,
     Stopped,
     Unexpected,
 )
+from renewer.following import ALONE
 from renewer.followup import FollowUp
 from renewer.model import (
     CertOutcome,
@@ -36,7 +38,7 @@ from renewer.model import (
 )
 from renewer.ordering import Ordering
 from renewer.policy import Ask, Deploy, Issue, Rest
-from renewer.ports import Clock, Deployer, DeployHook, Hook, Issuer, Report
+from renewer.ports import Clock, Deployer, DeployHook, Follower, Hook, Issuer, Report
 from renewer.setbacks import Setbacks
 from renewer.sites import Asked, Cycle
 from renewer.vault import Ledger, Vault
@@ -59,6 +61,7 @@ class Engine:
     report: Report
     hooks: tuple[Hook, ...] = ()
     deploy_hooks: tuple[DeployHook, ...] = ()
+    follower: Follower = ALONE
 
     def run(self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False) -> Outcome:
         """Bring every certificate, or those named, and every site as far as they can get now."""
@@ -183,7 +186,7 @@ class Engine:
             failed.__cause__ = bug
         finally:
             self.report.idle(spec.name)
-        if not isinstance(failed, Stopped | LockBusy | LostLease):
+        if not isinstance(failed, Stopped | LockBusy | LostLease | Outdated):
             self._setbacks.ordering(snapshot, failed)
         return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
@@ -214,9 +217,10 @@ class Engine:
         with self.vault.certificate(snapshot.spec.name) as ledger:
             fresh = self._look(snapshot.spec, forced=snapshot.forced)
             ledger.set_aside()
-            if fresh.leftovers or self._stray(fresh):
-                self._ordering.tidy(fresh, ledger)
-            fresh = self._setbacks.forget(fresh, ledger)
+            if not self.follower.outdated():
+                if fresh.leftovers or self._stray(fresh):
+                    self._ordering.tidy(fresh, ledger)
+                fresh = self._setbacks.forget(fresh, ledger)
             try:
                 turn = self._steps(fresh, ledger)
             finally:
@@ -226,14 +230,15 @@ class Engine:
     def _tidy_forgotten(self) -> bool:
         """End what was begun for certificates that the configuration has no more, revocations among it.
 
-        Tell whether there was nothing to take out.
+        Where a newer configuration may have them, it stays. Tell whether there was nothing to take out.
         """
         known = {spec.name for spec in self.specs}
         forgotten = [name for name in self.vault.begun() if name not in known]
         for name in forgotten:
             try:
                 with self.vault.certificate(name) as ledger:
-                    self._ordering.forget(name, ledger)
+                    if not self.follower.outdated():
+                        self._ordering.forget(name, ledger)
             except RenewerError as error:
                 self.report.problem(name, str(error), error.hint)
         return not forgotten
@@ -258,6 +263,7 @@ class Engine:
         while True:
             match policy.decide(snapshot, self.clock.now()):
                 case Issue() as step if not issued:
+                    self._refuse_outdated(snapshot)
                     self._ordering.issue(snapshot, ledger, step)
                     issued = True
                     snapshot = self._look(snapshot.spec, forced=False)
@@ -268,6 +274,12 @@ class Engine:
                     turn = self._settled(snapshot) or Turn(snapshot, deploy=policy.undeployed(snapshot))
                     return replace(turn, issued=issued)
 
+    def _refuse_outdated(self, snapshot: Snapshot) -> None:
+        """Raise `Outdated` before an order in the place of what a newer configuration may want."""
+        other = policy.unlike(snapshot) or snapshot.pending
+        if other and (outdated := self.follower.outdated()):
+            raise outdated
+
     # -- all that nginx has to take up ----------------------------------------------------------------------
 
     @property
@@ -276,7 +288,7 @@ class Engine:
 
     @property
     def _follow_up(self) -> FollowUp:
-        return FollowUp(self.vault, self.clock, self.report, self.deploy_hooks)
+        return FollowUp(self.vault, self.clock, self.report, self.deploy_hooks, self.follower)
 
     def _finish(self, turns: Sequence[Turn], asked: Asked | None = None) -> Outcome:
         """Deploy, conclude, and tell the hooks: the end of whatever was begun."""

@@ -23,8 +23,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from renewer.errors import ConfigError, RenewerError, Transient
 from renewer.ports import Report
 from renewer.report import Lines, told
+from renewer.rest import HANDED
 from renewer.store.files import FileStore
 from renewer.system import Signals, notify, watched
+from renewer.watched import Watched
 
 HEARTBEAT = 60
 """Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
@@ -53,11 +55,15 @@ RENEWER = (sys.executable, "-P", "-m", "renewer")
 
 @dataclass(frozen=True)
 class Accepted:
-    """A configuration that was checked: its text, the state folder, and how long one cycle may take."""
+    """A configuration that was checked: its text, the state folder, and how long one cycle may take.
+
+    `handed` tells a worker what text it is given, see `rest.HANDED`.
+    """
 
     text: str
     state: Path
     deadline: timedelta
+    handed: str = ""
 
 
 def accept(file: str) -> Accepted:
@@ -69,14 +75,15 @@ def accept(file: str) -> Accepted:
     if code == ConfigError.exit_code:
         raise ConfigError(
             f"{file} has the faults that are told above",
-            hint="mend them, then: systemctl reload renewer; until then a restart fails",
+            hint="mend them, then: systemctl reload renewer, or wait a minute; until then a restart fails",
         )
     if code:
         raise _unchecked(
             f"the check was killed by signal {-code}" if code < 0 else f"the check failed with {code}"
         )
     answer = json.loads(said)
-    return Accepted(answer["text"], Path(answer["state"]), timedelta(seconds=answer["deadline"]))
+    deadline = timedelta(seconds=answer["deadline"])
+    return Accepted(answer["text"], Path(answer["state"]), deadline, answer["handed"])
 
 
 def _checked(command: Sequence[str]) -> tuple[int, bytes]:
@@ -98,12 +105,16 @@ def _unchecked(why: str) -> Transient:
 
 
 class Daemon:
-    """Runs a cycle at once, then whenever one is due; `read` raises what `accept` does."""
+    """Runs a cycle at once, then whenever one is due; `read` raises what `accept` does.
 
-    def __init__(self, read: Callable[[], Accepted], report: Report) -> None:
+    Of `file`, the configuration, it notices at each heartbeat, and before each cycle, that it has changed.
+    """
+
+    def __init__(self, read: Callable[[], Accepted], report: Report, file: str) -> None:
         self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._read = read
         self._report = report
+        self._file = Watched(file)
         self._config = read()
         self._due = _now()
         self._crashes = 0
@@ -111,6 +122,7 @@ class Daemon:
         self._worker: subprocess.Popen[str] | None = None
         self._working = threading.Lock()
         self._starting = threading.Lock()
+        self._reading = threading.Lock()
         self._ending = False
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -124,7 +136,7 @@ class Daemon:
         return self._config.state
 
     def run(self) -> None:
-        """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+        """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again at once."""
         self._scheduler.start()
         self._plan(_now())
         notify("READY=1", "WATCHDOG=1")
@@ -147,13 +159,16 @@ class Daemon:
         before, self._distance = self._distance, _distance()
         if _now() >= self._due or abs(self._distance - before) > HEARTBEAT:
             self._scheduler.add_job(self._cycle)
+        if self._look():
+            self._plan(_now())
 
     def _cycle(self) -> None:
         """Run a worker and plan the next; one at a time."""
         if not self._working.acquire(blocking=False):
             return
-        config = self._config
         try:
+            self._look()
+            config = self._config
             notify("STATUS=looking at every certificate")
             due = max(self._work(config), _now() + GAP)
         finally:
@@ -180,12 +195,13 @@ class Daemon:
     def _run(self, config: Accepted, deadline: timedelta, late: str, *arguments: str) -> tuple[int, str]:
         """Run the program; return its exit code (minus the signal that killed it) and what it answered."""
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        environment[HANDED] = config.handed
         command = (*RENEWER, "--verbose", "--config", "-", *arguments)
         with self._starting:
             if self._ending:
                 return 0, ""
             self._worker = subprocess.Popen(  # noqa: S603 - our own program
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=environment
             )
         with self._worker as worker:
             try:
@@ -207,16 +223,38 @@ class Daemon:
         return due
 
     def _reload(self) -> None:
-        """Take the new configuration, or keep the old one if the new one is faulty."""
+        """Read the configuration, whether or not it has changed."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "WATCHDOG=1")
+        with self._reading:
+            self._file.changed()
+            taken = self._take()
+        if taken:
+            self._plan(_now())
+        notify("READY=1", "WATCHDOG=1")
+
+    def _look(self) -> bool:
+        """Take what the file holds if that has changed; tell whether it was taken.
+
+        What is wrong with it is told once. Who finds another thread at it leaves it to that one.
+        """
+        if self._ending or not self._reading.acquire(blocking=False):
+            return False
+        try:
+            return self._file.changed() and self._take()
+        finally:
+            self._reading.release()
+
+    def _take(self) -> bool:
+        """Take the new configuration or, if that is faulty, keep the old one; tell whether it was taken."""
         try:
             self._config = self._read_again()
         except RenewerError as error:
+            if isinstance(error, Transient):  # nothing is known about it yet
+                self._file.forget()
             self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
-        else:
-            self._report.done("renewer", "the new configuration is in force")
-            self._plan(_now())
-        notify("READY=1", "WATCHDOG=1")
+            return False
+        self._report.done("renewer", "the new configuration is in force")
+        return True
 
     def _read_again(self) -> Accepted:
         """Read the configuration; another state folder is refused, for the lease is held on the old one."""
@@ -245,7 +283,7 @@ def main() -> NoReturn:
     """Run the daemon for the configuration that the command line names; `renewer run` turns into this."""
     report = Lines()
     try:
-        daemon = Daemon(lambda: accept(sys.argv[1]), report)
+        daemon = Daemon(lambda: accept(sys.argv[1]), report, sys.argv[1])
         with FileStore(daemon.state).lease("daemon", LOOK):
             daemon.run()
     except ConfigError as error:

@@ -94,6 +94,12 @@ class LockBusy(RenewerError):
     exit_code = 75
 
 
+class Outdated(RenewerError):
+    """A newer text of the configuration is in force than the one at hand: nothing was done that undoes it."""
+
+    exit_code = 75
+
+
 class LostLease(RenewerError):
     """The lease was lost on the way; nothing was written under it."""
 

@@ -12,8 +12,9 @@ from datetime import datetime
 from renewer import backoff
 from renewer.deployed import Deployed, HookAction, HookOutcome, Memory
 from renewer.errors import HookFailed, RenewerError, Stopped
+from renewer.following import ALONE
 from renewer.model import Action, CertOutcome
-from renewer.ports import Clock, DeployHook, Report
+from renewer.ports import Clock, DeployHook, Follower, Report
 from renewer.sites import SiteAction, SiteOutcome
 from renewer.vault import Shelf, Vault
 
@@ -26,17 +27,23 @@ class FollowUp:
     clock: Clock
     report: Report
     hooks: tuple[DeployHook, ...]
+    follower: Follower = ALONE
 
     def tell(
         self, certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]
     ) -> tuple[HookOutcome, ...]:
-        """Run every hook that does not know yet what nginx works with; one that fails holds up no other."""
+        """Run every hook that does not know yet what nginx works with; one that fails holds up no other.
+
+        None is run, nor forgotten, where a newer configuration may have others.
+        """
         now = deployed(certificates, sites)
         try:
             if not any(self._news(hook, now) for hook in self.hooks) and not self._forgotten():
                 return self._told(now)
             self.clock.sleep(0)
             with self.vault.hooks() as ledger:
+                if outdated := self.follower.outdated():
+                    raise outdated
                 for name in self._forgotten():
                     ledger.drop(name)
                 return tuple(self._tried(hook, now, ledger) for hook in self.hooks)

@@ -93,6 +93,21 @@ def failed(spec: SiteSpec, error: RenewerError, now: datetime) -> SiteOutcome:
     )
 
 
+def held(spec: SiteSpec, kept: Kept, error: RenewerError, now: datetime) -> SiteOutcome:
+    """Return how the site stands while its keys, and whom they are for, are left alone for that reason."""
+    ring = kept.served
+    return SiteOutcome(
+        name=spec.name,
+        action=SiteAction.KEPT,
+        next=now + AGAIN,
+        since=ring.since if ring else None,
+        people=ring.people if ring else (),
+        error=str(error),
+        hint=error.hint,
+        exit_code=error.exit_code,
+    )
+
+
 def _first(spec: SiteSpec, before: Ring | None, cycle: Cycle, draw: Draw) -> Ring:
     """Return two new keys and no old one."""
     count = before.count if before else 0

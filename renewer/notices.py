@@ -132,6 +132,11 @@ class Record:
             _only(known, self.seen),
         )
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Everything that anything is kept of."""
+        return (*self.troubles, *self.seen, *(subject for one in self.heard.values() for subject in one))
+
     def told(self, recipient: str, notices: Sequence["Notice"]) -> "Record":
         """Return it with these notices heard."""
         heard = dict(self.heard.get(recipient, {}))

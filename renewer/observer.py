@@ -12,13 +12,15 @@ from functools import partial
 
 from renewer import notices, policy
 from renewer.errors import LockBusy, RenewerError
+from renewer.following import ALONE
 from renewer.model import CertSpec, Material, Outcome, Sight, Snapshot
 from renewer.notices import Finding, Record, Seen
-from renewer.ports import Clock, Gauges, Pulse, Recipients, Report
+from renewer.ports import Clock, Follower, Gauges, Pulse, Recipients, Report
 from renewer.readings import CertificateReading, Readings
 from renewer.vault import Vault
 
 Save = Callable[[Record], None]
+Trim = Callable[[Record], Record]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Observer:
     clock: Clock
     report: Report
     host: str
+    follower: Follower = ALONE
 
     def saw(self, outcome: Outcome, broke: RenewerError | None = None) -> None:
         """Tell what became of a cycle; `broke` is what ended it before there was more of an outcome.
@@ -52,7 +55,8 @@ class Observer:
         now, known = self.clock.now(), self._recipients()
         kept = {spec.name: self._material(spec) for spec in self.specs}
         found = notices.findings(outcome, broke, kept)
-        grown = partial(self._grown, outcome=outcome, found=found, known=known, now=now)
+        trimmed = self._trimmer(known)
+        grown = partial(self._grown, outcome=outcome, found=found, now=now, trimmed=trimmed)
         record = grown(Record())
         with self._at_most_told("notices"):
             record = grown(self.vault.record())
@@ -82,20 +86,33 @@ class Observer:
         record: Record,
         outcome: Outcome,
         found: Sequence[Finding],
-        known: Sequence[str] | None,
         now: datetime,
+        trimmed: Trim,
     ) -> Record:
         """Return the record after a cycle, without what is not in the configuration any more."""
-        subjects = [notices.certificate(spec.name) for spec in self.specs]
-        subjects += [*map(notices.site, self.sites), *map(notices.hook, self.hooks)]
         seen = dict(record.seen)
         if self.audience.gauges:
             for one in outcome.certificates:
                 before = seen.get(notices.certificate(one.name), Seen())
                 success = before.success if one.error else now
                 seen[notices.certificate(one.name)] = Seen(one.served, success)
-        grown = replace(record, troubles=notices.troubles(record.troubles, found, now), seen=seen)
-        return grown.of(subjects, tuple(record.heard) if known is None else known)
+        return trimmed(replace(record, troubles=notices.troubles(record.troubles, found, now), seen=seen))
+
+    def _trimmer(self, known: Sequence[str] | None) -> Trim:
+        """Return what takes out of a record what the configuration does not have; a newer one may have it."""
+        subjects = [notices.certificate(spec.name) for spec in self.specs]
+        subjects += [*map(notices.site, self.sites), *map(notices.hook, self.hooks)]
+        newest = False
+        with self._at_most_told("configuration"):
+            newest = self.follower.outdated() is None
+
+        def trimmed(record: Record) -> Record:
+            recipients = tuple(record.heard) if known is None else known
+            if newest:
+                return record.of(subjects, recipients)
+            return record.of([*subjects, *record.subjects], (*record.heard, *recipients))
+
+        return trimmed
 
     # -- the three who may be listening ---------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def rest(outcome: Outcome, snapshots: Iterable[Snapshot], now: datetime) -> date
     quiet = (
         outcome.error is None
         and all(one.action is Action.FRESH for one in outcome.certificates)
-        and all(one.action is SiteAction.KEPT and not one.due for one in outcome.sites)
+        and all(one.action is SiteAction.KEPT and not (one.due or one.error) for one in outcome.sites)
         and all(one.action is HookAction.KEPT for one in outcome.hooks)
     )
     dues = [policy.rest(snapshot, now) for snapshot in snapshots] if quiet else [None]

@@ -114,6 +114,11 @@ def why_issue(snapshot: Snapshot, now: datetime) -> str:
     return ""
 
 
+def unlike(snapshot: Snapshot) -> bool:
+    """Whether what is stored is not what the configuration wants, however fresh it is."""
+    return snapshot.material is None or bool(_difference(snapshot.spec, snapshot.material))
+
+
 def refuse_wrong_clock(material: Material | None, now: datetime) -> None:
     """Raise `Refused` if the certificate was obtained in the future: then nothing would ever be due."""
     if material and material.obtained and material.obtained - now > CLOCK_BEHIND:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from renewer.deployed import Deployed
-from renewer.errors import RenewerError
+from renewer.errors import Outdated, RenewerError
 from renewer.journal import Handle, Progress, TxtRecord
 from renewer.model import CertSpec, Change, Grounds, Material, Reason, Sight, Window
 from renewer.notices import Message
@@ -149,6 +149,22 @@ class Store(Protocol):
 
     def lease(self, name: str, ttl: timedelta) -> AbstractContextManager[Fence]:
         """Hold `name` alone; raises `LockBusy` while another process does."""
+
+
+class Follower(Protocol):
+    """Knows whether what a run has read of its configuration is still the newest."""
+
+    def refuse_foreign(self) -> None:
+        """Raise `ConfigError` if the state folder belongs to another configuration."""
+
+    def begin(self) -> None:
+        """Note that the state follows this reading, if nothing stands in the way; raises `ConfigError`."""
+
+    def follow(self, fence: Fence) -> None:
+        """Note it while the sites are held; raises `Outdated` if a newer one is in force."""
+
+    def outdated(self) -> Outdated | None:
+        """Return that a newer one is in force, so that this one must not take away what it does not know."""
 
 
 class Deployer(Protocol):

@@ -31,6 +31,9 @@ INDEX = "rest"
 USUAL_FILE, USUAL_STATE = "/etc/renewer/renewer.toml", "/var/lib/renewer"
 """The configuration where none is named, and the state folder where that names none."""
 
+HANDED = "RENEWER_CONFIGURATION"
+"""The environment variable in which the daemon says when it read the text that it hands over, and where."""
+
 WELL_BEFORE = 1.0
 """Seconds: the coarsest times that a file system with links keeps."""
 
@@ -43,14 +46,15 @@ _BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Scope:
-    """What a cycle looks at: a configuration by its text, its state folder, and where else.
+    """What a cycle looks at: a configuration by its text and its file, its state folder, and where else.
 
     `files` are those outside of the state folder, see `stamps.files`. `pid_file` is nginx's, empty where what
-    nginx serves is not looked at.
+    nginx serves is not looked at; `file` is empty for what standard input held.
     """
 
-    def __init__(self, text: bytes, state: str, files: Sequence[str], pid_file: str) -> None:
+    def __init__(self, text: bytes, state: str, files: Sequence[str], pid_file: str, file: str = "") -> None:
         self.text, self.state, self.files, self.pid_file = text, state, tuple(files), pid_file
+        self.file = file
 
     def witness(self) -> Witness | None:
         """Return what everything looks like from outside; `None` where nginx cannot be seen."""
@@ -89,7 +93,8 @@ class Index:
     def encoded(self) -> bytes:
         """Return it as the file holds it: a line with a checksum, then each part after its length."""
         scope = self.scope
-        paths = "\0".join((scope.state, scope.pid_file, *scope.files)).encode(errors="surrogateescape")
+        named = (scope.state, scope.pid_file, scope.file, *scope.files)
+        paths = "\0".join(named).encode(errors="surrogateescape")
         times = f"{self.begin!r} {self.end!r}".encode()
         parts = (times, paths, scope.text, self.seen, self.outcome)
         body = b"".join(b"%d\n%s" % (len(part), part) for part in parts)
@@ -111,10 +116,10 @@ def decoded(data: bytes) -> Index | None:
     try:
         times, paths, text, seen, outcome = _parts(body)
         begin, end = map(float, times.split())
-        state, pid_file, *files = paths.decode(errors="surrogateescape").split("\0")
+        state, pid_file, file, *files = paths.decode(errors="surrogateescape").split("\0")
     except ValueError:
         return None
-    return Index(Scope(text, state, files, pid_file), begin, end, seen, outcome)
+    return Index(Scope(text, state, files, pid_file, file), begin, end, seen, outcome)
 
 
 def _parts(body: bytes) -> Iterator[bytes]:
@@ -136,8 +141,10 @@ def answer(arguments: Sequence[str]) -> bytes | None:
     text = _text(asked.file)
     state = _state(text) if text is not None else ""
     index = decoded(_kept(f"{state}/{INDEX}")) if state else None
-    if text is None or index is None or index.scope.state != state or not index.holds(text, time()):
+    if text is None or index is None or not index.holds(text, time()):
         return None
+    if (index.scope.state, index.scope.file) != (state, _absolute(asked.file)):
+        return None  # the folder may belong to another configuration
     return index.outcome if asked.as_json else b""
 
 
@@ -176,6 +183,13 @@ def _text(file: str) -> bytes | None:
 
     sys.stdin = TextIOWrapper(BytesIO(data))
     return data.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _absolute(file: str) -> str:
+    """Return the file's path or, for standard input, that of the file which the daemon read it from."""
+    if file == "-":
+        return os.environ.get(HANDED, "").partition(" ")[2]
+    return file if file.startswith("/") else f"{os.getcwd()}/{file}"  # noqa: PTH109
 
 
 def _state(text: bytes) -> str:

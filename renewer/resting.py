@@ -8,6 +8,7 @@ from pathlib import Path
 from renewer import disk, rest
 from renewer.config import Config
 from renewer.errors import RenewerError
+from renewer.followed import View
 from renewer.model import Grounds
 from renewer.ports import Clock, Deployer
 from renewer.store.files import FileStore
@@ -36,10 +37,10 @@ class Began:
 
 @dataclass(frozen=True)
 class Resting:
-    """Keeps the index of one configuration, whose text it is given."""
+    """Keeps the index of one configuration, as it was read."""
 
     config: Config
-    text: str
+    view: View
     clock: Clock
 
     def keep(self, until: datetime, said: str, deployer: Deployer, began: Began) -> None:
@@ -70,7 +71,8 @@ class Resting:
         if grounds is None:
             return None
         files = [*self._files(), *grounds.files]
-        scope = rest.Scope(self.text.encode(), str(self.config.state), files, grounds.pid_file)
+        text, file = self.view.text.encode(), str(self.view.file or "")
+        scope = rest.Scope(text, str(self.config.state), files, grounds.pid_file, file)
         seen = scope.witness()
         now, passed = self.clock.now(), self.clock.monotonic() - began.monotonic
         if seen is None or abs((now - began.now).total_seconds() - passed) > STEADY:

@@ -15,6 +15,7 @@ from renewer.deployed import Memory
 from renewer.documents import UnreadableError, decode, encode
 from renewer.errors import Refused
 from renewer.failure import Deploys, Failure
+from renewer.followed import Followed
 from renewer.journal import Progress
 from renewer.limits import History
 from renewer.model import Account, Material, Revocation, Suggestion
@@ -58,6 +59,14 @@ class Vault:
         """Hold the keys of all sites alone, with the right to write about them; raises `LockBusy`."""
         with self.store.lease("sites", LEASE) as fence:
             yield Shelf(self.store, fence, "site")
+
+    def followed(self) -> Followed | None:
+        """Return the configuration that the state folder belongs to; `None` if it is nobody's yet."""
+        return self._value("configuration", Followed)
+
+    def follow(self, followed: Followed, fence: Fence) -> None:
+        """Keep which it is, while the sites are held."""
+        self.store.put("configuration", encode(followed), fence)
 
     def site(self, name: str) -> Kept:
         """Return the keys of a site, or that it has none.
@@ -310,6 +319,7 @@ _FORMS: dict[str, Any] = {
     "account": Account,
     "certificate": Material,
     "check": Progress,
+    "configuration": Followed,
     "deploys": Deploys,
     "failure": Failure,
     "hook": Memory,

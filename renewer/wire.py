@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from renewer import audience, credentials, identity, premises, proc
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
+from renewer.followed import View
+from renewer.following import ALONE, Following
 from renewer.model import CertSpec, Material, Reason, Window
-from renewer.ports import Clock, Issuer, Journal, Report
+from renewer.ports import Clock, Follower, Issuer, Journal, Report
 from renewer.store.files import FileStore
 from renewer.vault import Vault
 
@@ -30,21 +32,28 @@ if TYPE_CHECKING:
     from renewer.nginx.deployer import NginxDeployer
 
 
-def build(config: Config, clock: Clock, report: Report) -> "Engine":
+def build(config: Config, clock: Clock, report: Report, follower: Follower = ALONE) -> "Engine":
     """Build the program; raises `ConfigError` for what cannot work on this machine, nothing touched.
 
-    Root becomes the owner of the state folder first.
+    So it does for a state folder of another configuration. Root becomes the folder's owner first.
     """
     from renewer.cycle import Engine
     from renewer.hooks.secure_link import SecureLink
 
     identity.settle(config)
     check(config)
+    follower.refuse_foreign()
     memory = Vault(FileStore(config.state), report)
     deployer = nginx(config, clock, report)
     issuer = _Late(lambda: _acme(config, memory, clock, report))
-    hooks = (SecureLink(config.site_specs, memory, deployer),)
-    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands(config))
+    hooks = (SecureLink(config.site_specs, memory, deployer, follower),)
+    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands(config), follower)
+
+
+def follower(config: Config, view: View, clock: Clock, report: Report) -> Follower:
+    """Return who knows whether a reading of the configuration is the newest."""
+    memory = Vault(FileStore(config.state), report)
+    return Following(memory, config.state, view, lambda other: not any(unfit(other)), clock, report)
 
 
 def commands(config: Config) -> "tuple[CommandHook, ...]":
@@ -87,13 +96,14 @@ def _calls(secret: str, config: Config, clock: Clock, report: Report) -> "Calls"
     return Api(client(secret, config.cloudflare.base_url), clock, report)
 
 
-def vault(config: Config, report: Report) -> Vault:
-    """Return the program's memory alone; raises `ConfigError` for a state folder that is not safe.
+def vault(config: Config, report: Report, follower: Follower) -> Vault:
+    """Return the program's memory alone; raises `ConfigError` for a state folder not safe, or another's.
 
     Root becomes the owner of the state folder first.
     """
     identity.settle(config)
     premises.refuse_unsafe(config.state)
+    follower.refuse_foreign()
     return Vault(FileStore(config.state), report)
 
 

@@ -15,10 +15,11 @@ from renewer.config import Config
 from renewer.dns.account import Token, Verdict, Zone
 from renewer.dns.resolver import Authorities, Delegation
 from renewer.errors import ConfigError, Refused, RenewerError
+from renewer.following import ALONE
 from renewer.issuer import directory
 from renewer.issuer.directory import Directory
 from renewer.journal import Progress
-from renewer.ports import Clock, Journal
+from renewer.ports import Clock, Follower, Journal
 from renewer.report import Silent
 from renewer.service import shipped, steps
 from renewer.store.files import FileStore
@@ -79,12 +80,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is looked at; safe to use from threads. `root` is the folder in which this machine's files lie."""
+    """What is looked at; safe to use from threads. `root` is the folder in which this machine's files lie.
+
+    `follower` knows whose the state folder is.
+    """
 
     config: Config
     file: str
     clock: Clock
     root: Path = Path("/")
+    follower: Follower = ALONE
     token: Once[Token] = field(init=False)
     verdict: Once[Verdict] = field(init=False)
     zones: Once[tuple[Zone, ...]] = field(init=False)
@@ -147,6 +152,7 @@ class Scene:
         """Hold a journal for records in the DNS; in memory where the state folder is not ours to write."""
         try:
             premises.refuse_unsafe(self.config.state)
+            self.follower.refuse_foreign()
             ours = os.access(self.config.state, os.W_OK | os.X_OK)
         except ConfigError:
             ours = False

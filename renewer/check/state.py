@@ -60,6 +60,11 @@ def look(scene: Scene) -> Iterator[Finding]:
             "folder", error, "renewer works only in a folder that is its own: nginx is given what lies there"
         )
         return
+    try:
+        scene.follower.refuse_foreign()
+    except ConfigError as error:
+        why = "every command but check stops here: one would take away what the other's has no table for"
+        yield _TOPIC.refused("configuration", error, why)
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     yield from _writable(folder, existing)
     yield from _room(existing)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import click
 
-from renewer import config, wire
+from renewer import wire
 from renewer.commands.call import Call
 
 CYCLE = timedelta(minutes=30)
@@ -16,10 +16,16 @@ CYCLE = timedelta(minutes=30)
 @click.pass_obj
 def accept(call: Call) -> int:
     """Check the configuration, and print what the daemon has to know of it."""
-    text = config.read(call.file)
-    settings = config.parse(text, call.file)
+    settings = call.load()
     wire.check(settings)
+    call.follower(settings, call.report()).refuse_foreign()
     hooks = sum((one.timeout for one in settings.hooks.commands), timedelta())
     deadline = settings.propagation.timeout + hooks + CYCLE
-    click.echo(json.dumps({"text": text, "state": str(settings.state), "deadline": deadline.total_seconds()}))
+    answer = {
+        "text": call.view.text,
+        "handed": call.view.handed,
+        "state": str(settings.state),
+        "deadline": deadline.total_seconds(),
+    }
+    click.echo(json.dumps(answer))
     return 0

@@ -7,14 +7,18 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from renewer import audience, config, report, show, wire
+from renewer import audience, config, report, rest, show, wire
 from renewer.errors import ConfigError, Declined, RenewerError, Unexpected
+from renewer.followed import View, from_daemon
 from renewer.model import Outcome
-from renewer.ports import Report
+from renewer.ports import Follower, Report
 from renewer.resting import Began, Resting
 from renewer.system import Signals, SystemClock
 
@@ -36,13 +40,35 @@ class Call:
     file: str
     verbose: bool
 
+    @cached_property
+    def view(self) -> View:
+        """The configuration as it is read, once: standard input is empty then, and a file may change.
+
+        Raises `ConfigError` where there is none to be had.
+        """
+        now = datetime.now(UTC)
+        text = config.read(self.file)
+        if self.file == config.STANDARD_INPUT:
+            return from_daemon(text, os.environ.get(rest.HANDED, "")) or View(text, now)
+        file = Path(self.file).absolute()
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:
+            raise ConfigError("the name of the configuration file is no UTF-8", hint="rename it") from None
+        return View(text, now, file)
+
     def load(self) -> config.Config:
-        """Read the configuration; raises `ConfigError` with every fault."""
-        return config.load(self.file)
+        """Return the configuration; raises `ConfigError` with every fault."""
+        return config.parse(self.view.text, self.file)
+
+    def follower(self, settings: config.Config, told: Report) -> Follower:
+        """Return who knows whether this reading of the configuration is the newest."""
+        return wire.follower(settings, self.view, SystemClock(), told)
 
     def engine(self, told: Report) -> "Engine":
         """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
-        return wire.build(self.load(), self.clock(), told)
+        settings = self.load()
+        return wire.build(settings, self.clock(), told, self.follower(settings, told))
 
     def clock(self) -> SystemClock:
         """Return the machine's clock; SIGTERM, SIGINT and SIGHUP end its waits, unless they are ignored.
@@ -70,13 +96,13 @@ class Call:
 
         They are not told that it was asked to end, nor that a person asked for what is not to be had.
         """
-        text = config.read(self.file)
-        settings, clock = config.parse(text, self.file), self.clock()
-        resting, began = Resting(settings, text, clock), Began.at(clock)
-        observer = None
+        settings, clock = self.load(), self.clock()
+        resting, began = Resting(settings, self.view, clock), Began.at(clock)
+        follower, observer = self.follower(settings, told), None
         try:
-            observer = audience.observer(settings, clock, told)
-            engine = wire.build(settings, clock, told)
+            observer = audience.observer(settings, clock, told, follower)
+            engine = wire.build(settings, clock, told, follower)
+            follower.begin()
         except RenewerError as error:
             if observer:
                 observer.saw(Outcome(()), error)

@@ -63,7 +63,8 @@ def _findings(call: Call) -> tuple[Finding, ...]:
     except ConfigError as error:
         return everything.unreadable(error)
     with call.report() as report:
-        return everything.look(Scene(config, call.file, call.clock()), report)
+        scene = Scene(config, call.file, call.clock(), follower=call.follower(config, report))
+        return everything.look(scene, report)
 
 
 def _record(finding: Finding) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import click
 
+from renewer import identity
 from renewer.commands.call import Call
 from renewer.commands.help import examples
 from renewer.service.setting import refuse_unfit, require_systemd, setting
@@ -38,6 +39,8 @@ def install_service(call: Call, *, timer: bool, dry_run: bool, out: bool) -> int
     require_systemd()
     found = setting(call.file, call.load())
     if not out:
+        with identity.as_owner(found.config.state):
+            call.follower(found.config, call.report()).refuse_foreign()
         refuse_unfit(found)
     done = False
     for step in remove(found) if out else install(found, timer=timer):

@@ -40,8 +40,9 @@ def link(  # noqa: PLR0913 - one for each option
     settings = call.load()
     life = links.life(expires, uri)
     with call.report() as told:
+        vault = wire.vault(settings, told, call.follower(settings, told))
         found = links.find(settings.site_specs, site)
-        kept = wire.vault(settings, told).site(found.name)
+        kept = vault.site(found.name)
         wanted = links.Wanted(person, uri, SystemClock().now() + life, fragment=fragment)
         address = links.made(found, kept, wanted)
         if expires and life > found.grace:

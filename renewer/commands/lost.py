@@ -14,7 +14,8 @@ from renewer.system import SystemClock
 def lost(call: Call) -> int:
     """Tell those outside that a cycle ended without a word."""
     with call.report() as told:
-        if observer := audience.observer(call.load(), SystemClock(), told):
+        settings = call.load()
+        if observer := audience.observer(settings, SystemClock(), told, call.follower(settings, told)):
             killed = "a cycle was killed before it could end"
             hint = "look into the log of that time: memory may have run out, or it hung"
             observer.saw(Outcome(()), Unexpected(killed, hint=hint))

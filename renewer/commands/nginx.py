@@ -19,6 +19,7 @@ def nginx(call: Call) -> int:
     settings = call.load()
     with call.report() as told:
         engine = call.engine(told)
+        engine.follower.begin()
         for path in engine.prepare():
             told.done("nginx", f"wrote {path}")
     click.echo(guide.text(settings.specs, settings.site_specs, settings.state))

@@ -27,7 +27,11 @@ TOKEN_FOLDER = "/run/renewer-token"  # noqa: S105 - where it goes for as long as
 )
 @click.pass_obj
 def run(call: Call) -> NoReturn:
-    """Run as a daemon: a cycle whenever one is due, until SIGTERM. SIGHUP reads the configuration again."""
+    """Run as a daemon: a cycle whenever one is due, until SIGTERM.
+
+    A changed configuration is taken within a minute, with SIGHUP at once. While the new one has faults, the
+    old one stays in force.
+    """
     if call.file == config.STANDARD_INPUT:
         raise ConfigError("the daemon reads its configuration again later: name a file with -c FILE")
     settings = call.load()
@@ -37,6 +41,7 @@ def run(call: Call) -> NoReturn:
             hint=_as_owner(owner.pw_name, Path(call.file).absolute(), settings),
         )
     wire.check(settings)
+    call.follower(settings, call.report()).refuse_foreign()
     os.execv(sys.executable, (sys.executable, "-P", "-m", "renewer.daemon", call.file))  # noqa: S606 - our own
 
 

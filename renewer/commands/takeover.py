@@ -20,6 +20,7 @@ from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, table
 from renewer.errors import ConfigError, Refused
 from renewer.estate import Estate, Secret
+from renewer.followed import View
 from renewer.foreign import folder
 from renewer.report import told
 from renewer.system import SystemClock
@@ -94,7 +95,7 @@ def import_(  # noqa: PLR0913 - one for each option
     target = (
         Target(Path(call.file), settings) if settings else _target(call, plan, state or str(DEFAULT.state))
     )
-    plan = _carried_out(call, plan, target.settings, dry_run=dry_run)
+    plan = _carried_out(call, plan, target, dry_run=dry_run)
     if not as_json:
         _tell(plan, ahead=dry_run)
     if token is None and (dry_run or as_json or not first.on_terminal()):
@@ -152,12 +153,15 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
     return Target(file, draft.parsed(f"what {file} would hold"), draft)
 
 
-def _carried_out(call: Call, plan: Plan, settings: Config, *, dry_run: bool) -> Plan:
+def _carried_out(call: Call, plan: Plan, target: Target, *, dry_run: bool) -> Plan:
+    settings, clock = target.settings, SystemClock()
+    text = target.draft.text if target.draft else call.view.text
+    view = View(text, clock.now(), target.file.absolute())
     # Only root may read what the other client has, and write the configuration afterwards.
     with call.report() as report, identity.as_owner(settings.state) as owner:
         if owner is not None:
             identity.require_program(owner, settings.state)  # who goes on with what is taken over
-        vault = wire.vault(settings, report)
+        vault = wire.vault(settings, report, wire.follower(settings, view, clock, report))
         settled = heritage.settle(plan, vault)
         return settled if dry_run else heritage.keep(settled, vault)
 

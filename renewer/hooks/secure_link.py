@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from renewer import disk, keyring, tokens
 from renewer.errors import ConfigError, RenewerError
-from renewer.ports import Deployer
+from renewer.following import ALONE
+from renewer.ports import Deployer, Follower
 from renewer.sites import Cycle, Gate, Guard, Kept, Proposal, Ring, Signer, SiteSpec
 from renewer.vault import Vault
 
@@ -30,9 +31,12 @@ class SecureLink:
     specs: tuple[SiteSpec, ...]
     vault: Vault
     deployer: Deployer
+    follower: Follower = ALONE
 
     def plan(self, cycle: Cycle) -> Proposal:
         """Return what would be proposed now, with how the sites stand, changing nothing."""
+        if outdated := self.follower.outdated():
+            return self._held(outdated, cycle)
         proposal = self._proposal(self._wanted(cycle))
         outcomes = tuple(
             keyring.ahead(one, spec, self.vault.site(spec.name), cycle.now)
@@ -41,11 +45,18 @@ class SecureLink:
         return replace(proposal, outcomes=outcomes)
 
     def propose(self, cycle: Cycle) -> Proposal:
-        """Return what nginx is to take up; the keys that it needs are kept as wanted."""
+        """Return what nginx is to take up; the keys that it needs are kept as wanted.
+
+        Nothing, where the configuration has changed since it was read: who is let in is the newest one's
+        business. Nginx is held, so nobody who goes by a newer one has written anything before this looks.
+        """
+        if outdated := self.follower.outdated():
+            return self._held(outdated, cycle)
         wanted = self._wanted(cycle)
         proposal = self._proposal(wanted)
         if proposal.guard:
             with self.vault.sites() as ledger:
+                self.follower.follow(ledger.fence)
                 for name, ring in wanted.items():
                     ledger.keep(name, Kept(self.vault.site(name).served, ring))
         return proposal
@@ -56,14 +67,13 @@ class SecureLink:
             with self.vault.sites() as ledger:
                 for gate in proposal.guard.gates:
                     ledger.keep(gate.spec.name, Kept(served=gate.ring))
-                for name in self._left_over():
+                for name in () if self.follower.outdated() else self._left_over():
                     ledger.drop(name)
         failed: dict[str, RenewerError] = {}
         for spec in self.specs:
-            ring = self.vault.site(spec.name).served
-            if spec.signer and ring:
+            if spec.signer:
                 try:
-                    _hand_over(spec.signer, _signing(spec, ring))
+                    self._sign(spec, spec.signer)
                 except RenewerError as error:
                     failed[spec.name] = error
         return failed
@@ -95,6 +105,21 @@ class SecureLink:
         )
         return Proposal(None if nothing else guard, outcomes)
 
+    def _sign(self, spec: SiteSpec, signer: Signer) -> None:
+        """Let the signing program's file hold the current key; not by a reading that is not the newest."""
+        ring = self.vault.site(spec.name).served
+        if ring is None or _holds(signer, _signing(spec, ring)):
+            return
+        with self.vault.sites():
+            ring = self.vault.site(spec.name).served
+            if ring and not self.follower.outdated():
+                _hand_over(signer, _signing(spec, ring))
+
+    def _held(self, error: RenewerError, cycle: Cycle) -> Proposal:
+        """Return that nothing is proposed, and why."""
+        kept = ((spec, self.vault.site(spec.name)) for spec in self.specs)
+        return Proposal(None, tuple(keyring.held(spec, one, error, cycle.now) for spec, one in kept))
+
     def _left_over(self) -> list[str]:
         names = {spec.name for spec in self.specs}
         return [name for name in self.vault.known_sites() if name not in names]
@@ -112,13 +137,15 @@ def _signing(spec: SiteSpec, ring: Ring) -> bytes:
     return json.dumps(told).encode() + b"\n"
 
 
+def _holds(signer: Signer, content: bytes) -> bool:
+    """Tell whether the signing program's file holds just this, with its owner and mode."""
+    return disk.holds(signer.path, content, _ids(signer.owner), signer.mode)
+
+
 def _hand_over(signer: Signer, content: bytes) -> None:
     """Let the signing program's file hold this, with its owner and mode, whole or not at all."""
-    owner = _ids(signer.owner)
-    if disk.holds(signer.path, content, owner, signer.mode):
-        return
     disk.folder(signer.path.parent, 0o755)
-    disk.write(signer.path, content, signer.mode, owner)
+    disk.write(signer.path, content, signer.mode, _ids(signer.owner))
     disk.sweep(signer.path.parent, signer.path.name)
 
 

@@ -524,6 +524,7 @@ def test_a_run_at_rest_loads_next_to_nothing(settled: Home) -> None:
         "except SystemExit as end:\n    print(end.code, *{*sys.modules} - before)"
     )
     argv = [sys.executable, "-c", script, "-c", str(settled.file), "renew"]
+    subprocess.run(argv, cwd=ROOT, capture_output=True, check=True)  # notes whose the state folder is
     time.sleep(WELL_BEFORE + 0.1)  # what was made just now might change once more unseen
     looked, rested = (
         subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(2)

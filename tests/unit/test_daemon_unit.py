@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer import daemon as room
+from renewer import watched
 from renewer.daemon import AFTER_A_CRASH, LOOK, Accepted, Daemon
+from renewer.errors import ConfigError, RenewerError, Transient
 
 SLACK = timedelta(seconds=30)
 json_values = st.recursive(
@@ -38,7 +40,9 @@ class SetBack(datetime):
 
 
 def daemon() -> Daemon:
-    return Daemon(lambda: Accepted("", Path("/nowhere"), timedelta(hours=1)), Notes())
+    return Daemon(
+        lambda: Accepted("", Path("/nowhere"), timedelta(hours=1)), Notes(), "/nowhere/renewer.toml"
+    )
 
 
 def answer(*instants: datetime) -> str:
@@ -151,7 +155,7 @@ def test_what_is_read_again_just_when_a_cycle_ends_does_not_wait(monkeypatch: py
 def test_another_state_folder_takes_a_restart() -> None:
     """The lease that keeps a second daemon away is held on the old one."""
     found, notes = [Accepted("", Path(one), timedelta(hours=1)) for one in ("/new", "/old")], Notes()
-    ours = Daemon(found.pop, notes)
+    ours = Daemon(found.pop, notes, "/nowhere/renewer.toml")
     ours._reload()
     assert ours.state == Path("/old")
     ((_, told),) = notes.of("problem")
@@ -188,3 +192,140 @@ def test_a_clock_that_is_set_back_does_not_stop_the_cycles(monkeypatch: pytest.M
     threading.Thread(target=look_on).start()
     ours.run()
     assert seen == [True, True]
+
+
+class Parent:
+    """A daemon whose file can be edited, and what it said; reading it raises `wrong`, if that is set."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self.notes = folder / "renewer.toml", Notes()
+        self.wrong: RenewerError | None = None
+        self.worked: list[str] = []
+        self.file.write_text("one")
+        self.daemon = Daemon(self.read, self.notes, str(self.file))
+        self.daemon._work = self.work  # type: ignore[method-assign]
+
+    def read(self) -> Accepted:
+        if self.wrong:
+            raise self.wrong
+        return Accepted(self.file.read_text(), Path("/state"), timedelta(hours=1))
+
+    def work(self, config: Accepted) -> datetime:
+        self.worked.append(config.text)
+        return datetime.now(UTC) + LOOK
+
+    def said(self) -> list[str]:
+        """Return what it has said since this was last asked."""
+        words, self.notes.told = [what for _, _, what in self.notes.told], []
+        return words
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Parent:
+    return Parent(tmp_path)
+
+
+def test_a_file_that_has_changed_is_taken_before_the_next_cycle(parent: Parent) -> None:
+    parent.daemon._cycle()
+    parent.file.write_text("two")
+    parent.daemon._cycle()
+    parent.daemon._cycle()
+    assert (parent.worked, parent.said()) == (["one", "two", "two"], ["the new configuration is in force"])
+
+
+def test_the_heartbeat_sees_it_and_plans_a_cycle_at_once(parent: Parent) -> None:
+    parent.daemon._due = datetime.now(UTC) + LOOK
+    parent.daemon._beat()
+    assert parent.daemon._due > datetime.now(UTC)
+    parent.file.write_text("two")
+    parent.daemon._beat()
+    assert parent.daemon._due <= datetime.now(UTC)
+    assert parent.daemon._config.text == "two"
+
+
+def test_a_faulty_file_is_told_once_for_each_content_and_the_old_one_stays(parent: Parent) -> None:
+    parent.wrong = ConfigError("it has faults", hint="mend them")
+    for text in ("faulty", "faulty", "as bad"):
+        parent.file.write_text(text)
+        parent.daemon._cycle()
+        parent.daemon._beat()
+    parent.file.unlink()
+    parent.daemon._beat()
+    parent.daemon._beat()
+    assert len(parent.said()) == 3
+    parent.wrong = None
+    parent.file.write_text("mended")
+    parent.daemon._beat()
+    assert parent.said() == ["the new configuration is in force"]
+    parent.daemon._cycle()
+    assert parent.worked == ["one"] * 3 + ["mended"]
+
+
+def test_a_check_that_was_cut_off_is_made_again_at_the_next_heartbeat(parent: Parent) -> None:
+    parent.wrong = Transient("the check was killed by signal 9")
+    parent.file.write_text("two")
+    parent.daemon._beat()
+    parent.wrong = None
+    parent.daemon._beat()
+    assert parent.daemon._config.text == "two"
+    assert [what for _, what in parent.notes.of("done")] == ["the new configuration is in force"]
+
+
+def test_sighup_reads_it_although_it_has_not_changed(parent: Parent) -> None:
+    parent.wrong = ConfigError("nginx is gone")
+    for _ in range(2):
+        parent.daemon._reload()
+    assert len(parent.said()) == 2
+    parent.wrong = None
+    parent.daemon._reload()
+    parent.daemon._beat()
+    assert parent.said() == ["the new configuration is in force"]
+
+
+def test_who_is_asked_to_end_begins_no_check(parent: Parent) -> None:
+    parent.daemon._end_worker()
+    parent.file.write_text("two")
+    parent.daemon._cycle()
+    assert parent.daemon._config.text == "one"
+
+
+def test_a_file_is_looked_into_only_when_its_stamp_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "renewer.toml"
+    file.write_text("one")
+    read: list[str] = []
+    real = watched._content
+    monkeypatch.setattr(watched, "_content", lambda path: [read.append(path), real(path)][1])
+    monkeypatch.setattr(watched.time, "time", lambda: file.stat().st_ctime + 60)
+    seen = watched.Watched(str(file))
+    assert [seen.changed(), seen.changed(), len(read)] == [False, False, 1]
+    file.touch()
+    assert (seen.changed(), len(read)) == (False, 2)
+    file.write_text("two")
+    assert [seen.changed(), seen.changed(), len(read)] == [True, False, 3]
+
+
+def test_a_file_that_was_just_written_is_looked_into_again(tmp_path: Path) -> None:
+    """It may change once more within one tick of the disk's clock: same size, same time."""
+    file = tmp_path / "renewer.toml"
+    file.write_text("one")
+    seen = watched.Watched(str(file))
+    assert seen._stamp == b""
+    file.write_text("two")
+    assert seen.changed()
+
+
+@pytest.mark.parametrize("what", ["gone", "a pipe", "a folder", "a device"])
+def test_what_is_no_file_counts_as_nothing_and_holds_nobody_up(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "renewer.toml"
+    file.write_text("one")
+    seen = watched.Watched(str(file))
+    file.unlink()
+    if what == "a pipe":
+        os.mkfifo(file)
+    elif what == "a folder":
+        file.mkdir()
+    elif what == "a device":
+        file.symlink_to("/dev/zero")
+    assert [seen.changed(), seen.changed()] == [True, False]

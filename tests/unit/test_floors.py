@@ -14,10 +14,10 @@ PACKAGE = ROOT / "renewer"
 FLOORS = {
     0: "__init__ deployed errors estate failure journal model sites trail",
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
-    " credentials documents domains draft inherited keyring keys limits links notation notices outcome policy"
-    " ports premises problems provenance readings redaction spoken tokens toml",
-    2: "bounds disk identity jointly pace proc stamps vault",
-    3: "cycle deploy dns01 followup observer ordering setbacks takeover",
+    " credentials documents domains draft followed inherited keyring keys limits links notation"
+    " notices outcome policy ports premises problems provenance readings redaction spoken tokens toml",
+    2: "bounds disk identity jointly pace proc stamps vault watched",
+    3: "cycle deploy dns01 following followup observer ordering setbacks takeover",
     4: "dns/* foreign/* hooks/* issuer/* nginx/* outside/* report service/* store/* system",
     5: "audience check/authority check/ca check/everything check/gates check/outside"
     " check/permission check/rivals check/rounds check/scene check/schedule check/state check/token"

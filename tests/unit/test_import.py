@@ -11,9 +11,13 @@ from pathlib import Path
 
 import certs
 import pytest
+from fakes import Notes
 
 from renewer.authorities import DIRECTORIES
 from renewer.config import load
+from renewer.followed import Followed
+from renewer.store.files import FileStore
+from renewer.vault import Vault
 
 LE = DIRECTORIES["letsencrypt"]
 TOKEN = "a-token-that-is-as-long-as-they-are-usually"
@@ -194,3 +198,18 @@ def test_a_chain_that_is_not_whole_is_told_with_what_to_do(home: Home) -> None:
         "the chain above its certificate is missing, or does not fit\n  -> put the CA's intermediate" in err
     )
     assert "the private key cannot be read\n  -> the next renew orders a new one" in err
+
+
+def test_nothing_goes_into_the_state_folder_of_another_configuration(home: Home) -> None:
+    owner = home.folder / "owner.toml"
+    owner.write_text(f'state = "{home.state}"\n[certificate."own"]\ndomains = ["own.example"]\n')
+    home.state.mkdir(mode=0o700)
+    vault = Vault(FileStore(home.state), Notes())
+    with vault.sites() as shelf:
+        vault.follow(Followed(str(owner), "0" * 64, certs.NOW), shelf.fence)
+    done = home.fresh()
+    assert (done.returncode, str(owner) in done.stderr, str(home.config) in done.stderr) == (78, True, True)
+    assert list(vault.store.keys("")) == ["configuration"]
+    assert not home.config.exists()
+    owner.unlink()
+    assert "good.example: imported" in home.fresh().stdout

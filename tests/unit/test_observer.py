@@ -9,8 +9,9 @@ import pytest
 from fakes import DAY, NOW, FakeClock, MemStore, Notes, material, spec
 
 from renewer import notices
-from renewer.errors import ConfigError, Refused, RenewerError, Transient, Unexpected
+from renewer.errors import ConfigError, Outdated, Refused, RenewerError, Transient, Unexpected
 from renewer.failure import Failure, Stage
+from renewer.following import Alone
 from renewer.model import Action, CertOutcome, Outcome
 from renewer.notices import Message
 from renewer.observer import Audience, Observer
@@ -240,3 +241,25 @@ def test_the_end_of_a_certificate_is_told_also_when_no_cycle_gets_to_it(house: H
             notices.Warned.SOON,
         )
     }
+
+
+class Old(Alone):
+    """Says that a newer configuration is in force."""
+
+    def outdated(self) -> Outdated | None:
+        return Outdated("renewer.toml was changed")
+
+
+def test_what_a_newer_configuration_has_told_is_not_told_anew(house: House) -> None:
+    """The daemon's cycle with its older reading comes between two of a person's."""
+    assert house.ends(bad(), bad("b.example")) == [f"{FAILED}, and 1 more"]
+    newer, house.listeners.people = house.listeners.people, ("older",)
+    house.observer = replace(house.observer, specs=(A,), sites=(), hooks=(), follower=Old())
+    house.ends(bad())
+    kept = house.vault.record()
+    assert {"certificate/a.example", "certificate/b.example"} <= kept.troubles.keys()
+    assert {*newer, "older"} == kept.heard.keys()
+    house.listeners.people = newer
+    house.observer = replace(house.observer, specs=(A, B), follower=Alone())
+    assert house.ends(bad(), bad("b.example")) == []
+    assert house.vault.record().heard.keys() == set(newer)

@@ -6,8 +6,9 @@ import signal
 import time
 from binascii import crc32
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from renewer import cli, config, rest, stamps
 from renewer.errors import RenewerError, Transient
+from renewer.followed import View
 from renewer.model import Grounds
 from renewer.nginx.crew import crew
 from renewer.resting import AT_MOST, Began, Resting
@@ -86,13 +88,19 @@ class House:
         ago: timedelta = LONG_AGO,
         rest_of: timedelta = timedelta(days=9),
         files: tuple[str, ...] = (),
+        named: bool = True,
     ) -> None:
         """Keep the index of a cycle that ends now; the clock says that all of this was made long `ago`."""
-        text, now = config.read(self.file), datetime.now(UTC)
+        now = datetime.now(UTC)
         clock = FakeClock(now + ago)
-        Resting(config.parse(text, "-"), text, clock).keep(
+        view = self.view if named else replace(self.view, file=None)
+        Resting(config.load(self.file), view, clock).keep(
             now + rest_of, SAID, Nginx(pid_file, files=files), Began.at(clock)
         )
+
+    @property
+    def view(self) -> View:
+        return View(config.read(self.file), datetime.now(UTC), self.file)
 
     @property
     def answer(self) -> bytes | None:
@@ -131,6 +139,39 @@ def test_where_nothing_has_changed_a_run_answers_as_the_one_before(house: House)
 )
 def test_whoever_asks_for_more_gets_the_look(house: House, more: list[str]) -> None:
     assert rest.answer(["-c", str(house.file), *more]) is None
+
+
+def test_the_same_text_in_another_file_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder belongs to the first; whether the second may take its place a look has to say."""
+    copy = house.folder / "copy.toml"
+    copy.write_text(house.file.read_text())
+    assert rest.answer(["-c", str(copy), "renew", "--json"]) is None
+    monkeypatch.chdir(house.folder)
+    assert rest.answer(["-c", house.file.name, "renew", "--json"]) == SAID.encode()
+
+
+def handed(text: bytes, monkeypatch: pytest.MonkeyPatch) -> bytes | None:
+    """Run with the text on standard input; return the answer, and see that whoever goes on has it all."""
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(text)))
+    answer = rest.answer(["-c", "-", "renew", "--json"])
+    if answer is None:
+        assert config.read("-") == text.decode()
+    return answer
+
+
+def test_a_text_on_standard_input_is_the_daemon_s_or_nobody_s(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = house.file.read_bytes()
+    monkeypatch.delenv(rest.HANDED, raising=False)
+    assert handed(text, monkeypatch) is None
+    monkeypatch.setenv(rest.HANDED, house.view.handed)
+    assert handed(text, monkeypatch) == SAID.encode()
+    assert handed(text + b"\n", monkeypatch) is None
+    monkeypatch.delenv(rest.HANDED)
+    house.keep(named=False)
+    assert handed(text, monkeypatch) == SAID.encode()
+    assert house.answer is None
 
 
 def test_a_person_at_a_terminal_gets_the_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +343,7 @@ def part(data: bytes) -> bytes:
 
 @given(st.binary(), st.binary(), st.binary(), st.lists(st.text("/ab\u00e9\udc80", min_size=1)))
 def test_what_was_written_is_what_is_read(text: bytes, seen: bytes, said: bytes, paths: list[str]) -> None:
-    scope = rest.Scope(text, "/state", paths, "")
+    scope = rest.Scope(text, "/state", paths, "", "/etc/renewer/renewer.toml")
     found = rest.decoded(rest.Index(scope, 1.25, 1e9 / 3, seen, said).encoded())
     assert found
     assert (found.begin, found.end, found.seen, found.outcome) == (1.25, 1e9 / 3, seen, said)
@@ -313,7 +354,7 @@ def test_an_index_of_another_state_folder_is_none(house: House) -> None:
     """A glance at the configuration may see a wrong folder; an index found there is of another one."""
     other = house.folder / "other"
     shutil.copytree(house.state, other, symlinks=True)
-    scope = rest.Scope(house.file.read_bytes(), str(other), [], "")
+    scope = rest.Scope(house.file.read_bytes(), str(other), [], "", str(house.file))
     seen = scope.witness()
     assert seen
     house.index.write_bytes(rest.Index(scope, 0.0, time.time() * 2, seen.text, b"{}").encoded())
@@ -327,9 +368,8 @@ def test_what_changed_just_before_the_cycle_is_not_written_down(house: House) ->
 
 
 def test_a_cycle_during_which_the_clock_was_set_leaves_nothing(house: House) -> None:
-    text = house.file.read_text()
     clock = FakeClock(datetime.now(UTC) + LONG_AGO)
-    resting, began = Resting(config.parse(text, "-"), text, clock), Began.at(clock)
+    resting, began = Resting(config.load(house.file), house.view, clock), Began.at(clock)
     clock.time += timedelta(minutes=5)
     resting.keep(clock.now() + timedelta(days=1), SAID, Nginx(""), began)
     assert not house.index.exists()
@@ -344,9 +384,9 @@ def test_a_disk_that_cannot_hold_it_spoils_no_cycle(house: House) -> None:
 
 
 def test_an_nginx_that_cannot_be_asked_spoils_no_cycle(house: House) -> None:
-    text, clock = config.read(house.file), FakeClock(datetime.now(UTC) + LONG_AGO)
+    clock = FakeClock(datetime.now(UTC) + LONG_AGO)
     nginx = Nginx("", broken=Transient("it hangs", hint=""))
-    resting = Resting(config.parse(text, "-"), text, clock)
+    resting = Resting(config.load(house.file), house.view, clock)
     resting.keep(clock.now() + timedelta(days=1), SAID, nginx, Began.at(clock))
     assert not house.index.exists()
 
