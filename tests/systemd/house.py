@@ -37,17 +37,25 @@ class Means(Protocol):
 class House:
     """The machine, with what a person sees of it.
 
-    `means` is how the program gets there: a module with `layers` to boot from, and `install`.
+    `means` is how the program gets there: a module with `layers` to boot from, and `install`. A certificate
+    is valid for so many seconds, if `validity` is given.
     """
 
     def __init__(
-        self, folder: Path, zones: Sequence[str], *, means: Means = program, lag: float = 0.0
+        self,
+        folder: Path,
+        zones: Sequence[str],
+        *,
+        means: Means = program,
+        lag: float = 0.0,
+        validity: float = 0.0,
     ) -> None:
         self.machine = Machine(folder, means.layers(image.base()))
         self.means = means
         self.zones = tuple(zones)
         self.box = self.machine.share / "box"
         self._lag = lag
+        self._more = [f"--validity={validity}"] if validity else []
         self._head = ""
         self._stack = ExitStack()
 
@@ -65,7 +73,8 @@ class House:
         zones = [option for zone in self.zones for option in ("--zone", zone)]
         delays = f"--delays={self._lag},{self._lag}"
         sandbox = (sys.executable, str(ROOT / "examples" / "sandbox"), str(self.box))
-        self.machine.beside(*sandbox, *zones, delays, "--nonce-reject=0", "--authz-reuse=0")
+        options = (delays, "--nonce-reject=0", "--authz-reuse=0", *self._more)
+        self.machine.beside(*sandbox, *zones, *options)
         self.means.install(self.machine)
         wait((self.box / "sandbox.json").exists, what="the sandbox is ready")
         self._head = (self.box / "sandbox.toml").read_text().replace(str(self.machine.share), "/share")
