@@ -5,6 +5,8 @@ moment it begins: a thread that decodes the same class meanwhile follows pointer
 the whole process ends (SIGSEGV, seen with 0.22). So one thread at a time learns.
 """
 
+import json
+import re
 import threading
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ import msgspec
 
 Value = TypeVar("Value")
 
+_UNFIT = re.compile(r"[^ -~]")
 _learning = threading.Lock()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -21,8 +24,16 @@ class UnreadableError(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Return the document of a value."""
-    return msgspec.json.encode(value)
+    """Return the document of a value, with an escape for whatever is not fit to be printed."""
+    text = msgspec.json.encode(value).decode()
+    return (text if text.isprintable() else _UNFIT.sub(_escaped, text)).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as a string of JSON may hold it; nowhere else is one that is not ASCII's."""
+    if found[0].isprintable():
+        return found[0]
+    return "\\u007f" if found[0] == "\x7f" else json.dumps(found[0])[1:-1]
 
 
 def decode(data: bytes, form: type[Value]) -> Value:

@@ -9,6 +9,7 @@ from renewer import config
 from renewer.authorities import DIRECTORIES
 from renewer.config import Config
 from renewer.model import KeyKind
+from renewer.printable import printable
 
 DEFAULT = Config()
 """What a key left out means."""
@@ -79,12 +80,12 @@ class Draft:
 
     def _certificate(self, planned: Planned) -> Iterator[str]:
         if planned.remark:
-            yield from (f"# {line}" for line in planned.remark.splitlines())
+            yield f"# {printable(planned.remark)}"
             yield "# With the # taken out of the lines below, a new certificate is ordered:"
             yield from (f"# {line}" for line in table(planned).splitlines())
             return
         include = self.state / "nginx" / "certificates" / f"{planned.name}.conf"
-        yield f"# A certificate, for nginx: include {include};"
+        yield printable(f"# A certificate, for nginx: include {include};")
         yield table(planned, explained=True)
 
     def _nginx(self) -> Iterator[str]:
@@ -101,10 +102,10 @@ class Draft:
 
 def table(planned: Planned, *, explained: bool = False) -> str:
     """Return the table of one certificate, without a newline at its end."""
-    lines = [f'[certificate."{planned.name}"]']
+    lines = [f"[certificate.{_quoted(planned.name)}]"]
     if explained:
         lines.append("# The names in it; a star stands for one label.")
-    lines.append(f"domains = {json.dumps(planned.domains)}")
+    lines.append(f"domains = [{', '.join(map(_quoted, planned.domains))}]")
     usual = planned.keys == (KeyKind.EC256,)
     if explained:
         lines.append('# The kinds of keys; ["ec256", "rsa2048"] serves very old clients too.')
@@ -119,4 +120,6 @@ def called(server: str) -> str:
 
 
 def _quoted(value: object) -> str:
-    return json.dumps(str(value), ensure_ascii=False)
+    """Return a TOML string: as JSON has it, but for what only TOML wants escaped, or nobody could see."""
+    text = json.dumps(str(value), ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)

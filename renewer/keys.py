@@ -92,7 +92,7 @@ def read_pair(kind: KeyKind, key_pem: str, chain_pem: str) -> Pair:
         return Pair(
             kind=kind,
             key=key_pem,
-            chain=chain_pem,
+            chain=_plain(chain_pem),
             domains=_names(leaf),
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,
@@ -221,6 +221,18 @@ def _chain(chain_pem: str) -> "Sequence[x509.Certificate]":
     from cryptography import x509
 
     return x509.load_pem_x509_certificates(chain_pem.encode("ascii"))
+
+
+def _plain(chain_pem: str) -> str:
+    """Return a chain without what stands beside its certificates, if a terminal would obey some of that.
+
+    A CA sends no such text (RFC 8555, section 9.1), and a person may look at the files that it goes into.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if all(line.removesuffix("\r").isprintable() for line in chain_pem.split("\n")):
+        return chain_pem
+    return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in _chain(chain_pem))
 
 
 def _extension(certificate: "x509.Certificate", kind: type[_Extension]) -> _Extension | None:

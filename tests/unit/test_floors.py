@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "renewer"
 
 FLOORS = {
-    0: "__init__ deployed errors estate failure journal model sites trail",
+    0: "__init__ deployed errors estate failure journal model printable sites trail",
     1: "answers authorities backoff check/__init__ check/caa check/finding check/names clocks config"
     " credentials documents domains draft followed inherited keyring keys limits links notation"
     " notices outcome policy ports premises problems provenance readings redaction spoken tokens toml",

@@ -12,6 +12,7 @@ from chains import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from hostile_text import MARK, harm
 
 from renewer import keys
 from renewer.errors import Refused
@@ -92,6 +93,17 @@ def test_the_identifier_for_ari_is_that_of_rfc_9773(serial: int, end: str) -> No
     issuer = bytes.fromhex("69885B6B87464041E1B37B847BA0AE2CDE01C8D4")
     chain = odd_leaf(serial=serial, key_identifier=issuer)
     assert pair(chain=chain).ari == f"aYhba4dGQEHhs3uEe6CuLN4ByNQ.{end}"
+
+
+@pytest.mark.parametrize(
+    "beside", ["\n", "\r\n", "subject=CN = a\n", f"{MARK}\x1b]52;c;eA==\x07\n", "\r<0>x\n"]
+)
+def test_beside_the_certificates_of_a_chain_nothing_is_kept_that_a_terminal_obeys(beside: str) -> None:
+    found = pair(chain=f"{LEAF}{beside}{AUTHORITY.intermediate_pem}{beside}")
+    plain = beside.removesuffix("\n").removesuffix("\r")
+    assert [*harm(found.chain.replace("\r\n", "\n"))] == []
+    assert (beside in found.chain) == plain.isprintable()
+    keys.check_pair(found, DOMAINS, NOW)
 
 
 def test_no_identifier_without_the_issuers_key() -> None:
