@@ -22,6 +22,7 @@ from renewer.domains import clashes, covers, domain, plain_domain
 from renewer.errors import ConfigError, Fault
 from renewer.model import CertSpec, Fallback, KeyKind
 from renewer.notation import AbsolutePath, Duration
+from renewer.printable import shell
 from renewer.sites import Mode, Signer, SiteSpec
 from renewer.toml import Table, Together
 
@@ -315,7 +316,7 @@ def opening(path: Path) -> str:
     """Return how the group of this process is let to a file: at the first folder that it may not enter."""
     folders = reversed(Path(os.path.abspath(path)).parents)  # noqa: PTH100  (Path.absolute keeps "..")
     shut = next((folder for folder in folders if not os.access(folder, os.X_OK, effective_ids=True)), None)
-    place, mode = (shut, 750) if shut else (path, 640)
+    place, mode = (shell(shut), 750) if shut else (shell(path), 640)
     return f"let the group of the service in: chgrp {own_group()} {place} && chmod {mode} {place}"
 
 

@@ -6,7 +6,6 @@ one counts at once; no sentence here ever shows one.
 
 import os
 import re
-import shlex
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from renewer import premises
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault
 from renewer.notation import https_or_local_url
+from renewer.printable import shell
 
 CREDENTIAL = "cloudflare_token"
 """The name under which systemd's `LoadCredential=` hands the token over."""
@@ -165,7 +165,7 @@ def _read(path: Path, place: str) -> bytes:
         if not stat.S_ISREG(mode):
             raise _fault(place, f"{path} is not a regular file")
         if mode & _FORBIDDEN:
-            hint = f"chmod 600 {shlex.quote(str(path))}"
+            hint = f"chmod 600 {shell(path)}"
             raise _fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
         if why := premises.foreign(path):
             raise _fault(place, f"{path} {why}", premises.alone(path))

@@ -20,6 +20,7 @@ from pathlib import Path
 from renewer import trail
 from renewer.errors import Refused, RenewerError, Transient
 from renewer.premises import user
+from renewer.printable import shell
 
 FILE, TREE, LINK = ".tmp-", ".new-", ".cur-"
 """What the names of files, folders and links begin with while they are written aside."""
@@ -340,7 +341,7 @@ def _border(doing: str, path: Path) -> Iterator[None]:
 def _translated(error: OSError, what: str, path: Path) -> RenewerError:
     code, cause = error.errno or 0, (error.strerror or str(error)).lower()
     if code in _DENIED:
-        hint = f"let the user {user(os.geteuid())} in (ls -ld {path} {path.parent})"
+        hint = f"let the user {user(os.geteuid())} in (ls -ld {shell(path)} {shell(path.parent)})"
         return Refused(f"{what}: {cause}", hint=hint)
     if code == errno.ELOOP:
         return Refused(f"{what}: a link stands there", hint="find out who put it there, then remove it")

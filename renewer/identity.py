@@ -17,6 +17,7 @@ from pathlib import Path
 from renewer import credentials, premises
 from renewer.config import Config
 from renewer.errors import ConfigError
+from renewer.printable import shell
 
 
 def settle(config: Config) -> None:
@@ -46,7 +47,8 @@ def owner_to_become(state: Path) -> pwd.struct_passwd | None:
         whom = f"user #{status.st_uid}" if status.st_uid else f"user of the group #{status.st_gid}"
         raise ConfigError(
             f"the state folder {state} belongs to the {whom}, whom this machine does not know",
-            hint=f"give it to root: chown -R root: {state}; or to the service: renewer install-service",
+            hint=f"give it to root: chown -R root: {shell(state)};"
+            " or to the service: renewer install-service",
         ) from None
 
 

@@ -2,13 +2,13 @@
 
 import os
 import pwd
-import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from renewer import trail
 from renewer.errors import ConfigError
+from renewer.printable import shell
 
 _BY_OTHERS = trail.BY_OTHERS
 
@@ -35,7 +35,7 @@ def alone(path: Path) -> str:
         status = os.lstat(found)
         commands += ["chown -h root"] if status.st_uid not in {0, os.geteuid()} else []
         commands += ["chmod go-w"] if status.st_mode & _BY_OTHERS else []
-    place = shlex.quote(found)
+    place = shell(found)
     run = " && ".join(f"{command} {place}" for command in commands)
     return f"look whether it is as it should be, then run: {run or f'ls -ld {place}'}"
 
@@ -53,7 +53,7 @@ def refuse_unsafe(path: Path) -> None:
     except PermissionError:
         raise ConfigError(
             f"the state folder {place} cannot be looked at by {user(os.geteuid())}: permission denied",
-            hint=f"let that user enter every folder above it: namei -l {place}",
+            hint=f"let that user enter every folder above it: namei -l {shell(place)}",
         ) from None
 
 
@@ -66,7 +66,7 @@ def _refuse_unsafe(place: Path) -> None:
         _refuse_foreign(place)
         if place.stat().st_mode & _BY_OTHERS:
             raise ConfigError(
-                f"the state folder {place} can be written by others", hint=f"run: chmod go-w {place}"
+                f"the state folder {place} can be written by others", hint=f"run: chmod go-w {shell(place)}"
             )
     refuse_unsafe_above(place)
 
@@ -90,7 +90,7 @@ def refuse_unsafe_above(place: Path) -> None:
         if above.exists() and _open_to_others(above):
             raise ConfigError(
                 f"{above}, above the state folder, can be written by others, or belongs to another user",
-                hint=f"run: chmod go-w {above}",
+                hint=f"run: chmod go-w {shell(above)}",
             )
 
 

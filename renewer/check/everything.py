@@ -19,7 +19,7 @@ from renewer.check import (
     webserver,
     zones,
 )
-from renewer.check.finding import UNREADABLE, Finding, Group, Status, Topic
+from renewer.check.finding import FILE, Finding, Group, Topic
 from renewer.check.rounds import Look, around, in_order
 from renewer.check.scene import Scene
 from renewer.config import STANDARD_INPUT, opening
@@ -88,9 +88,7 @@ def unreadable(error: ConfigError) -> tuple[Finding, ...]:
     """Return the findings for a configuration that is not in force: each of its faults."""
     why = "nothing runs before this is right: neither renew nor the daemon"
     faults = (str(fault) for fault in error.faults)
-    return tuple(
-        Finding(Group.CONFIGURATION, UNREADABLE, Status.ERROR, fault, why, error.hint) for fault in faults
-    )
+    return tuple(_TOPIC.error(FILE, fault, why, error.hint) for fault in faults)
 
 
 def configuration(scene: Scene) -> Iterator[Finding]:

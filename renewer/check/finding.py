@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from renewer.errors import ConfigError, RenewerError
+from renewer.printable import printable
 
 
 class Status(StrEnum):
@@ -60,25 +61,28 @@ class Finding:
 
 @dataclass(frozen=True)
 class Topic:
-    """Makes the findings of one group."""
+    """Makes the findings of one group; what they repeat of foreign text is made printable here."""
 
     group: Group
 
     def ok(self, check: str, what: str) -> Finding:
         """Return that all is well."""
-        return Finding(self.group, f"{self.group}.{check}", Status.OK, what)
+        return self._found(check, Status.OK, what)
 
     def warning(self, check: str, what: str, why: str, hint: str) -> Finding:
         """Return what may bite."""
-        return Finding(self.group, f"{self.group}.{check}", Status.WARNING, what, why, hint)
+        return self._found(check, Status.WARNING, what, why, hint)
 
     def error(self, check: str, what: str, why: str, hint: str) -> Finding:
         """Return what will fail."""
-        return Finding(self.group, f"{self.group}.{check}", Status.ERROR, what, why, hint)
+        return self._found(check, Status.ERROR, what, why, hint)
 
     def refused(self, check: str, error: RenewerError, why: str) -> Finding:
         """Return what the program itself would fail with."""
         return self.error(check, str(error).replace("\n", "; "), why, error.hint)
+
+    def _found(self, check: str, status: Status, *sentences: str) -> Finding:
+        return Finding(self.group, f"{self.group}.{check}", status, *map(printable, sentences))
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
@@ -91,5 +95,6 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return max(codes, default=0)
 
 
-UNREADABLE = f"{Group.CONFIGURATION}.file"
+FILE = "file"
+UNREADABLE = f"{Group.CONFIGURATION}.{FILE}"
 """The check that finds a configuration which is not in force at all."""

@@ -8,6 +8,7 @@ from renewer import audience, config
 from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
 from renewer.errors import ConfigError, RenewerError, Transient
+from renewer.printable import shell
 from renewer.report import Silent
 from renewer.service import systemd
 
@@ -82,19 +83,20 @@ def _monitor(address: audience.Address) -> Iterator[Finding]:
 def _writable(scene: Scene, path: Path) -> Finding:
     folder = path.parent
     if not os.path.isdir(folder):  # noqa: PTH112  (Path.is_dir raises where a folder may not be entered)
-        hint = (
-            f"make it, for the user that runs renewer: install -d {folder}; or correct textfile in [metrics]"
-        )
+        make = f"install -d {shell(folder)}"
+        hint = f"make it, for the user that runs renewer: {make}; or correct textfile in [metrics]"
         return _TOPIC.error("textfile", f"{folder}, the folder for metrics, is not there", _UNSEEN, hint)
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         group = config.own_group()
-        hint = f"let the user in: chgrp {group} {folder} && chmod g+w {folder}"
+        hint = f"let the user in: chgrp {group} {shell(folder)} && chmod g+w {shell(folder)}"
         return _TOPIC.error("textfile", f"this user may not write to {folder}", _UNSEEN, hint)
     if os.path.isdir(path):  # noqa: PTH112  (as above)
         hint = "move it away, or name another textfile in [metrics]"
         return _TOPIC.error("textfile", f"{path} is a folder", _UNSEEN, hint)
     if scene.unit and systemd.booted() and shut(systemd.shown(scene.unit, "ReadWritePaths"), folder):
-        hint = f"systemctl edit {scene.unit}, with the two lines: [Service] and ReadWritePaths={folder}"
+        hint = (
+            f"systemctl edit {scene.unit}, with the two lines: [Service] and ReadWritePaths={shell(folder)}"
+        )
         what = f"{scene.unit} lets nothing be written to {folder}"
         return _TOPIC.error("textfile", what, _UNSEEN, f"{hint}; then: systemctl restart {scene.unit}")
     return _TOPIC.ok("textfile", f"the figures go into {path}")

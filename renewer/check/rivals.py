@@ -18,6 +18,7 @@ from renewer.domains import covers, domain
 from renewer.errors import ConfigError, RenewerError
 from renewer.foreign import folder as foreign
 from renewer.foreign.folder import Folder
+from renewer.printable import shell
 
 _TOPIC = Topic(Group.OTHERS)
 
@@ -204,7 +205,7 @@ def _clash(scene: Scene, rival: Rival, file: Path, names: list[str]) -> Finding:
     where = Path("/") / os.path.relpath(file, scene.root)
     runs = _runs(scene.root, rival)
     what = f"{rival.name} has a certificate for {listed} too ({where})"
-    stop = rival.stop.format(names[0].removeprefix("*."))
+    stop = rival.stop.format(shell(names[0].removeprefix("*.")))
     if runs:
         why = f"both count against the CA's limits, and may take each other's records out ({runs})"
         return _TOPIC.warning("rival", f"{what}, and renews it", why, stop)

@@ -11,6 +11,7 @@ from renewer.check.finding import Finding, Group, Topic
 from renewer.check.scene import Scene
 from renewer.errors import ConfigError, RenewerError
 from renewer.nginx.layout import Layout
+from renewer.printable import shell
 from renewer.service import systemd
 from renewer.service.setting import USER
 
@@ -97,14 +98,15 @@ def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
         hint = f"mount the disk of {existing} writable again; see dmesg for why it is not"
         yield _TOPIC.error("writable", f"{existing} is on a disk that is mounted read-only", _LOST, hint)
     elif not _writes(existing):
-        hint = f"run this as the user that runs renewer, or give it the folder: ls -ld {existing}"
+        hint = f"run this as the user that runs renewer, or give it the folder: ls -ld {shell(existing)}"
         if existing.stat().st_uid == os.geteuid():
-            hint = f"run: chmod 700 {existing}"
+            hint = f"run: chmod 700 {shell(existing)}"
         what = f"the user {premises.user(os.geteuid())} may not write to {existing}"
         yield _TOPIC.error("writable", what, _LOST, hint)
     elif shut:
         user = premises.user(os.geteuid())
-        hint = f"give it back, and let its owner write: chown -Rh {user}: {shut} && chmod -R u+rwX {shut}"
+        it = shell(shut)
+        hint = f"give it back, and let its owner write: chown -Rh {user}: {it} && chmod -R u+rwX {it}"
         yield _TOPIC.error("writable", f"the user {user} may not change {shut}", _LOST, hint)
     elif folder.exists():
         whom = (

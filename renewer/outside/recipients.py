@@ -15,6 +15,7 @@ from renewer import credentials, proc
 from renewer.errors import RenewerError, Transient
 from renewer.notices import Message
 from renewer.ports import Report
+from renewer.printable import shell
 
 PATIENCE = 20.0
 """Seconds after which every message is taken, or counts as not."""
@@ -49,7 +50,7 @@ class Addresses:
         answers = self._sent([(lines[who][1], messages[who]) for who in due])
         for who, answer in zip(due, answers, strict=True):
             if answer:
-                hint = f"apprise -vv -b test --config {self._path} shows what that service says"
+                hint = f"apprise -vv -b test --config {shell(self._path)} shows what that service says"
                 self._report.problem("notices", f"line {lines[who][0]} of {self._path}: {answer}", hint)
         return [who for who, answer in zip(due, answers, strict=True) if not answer]
 

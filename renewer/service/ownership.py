@@ -12,6 +12,7 @@ from pathlib import Path
 
 from renewer import disk, premises, trail
 from renewer.errors import Refused
+from renewer.printable import shell
 
 ROOT = 0
 
@@ -167,7 +168,7 @@ def _hand_over(path: Path, parent: int, owner: Owner, modes: Modes | None) -> No
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise Refused(
                 f"{path} has a second name elsewhere (a hard link), so it may be another user's file",
-                hint=f"see which: find / -xdev -samefile {path}; then remove one of them",
+                hint=f"see which: find / -xdev -samefile {shell(path)}; then remove one of them",
             )
         os.fchown(handle, *owner)
         if modes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from renewer import premises
 from renewer.config import STANDARD_INPUT, Config
 from renewer.errors import ConfigError, Fault, Refused
+from renewer.printable import shell
 from renewer.service import systemd
 from renewer.service.shipped import Adaptation
 
@@ -104,7 +105,7 @@ def program() -> Path:
 def _faults(setting: Setting) -> Iterator[Fault]:
     yield from _programs()
     if not setting.token_file.exists():
-        put = f"put the token there: sudo install -D -m 600 /dev/stdin {setting.token_file}"
+        put = f"put the token there: sudo install -D -m 600 /dev/stdin {shell(setting.token_file)}"
         yield Fault("cloudflare.token_file", f"{setting.token_file} is not there; {put}")
     for path in (program(), setting.config.nginx.binary, setting.config.nginx.config, *setting.readable):
         if why := premises.foreign(path):

@@ -4,6 +4,7 @@ import grp
 import json
 import os
 import pwd
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -421,6 +422,15 @@ def test_another_client_with_the_same_names(tmp_path: Path, path: str, text: str
         put(tmp_path / "etc/systemd/system/timers.target.wants" / units[client])
         (found,) = rivals.look(scene(tmp_path))
         assert units[client] in found.why
+
+
+def test_a_foreign_name_in_a_command_is_one_word_for_a_shell(tmp_path: Path) -> None:
+    put(
+        tmp_path / "root/.acme.sh/x/x.conf",
+        "Le_Domain='$(touch pwned;).example.com'\nLe_Alt='*.example.com'\n",
+    )
+    (found,) = rivals.look(scene(tmp_path))
+    assert shlex.split(found.hint)[:4] == ["acme.sh", "--remove", "-d", "$(touch pwned;).example.com;"]
 
 
 @pytest.mark.parametrize(
