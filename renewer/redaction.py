@@ -2,9 +2,14 @@
 
 Nobody can tell every secret from a word, so this looks at form: keys, tokens, JSON web tokens (RFC 7519), and
 what stands in an address besides its host. Fingerprints, and the paths of files, stay to be read.
+
+What cannot be seen goes before anything is looked at, or a colour in the middle of a secret would make two
+harmless words of it; an escape in its place would do the same.
 """
 
 import re
+
+from renewer.printable import printable
 
 SHOWN = 200
 """How many characters of a line are shown."""
@@ -21,6 +26,13 @@ _WORD = re.compile(
     r"|(?P<named>(?i:bearer\s+(?=\S{8})|\b\w*(?:password|passwd|secret|token|api_?key)=))(?P<value>[^\s\"'&,;]+)"
     r"|(?P<plain>[A-Za-z0-9_+/=.~-]{20,})"
 )
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI, such as colours (ECMA-48, section 5.4)
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS
+    r"|\x1b[ -/]*[0-~]"
+)
+"""What a terminal obeys."""
+
 _INTRODUCED = re.compile(r"(?i)(?:fingerprint|sha-?(?:1|256|384|512)|serial|digest|checksum|commit)\W{1,3}$")
 """What stands before a long number that everybody may read."""
 
@@ -31,10 +43,14 @@ _LONG, _LONG_MIXED, _DIGITS = 32, 20, 2
 
 def last_line(output: str) -> str:
     """Return the last line that a program printed, short, without keys and what looks like a secret."""
-    plain = _KEY.sub("[a private key]", output)
+    plain = _KEY.sub("[a private key]", _seen(output))
     last = next((line.strip() for line in reversed(plain.splitlines()) if line.strip()), "")
-    shown = "".join(one if one.isprintable() else " " for one in _WORD.sub(_shown, last))
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+    return printable(_WORD.sub(_shown, last), SHOWN)
+
+
+def _seen(output: str) -> str:
+    """Return what is to be seen of an output on a terminal."""
+    return "".join(one for one in _SEQUENCE.sub("", output) if one.isprintable() or one.isspace())
 
 
 def _shown(found: re.Match[str]) -> str:

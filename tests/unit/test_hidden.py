@@ -36,7 +36,7 @@ HIDDEN = {
     "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazk": "slack://[…]",
     "mailtos://user:pass@mail.example": "mailtos://[…]@mail.example",
     "mysql --password=hunter2 failed": "mysql --password=[…] failed",
-    "bell \x1b[31m": "bell  [31m",
+    "bell \x1b[31m": "bell",
 }
 
 SHOWN_WHOLE = [
