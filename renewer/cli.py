@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import StringIO
 from keyword import iskeyword
 from pathlib import Path
 from typing import NoReturn
@@ -15,6 +16,7 @@ import click
 from renewer import __version__, report
 from renewer.commands.call import Call
 from renewer.commands.help import files
+from renewer.commands.output import echo
 from renewer.errors import ConfigError, RenewerError, Unexpected
 from renewer.system import never_dump_core
 
@@ -93,6 +95,7 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 def main() -> NoReturn:
     """Run the command line; the one place where an error becomes a sentence and an exit code."""
     never_dump_core()
+    report.speak_for_all()
     gc.set_threshold(GARBAGE)
     if sys.stderr is None:  # it was closed; what is said there must not go where results go
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
@@ -109,14 +112,16 @@ def _ended() -> int:
     try:
         code: int = commands.main(prog_name="renewer", standalone_mode=False)
     except click.ClickException as error:
+        said = StringIO()
+        error.show(said)
         with suppress(OSError):
-            error.show()
+            echo(*said.getvalue().rstrip("\n").split("\n"), err=True)
         return ConfigError.exit_code
     except click.Abort:
-        _say("renewer: stopped")
+        _tell("stopped")
         return 1
     except RenewerError as error:
-        _say(report.told("renewer", str(error), error.hint))
+        _tell(str(error), error.hint)
         return error.exit_code
     except OSError as error:
         return _broken(error) if error.filename or error.errno not in UNWRITABLE else _unheard(error)
@@ -127,7 +132,7 @@ def _ended() -> int:
 
 def _broken(bug: Exception) -> int:
     report.Quiet().bug("renewer", bug)
-    _say("renewer: this is a bug: please report it with the lines above")
+    report.Quiet().problem("", "renewer: this is a bug: please report it with the lines above")
     return Unexpected.exit_code
 
 
@@ -135,7 +140,7 @@ def _unheard(error: OSError) -> int:
     """Tell that standard output takes no more."""
     _to_nowhere(1)
     why = f"standard output cannot be written: {os.strerror(error.errno or 0)}"
-    _say(report.told("renewer", why, "free some space where it goes; what was done so far stands"))
+    _tell(why, "free some space where it goes; what was done so far stands")
     return 1
 
 
@@ -145,7 +150,6 @@ def _to_nowhere(descriptor: int) -> None:
         os.dup2(nowhere.fileno(), descriptor)
 
 
-def _say(text: str) -> None:
+def _tell(what: str, hint: str = "") -> None:
     """Speak on standard error; whoever has filled that up has the exit code."""
-    with suppress(OSError):
-        click.echo(text, err=True)
+    report.Quiet().problem("renewer", what, hint)

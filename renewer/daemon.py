@@ -22,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from renewer.errors import ConfigError, RenewerError, Transient
 from renewer.ports import Report
-from renewer.report import Lines, told
+from renewer.report import Lines, Quiet, speak_for_all
 from renewer.rest import HANDED
 from renewer.store.files import FileStore
 from renewer.system import Signals, notify, watched
@@ -281,6 +281,7 @@ class Daemon:
 
 def main() -> NoReturn:
     """Run the daemon for the configuration that the command line names; `renewer run` turns into this."""
+    speak_for_all()
     report = Lines()
     try:
         daemon = Daemon(lambda: accept(sys.argv[1]), report, sys.argv[1])
@@ -294,7 +295,7 @@ def main() -> NoReturn:
 
 
 def _last_words(error: RenewerError) -> int:
-    print(told("renewer", str(error), error.hint), file=sys.stderr)  # noqa: T201 - this is where it speaks
+    Quiet().problem("renewer", str(error), error.hint)
     return error.exit_code
 
 

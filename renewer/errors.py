@@ -1,7 +1,8 @@
 """Errors, named by what the caller does next.
 
 Each carries one clear sentence, a `hint` (one line that tells a person what to do) and the exit code of the
-contract. Adapters translate foreign exceptions into these at their border.
+contract. Adapters translate foreign exceptions into these at their border; whatever foreign text the sentence
+repeats is made printable there and then, and so stays wherever the sentence is stored, logged or sent.
 """
 
 from collections.abc import Sequence
@@ -9,19 +10,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from renewer.printable import printable
+
 
 class RenewerError(Exception):
-    """The one base: `str(error)` is the sentence, `error.hint` what to do about it.
+    """The one base: `str(error)` is the sentence, `error.hint` what to do about it, each on one line.
 
-    `server` is the directory of the CA that an order was for when it went wrong, if one was.
+    Only with several sentences there is a line for each. `server` is the directory of the CA that an order
+    was for when it went wrong, if one was.
     """
 
     exit_code = 1
     server = ""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+    def __init__(self, *sentences: str, hint: str = "") -> None:
+        super().__init__("\n".join(map(printable, sentences)))
+        self.hint = printable(hint)
 
     def __copy__(self) -> Self:
         """Return the same error for another thread to raise, and to write on."""
@@ -49,7 +53,7 @@ class ConfigError(RenewerError):
 
     def __init__(self, faults: Sequence[Fault] | str, *, hint: str = "") -> None:
         self.faults = (Fault("", faults),) if isinstance(faults, str) else tuple(faults)
-        super().__init__("\n".join(str(fault) for fault in self.faults), hint=hint)
+        super().__init__(*map(str, self.faults), hint=hint)
 
 
 class Refused(RenewerError):

@@ -4,6 +4,7 @@ A trouble is told once, when it is more than "try later" or when that lasts; tha
 at two points of its life and at its end; and that all is well again once, to whoever heard of the trouble.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import TypeVar
 from renewer.deployed import HookOutcome
 from renewer.errors import RenewerError, Transient
 from renewer.model import CertOutcome, Material, Outcome
+from renewer.printable import printable
 from renewer.sites import SiteOutcome
 from renewer.spoken import at, distance
 
@@ -30,6 +32,9 @@ LAST_CALL = 1 / 5
 
 CYCLE = "cycle"
 """The subject that stands for the cycle as a whole."""
+
+_CALL = re.compile(r"<(?=\S)|(?<![\w.+-])@(?=[\w&!])|\](?=\()")
+"""What a chat takes for more than text: `@everyone`, `<!channel>`, `<URL|a text>`, `[a text](URL)`."""
 
 LONGEST = 3000
 """Characters of a message: some services take no more than 4,096."""
@@ -243,6 +248,7 @@ def verdict(found: Sequence[Finding], record: Record) -> bool | None:
 def message(notices: Sequence[Notice], host: str, now: datetime) -> Message:
     """Return the notices as one message."""
     first, rest = notices[0], len(notices) - 1
+    host = printable(host)
     title = f"renewer on {host}: {first.finding.name} {first.kind}" + (f", and {rest} more" if rest else "")
     body, left = "", len(notices)
     for notice in notices:
@@ -290,6 +296,11 @@ def _notice(finding: Finding, trouble: Trouble | None, heard: Heard, warned: War
     return None
 
 
+def _harmless(text: str) -> str:
+    """Return a sentence that calls nobody in a chat and has no link under another text."""
+    return _CALL.sub(r"\g<0> ", text)
+
+
 def _paragraph(notice: Notice, now: datetime) -> str:
     """Return what happened, since when, and what to do."""
     finding, life = notice.finding, notice.finding.life
@@ -297,9 +308,9 @@ def _paragraph(notice: Notice, now: datetime) -> str:
     if notice.kind is Kind.RECOVERED:
         lines += [f"It had failed since {at(notice.since)}."] if notice.since else []
     elif finding.error:
-        lines += [f"What: {finding.error}"]
+        lines += [f"What: {_harmless(finding.error)}"]
         lines += [f"Since: {at(notice.since)}"] if notice.since else []
-        lines += [f"What to do: {finding.hint or 'see renewer status'}"]
+        lines += [f"What to do: {_harmless(finding.hint) or 'see renewer status'}"]
     else:
         lines += ["What to do: see renewer status and renewer renew"]
     if life:

@@ -1,4 +1,7 @@
-"""What became of a certificate, in the words of the contract: pure."""
+"""What became of a certificate, in the words of the contract: pure.
+
+What was seen and kept is made printable here once more: an earlier version may have kept it as it came.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,6 +13,7 @@ from renewer.errors import NotServed, Transient
 from renewer.failure import Failure
 from renewer.model import Action, CertOutcome, Outcome, Snapshot, Turn
 from renewer.policy import Ask, Deploy, Issue, Rest, Step
+from renewer.printable import LINE, printable
 from renewer.sites import SiteAction
 
 _DEPLOYS = "run: renewer renew, which brings nginx to serve it or tells what stands in the way"
@@ -84,7 +88,7 @@ def _held(snapshot: Snapshot, held: Failure, now: datetime) -> CertOutcome:
 
 def _failed(snapshot: Snapshot, now: datetime, error: str, hint: str, exit_code: int) -> CertOutcome:
     plain = _outcome(snapshot, Action.FAILED, now)
-    return replace(plain, error=error, hint=hint, exit_code=exit_code)
+    return replace(plain, error=printable(error, LINE), hint=printable(hint), exit_code=exit_code)
 
 
 def _outcome(snapshot: Snapshot, action: Action, now: datetime, detail: str = "") -> CertOutcome:
@@ -102,6 +106,6 @@ def _outcome(snapshot: Snapshot, action: Action, now: datetime, detail: str = ""
         not_after=material.not_after if material else None,
         fingerprint=material.fingerprints[0] if material else None,
         served=sight.served,
-        detail="; ".join(filter(None, told)),
+        detail=printable("; ".join(filter(None, told)), LINE),
         due=due <= now,
     )

@@ -169,7 +169,7 @@ def _is(pairs: Iterable[Pair], stored: Material | None) -> bool:
 def _told(error: str | None, detail: str, hint: str) -> list[str]:
     """Return what is to be said below a row; an error goes before a detail."""
     said = error or detail
-    return [f"  {line}" for line in told("", said, hint if error else "").splitlines()] if said else []
+    return [f"  {line}" for line in told("", said, hint if error else "").split("\n")] if said else []
 
 
 def _table(heads: Sequence[str], rows: Sequence[Row], width: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from renewer.errors import Refused, RenewerError, Transient
+from renewer.printable import PART, printable
 
 URN = "urn:ietf:params:acme:error:"
 
@@ -78,10 +79,10 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
 
 def _details(document: Mapping[str, object]) -> Iterator[str]:
     if detail := document.get("detail"):
-        yield str(detail)
+        yield printable(str(detail), PART)
     subproblems = document.get("subproblems")
     for sub in subproblems if isinstance(subproblems, list) else ():
         if isinstance(sub, dict):
             identifier = sub.get("identifier")
             name = identifier.get("value", "") if isinstance(identifier, dict) else ""
-            yield f"{name}: {sub.get('detail', '')}"
+            yield f"{printable(str(name), PART)}: {printable(str(sub.get('detail', '')), PART)}"

@@ -1,11 +1,18 @@
-"""What a person sees while it runs, on standard error: problems only, lines for a log, or a live display."""
+"""What a person sees while it runs, on standard error: problems only, lines for a log, or a live display.
 
+Every line is made printable here, whoever it comes from, and only the first of what is said begins at the
+margin, where journald takes `<0>` for a level.
+"""
+
+import logging
 import os
 import sys
 import threading
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
+
+from renewer.printable import at_margin, lines, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -36,14 +43,34 @@ class Quiet:
         """Tell the sentence and, on a line of its own, what to do."""
         self._write(told(subject, what, hint))
 
-    def bug(self, subject: str, error: Exception) -> None:
+    def bug(self, subject: str, error: BaseException) -> None:
         """Tell the traceback: it is what a bug report needs."""
-        self._write(f"{subject}: {''.join(traceback.format_exception(error)).rstrip()}")
+        self._write(told(subject, "".join(traceback.format_exception(error)).rstrip()))
 
     def _write(self, text: str) -> None:
         with suppress(OSError):  # what nobody can hear must not end a cycle
             # In one, for many threads speak.
             print(f"{text}\n", end="", file=self._stream, flush=True)
+
+
+class _Logged(logging.Handler):
+    """What libraries log as worth a warning."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        Quiet().problem(record.name, self.format(record))
+
+
+def speak_for_all() -> None:
+    """Let what nobody catches, what libraries log and what Python warns of be told like all else."""
+    sys.excepthook = lambda _, error, __: Quiet().bug("renewer", error)
+    threading.excepthook = _thrown
+    logging.basicConfig(handlers=[_Logged()])
+    logging.captureWarnings(capture=True)
+
+
+def _thrown(by_thread: threading.ExceptHookArgs) -> None:
+    if by_thread.exc_value and not isinstance(by_thread.exc_value, SystemExit):
+        Quiet().bug("renewer", by_thread.exc_value)
 
 
 class Silent(Quiet):
@@ -58,11 +85,11 @@ class Lines(Quiet):
 
     def doing(self, subject: str, what: str) -> None:
         """Tell a step."""
-        self._write(f"{subject}: {what}")
+        self._write(told(subject, what))
 
     def done(self, subject: str, what: str) -> None:
         """Tell what happened."""
-        self._write(f"{subject}: {what}")
+        self._write(told(subject, what))
 
 
 class _Losing:
@@ -84,6 +111,10 @@ class _Losing:
             self._stream.flush()
 
 
+_AS_IT_STANDS: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+"""How the live display prints a text of which it is to make nothing else."""
+
+
 class Live(Quiet):
     """One moving line for each subject, with what it waits for and for how long; on a terminal only.
 
@@ -103,11 +134,11 @@ class Live(Quiet):
     def doing(self, subject: str, what: str) -> None:
         """Show the step in place of the one before; its clock starts anew."""
         with self._guard:
-            display = self._shown()
+            display, shown = self._shown(), printable(what)
             if subject in self._tasks:
-                display.reset(self._tasks[subject], description=what, subject=subject)
+                display.reset(self._tasks[subject], description=shown, subject=printable(subject))
             else:
-                self._tasks[subject] = display.add_task(what, total=None, subject=subject)
+                self._tasks[subject] = display.add_task(shown, total=None, subject=printable(subject))
 
     def idle(self, subject: str) -> None:
         """Take its line away."""
@@ -118,11 +149,11 @@ class Live(Quiet):
     def done(self, subject: str, what: str) -> None:
         """Leave a line above the moving ones."""
         with self._guard:
-            self._shown().console.print(f"{subject}: {what}", markup=False, highlight=False)
+            self._shown().console.print(told(subject, what), **_AS_IT_STANDS)
 
     def _write(self, text: str) -> None:
         if self._display:
-            self._display.console.print(text, style="red", markup=False, highlight=False)
+            self._display.console.print(text, style="red", **_AS_IT_STANDS)
         else:
             super()._write(text)
 
@@ -133,7 +164,7 @@ class Live(Quiet):
 
             self._display = Progress(
                 SpinnerColumn(),
-                TextColumn("[bold]{task.fields[subject]}[/bold]"),
+                TextColumn("{task.fields[subject]}", style="bold", markup=False),
                 TextColumn("{task.description}", markup=False),
                 TimeElapsedColumn(),
                 console=Console(file=cast("TextIO", _Losing(self._stream))),
@@ -149,6 +180,11 @@ def plain() -> bool:
 
 
 def told(subject: str, what: str, hint: str = "") -> str:
-    """Return a problem as it is told: the sentence, and on the next line what to do."""
-    sentence = f"{subject}: {what}" if subject else what
-    return f"{sentence}\n  -> {hint}" if hint else sentence
+    """Return a problem as it is told: the sentence, and on the next line what to do.
+
+    What has several lines, such as the faults of a configuration or a traceback, is indented from the second.
+    """
+    first, *others = lines(what)
+    sentence = f"{printable(subject)}: {first}" if subject else first
+    below = [f"  {line}" for line in others] + ([f"  -> {printable(hint)}"] if hint else [])
+    return "\n".join([at_margin(sentence), *below])

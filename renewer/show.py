@@ -1,6 +1,5 @@
 """Outcomes and links as a person, or a program, reads them on standard output."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from renewer.deployed import HookAction, HookOutcome
 from renewer.errors import Refused, RenewerError
 from renewer.model import Action, CertOutcome, Outcome
+from renewer.printable import document
 from renewer.report import told
 from renewer.sites import SiteAction, SiteOutcome
 
@@ -34,7 +34,7 @@ def as_json(outcome: Outcome) -> str:
     `hooks` is there where the configuration has any, `error` where something stood in the way of all.
     """
     hooks = {"hooks": [_hook_record(one) for one in outcome.hooks]} if outcome.hooks else {}
-    return json.dumps(
+    return document(
         {
             "certificates": [_certificate_record(one) for one in outcome.certificates],
             "sites": [_site_record(one) for one in outcome.sites],
@@ -50,7 +50,7 @@ def error_as_json(error: RenewerError, empty: Sequence[str]) -> str:
 
     `empty` are the lists that the outcome would have held.
     """
-    return json.dumps({**{name: [] for name in empty}, "error": str(error), "exit": error.exit_code})
+    return document({**{name: [] for name in empty}, "error": str(error), "exit": error.exit_code})
 
 
 def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:
@@ -67,11 +67,11 @@ def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:
         yield from _why(hook, ahead=ahead)
 
 
-def problems(outcome: Outcome) -> Iterator[str]:
-    """Yield what went wrong, with what to do about it."""
+def problems(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
+    """Yield what went wrong: with what, the sentence, and what to do about it."""
     for one in _every(outcome):
         if one.error:
-            yield told(one.name, one.error, one.hint)
+            yield one.name, one.error, one.hint
 
 
 def qr(text: str) -> str:
@@ -104,7 +104,7 @@ def _every(outcome: Outcome) -> list[CertOutcome | SiteOutcome | HookOutcome]:
 
 def _why(one: CertOutcome | SiteOutcome | HookOutcome, *, ahead: bool) -> Iterator[str]:
     if ahead and one.error:
-        yield f"  {told('', one.error, one.hint)}"
+        yield from (f"  {line}" for line in told("", one.error, one.hint).split("\n"))
 
 
 def _certificate_record(outcome: CertOutcome) -> dict[str, Any]:

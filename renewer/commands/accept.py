@@ -7,6 +7,7 @@ import click
 
 from renewer import wire
 from renewer.commands.call import Call
+from renewer.commands.output import raw
 
 CYCLE = timedelta(minutes=30)
 """How long a cycle may take beyond the longest wait for the DNS and the hooks before it is taken to hang."""
@@ -27,5 +28,5 @@ def accept(call: Call) -> int:
         "state": str(settings.state),
         "deadline": deadline.total_seconds(),
     }
-    click.echo(json.dumps(answer))
+    raw(json.dumps(answer))
     return 0

@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from renewer import audience, config, report, rest, show, wire
+from renewer.commands.output import echo, raw
 from renewer.errors import ConfigError, Declined, RenewerError, Unexpected
 from renewer.followed import View, from_daemon
 from renewer.model import Outcome
@@ -149,7 +149,7 @@ class Answering(click.Command):
             return super().invoke(ctx)
         except RenewerError as error:
             if ctx.params["as_json"]:
-                click.echo(show.error_as_json(error, self._empty))
+                raw(show.error_as_json(error, self._empty))
             raise
 
 
@@ -162,9 +162,8 @@ def broken(error: Exception) -> RenewerError:
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
     """Tell what became of everything: problems always, the rest to whoever looks; return the exit code."""
-    with suppress(OSError):  # the exit code tells it too
-        for problem in show.problems(outcome):
-            click.echo(problem, err=True)
+    for name, error, hint in show.problems(outcome):
+        report.Quiet().problem(name, error, hint)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
     return present(outcome, as_json=as_json, silent=not (call.verbose or on_terminal))
 
@@ -172,8 +171,7 @@ def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
 def present(outcome: Outcome, *, as_json: bool, silent: bool = False, ahead: bool = False) -> int:
     """Print the outcome and return the exit code; `ahead`: it is still to come."""
     if as_json:
-        click.echo(show.as_json(outcome))
+        raw(show.as_json(outcome))
     elif not silent:
-        for line in show.lines(outcome, ahead=ahead):
-            click.echo(line)
+        echo(*show.lines(outcome, ahead=ahead), styled=True)
     return show.exit_code(outcome)

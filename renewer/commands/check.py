@@ -1,6 +1,5 @@
 """`renewer check`: everything that could go wrong, before it does."""
 
-import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,9 @@ import click
 from renewer.check.finding import Finding, Status, exit_code
 from renewer.commands.call import Call
 from renewer.commands.help import examples
+from renewer.commands.output import echo, raw
 from renewer.errors import ConfigError
+from renewer.printable import document
 
 MARKS = {
     Status.OK: ("ok", "green"),
@@ -47,10 +48,9 @@ def check(call: Call, *, as_json: bool) -> int:
     """
     findings = _findings(call)
     if as_json:
-        click.echo(json.dumps({"findings": [_record(one) for one in findings], "exit": exit_code(findings)}))
+        raw(document({"findings": [_record(one) for one in findings], "exit": exit_code(findings)}))
     else:
-        for line in _lines(findings):
-            click.echo(line)
+        echo(*_lines(findings), styled=True)
     return exit_code(findings)
 
 

@@ -4,6 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from renewer.commands.help import examples
+from renewer.commands.output import raw
 
 SHELLS = ("bash", "fish", "zsh")
 
@@ -30,5 +31,5 @@ def completion(context: click.Context, shell: str) -> int:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"there is no completion for {shell}")
-    click.echo(found(context.find_root().command, {}, PROGRAM, VARIABLE).source())
+    raw(found(context.find_root().command, {}, PROGRAM, VARIABLE).source())
     return 0

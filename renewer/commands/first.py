@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
-import click
-
 from renewer import config, disk, premises
+from renewer.commands.output import echo
 from renewer.draft import DEFAULT
 from renewer.errors import ConfigError, Refused
 from renewer.nginx import installed
@@ -80,10 +79,10 @@ def write(file: Path, text: str, mode: int) -> None:
     """Write a new file and tell it; raises `Refused` where there is one by now."""
     disk.folder(file.parent, 0o755)
     disk.create(file, text.encode(), mode)
-    click.echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
+    echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
 
 
-def next_steps(file: str, token: Path | None) -> str:
+def next_steps(file: str, token: Path | None) -> list[str]:
     """Return the commands that come next; the file of the token is the first where it is not there yet."""
     sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
     call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
@@ -96,4 +95,4 @@ def next_steps(file: str, token: Path | None) -> str:
     if token and not token.exists():
         put = shlex.join([*sudo, "install", "-D", "-m", "600", "/dev/stdin", str(token)])
         lines.insert(0, f"  {put}   # paste the Cloudflare token, then Ctrl-D")
-    return "\n".join(lines)
+    return lines

@@ -1,15 +1,15 @@
 """`renewer list-generations` and `renewer restore`: the certificates that were, and one of them again."""
 
-import json
-
 import click
 
 from renewer import overview
 from renewer.commands.call import Answering, Call, conclude
 from renewer.commands.help import certificates, examples
+from renewer.commands.output import echo, raw
 from renewer.cycle import Engine
 from renewer.model import Outcome
 from renewer.nginx.archive import Archive
+from renewer.printable import document
 
 
 @click.command(
@@ -38,10 +38,9 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
         )
     found = Archive(state).generations(spec.name)
     if as_json:
-        click.echo(json.dumps(overview.generations_record(found, stored, known)))
+        raw(document(overview.generations_record(found, stored, known)))
     else:
-        for line in overview.generations(found, stored, known, now, overview.width()):
-            click.echo(line)
+        echo(*overview.generations(found, stored, known, now, overview.width()), styled=True)
     return 0
 
 

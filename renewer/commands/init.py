@@ -12,10 +12,11 @@ from renewer import answers, credentials, notation, wire
 from renewer.commands import first
 from renewer.commands.call import Call
 from renewer.commands.help import examples
+from renewer.commands.output import ask, echo
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, Planned
 from renewer.errors import ConfigError, Refused, Transient
-from renewer.report import told
+from renewer.report import Quiet
 from renewer.system import SystemClock
 
 if TYPE_CHECKING:
@@ -98,27 +99,27 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
         email=wishes.email or None,
         state=Path(state),
         base_url=base_url,
-        **first.nginx(nginx_config, click.echo),
+        **first.nginx(nginx_config, echo),
     )
     settings = draft.parsed(f"what {file} would hold")
-    click.echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")
+    echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")
     wishes = _with_token(call, wishes, settings)
     if wishes.token:
         first.write(wishes.token_file, f"{wishes.token}\n", 0o600)
     first.write(file, draft.text, 0o644)
-    click.echo(f"\nNext:\n{first.next_steps(call.file, wishes.token_file)}")
+    echo("", "Next:", *first.next_steps(call.file, wishes.token_file))
     return 0
 
 
 def _asked(wishes: Wishes, file: Path, *, certain: bool) -> Wishes:
     """Return the wishes with what was missing in them; raises `Refused` for who leaves in the middle."""
-    click.echo(f"This writes {file}. Until the last answer nothing is written; Ctrl-C ends it.\n", err=True)
+    echo(f"This writes {file}. Until the last answer nothing is written; Ctrl-C ends it.", "", err=True)
     with _leaving():
         domains = wishes.domains or _domains()
         email = wishes.email if wishes.email is not None else _email()
         token = "" if wishes.token_file.exists() else _token(wishes.token_file)
         server = wishes.server if certain else _server()
-    click.echo(err=True)
+    echo("", err=True)
     return Wishes(domains, email, server, wishes.token_file, token)
 
 
@@ -128,7 +129,7 @@ def _leaving() -> Iterator[None]:
     try:
         yield
     except click.Abort:
-        click.echo(err=True)
+        echo("", err=True)
         raise Refused("stopped; nothing was written") from None
 
 
@@ -141,7 +142,7 @@ def _domains() -> tuple[str, ...]:
     found = _ask("Domains for the certificate, with blanks between them", some, "")
     (only, *more), both = found, (*found, f"*.{found[0]}")
     bare = not more and not only.startswith("*.") and only.count(".") == 1
-    if bare and click.confirm(f"Also *.{only}, for all names one level below?", default=True, err=True):
+    if bare and ask(f"Also *.{only}, for all names one level below?", default=True):
         return both
     return found
 
@@ -153,10 +154,11 @@ def _email() -> str:
 
 
 def _token(place: Path) -> str:
-    click.echo(
-        f"\nThe Cloudflare API token, as made at {TOKEN_PAGE} with"
-        "\nZone: DNS: Edit and Zone: Zone: Read. It is not shown, and goes into"
-        f"\n{place}, which only its owner can read.",
+    echo(
+        "",
+        f"The Cloudflare API token, as made at {TOKEN_PAGE} with",
+        "Zone: DNS: Edit and Zone: Zone: Read. It is not shown, and goes into",
+        f"{place}, which only its owner can read.",
         err=True,
     )
 
@@ -171,9 +173,7 @@ def _typed_token() -> str:
 
 
 def _server() -> str:
-    staging = click.confirm(
-        "\nTry it at Let's Encrypt's CA for tests first, which no browser trusts?", default=False, err=True
-    )
+    staging = ask("\nTry it at Let's Encrypt's CA for tests first, which no browser trusts?", default=False)
     return "letsencrypt-staging" if staging else DEFAULT.acme.server
 
 
@@ -204,7 +204,7 @@ def _with_token(call: Call, wishes: Wishes, settings: Config) -> Wishes:
         except Refused as refused:
             if not wishes.token:
                 raise Refused(f"{refused}; nothing was written", hint=_better(wishes, refused)) from None
-            click.echo(told("token", f"it is not taken: {refused}", refused.hint), err=True)
+            Quiet().problem("token", f"it is not taken: {refused}", refused.hint)
         else:
             return wishes
         with _leaving():
@@ -223,7 +223,7 @@ def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
     """
     place = wishes.token_file
     if not wishes.token and not place.exists():
-        click.echo(f"token: there is none yet; it goes into {place}")
+        echo(f"token: there is none yet; it goes into {place}")
         return
     secret, clock = wishes.token or credentials.token(settings, {}), SystemClock()
     with call.report() as report:
@@ -239,10 +239,10 @@ def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
         state = "not valid at this time" if verdict.status == "active" else verdict.status
         raise Refused(f"Cloudflare says that the token is {state}")
     seen = ", ".join(zones) or "no zone: it lacks Zone: Zone: Read, or has no zones"
-    click.echo(f"token: {verdict.status}; it sees {seen}")
+    echo(f"token: {verdict.status}; it sees {seen}")
     for name in dict.fromkeys(domain.removeprefix("*.") for domain in wishes.domains):
         if zones and not any(name == zone or name.endswith(f".{zone}") for zone in zones):
-            click.echo(f"token: none of these is the zone of {name}", err=True)
+            echo(f"token: none of these is the zone of {name}", err=True)
 
 
 def _zones(token: "Token") -> list[str]:

@@ -5,6 +5,7 @@ import click
 from renewer import identity
 from renewer.commands.call import Call
 from renewer.commands.help import examples
+from renewer.commands.output import echo
 from renewer.service.setting import refuse_unfit, require_systemd, setting
 from renewer.service.steps import install, remove
 
@@ -45,12 +46,12 @@ def install_service(call: Call, *, timer: bool, dry_run: bool, out: bool) -> int
     done = False
     for step in remove(found) if out else install(found, timer=timer):
         if step.act is None:
-            click.echo(f"note: {step.what}", err=True)
+            echo(f"note: {step.what}", err=True)
             continue
         done = True
-        click.echo(f"would {step.what}" if dry_run else step.what)
+        echo(f"would {step.what}" if dry_run else step.what)
         if not dry_run:
             step.act()
     if not done:
-        click.echo("nothing is in place" if out else "all is in place")
+        echo("nothing is in place" if out else "all is in place")
     return 0

@@ -5,6 +5,7 @@ import click
 from renewer import links, show, wire
 from renewer.commands.call import Call
 from renewer.commands.help import examples, people, sites
+from renewer.commands.output import echo, raw
 from renewer.system import SystemClock
 
 
@@ -47,7 +48,7 @@ def link(  # noqa: PLR0913 - one for each option
         address = links.made(found, kept, wanted)
         if expires and life > found.grace:
             told.problem(site, "a rotation may end the link sooner", f"grace is shorter than {expires}")
-    click.echo(address)
+    echo(address)
     if qr:
-        click.echo(show.qr(address), color=True)
+        raw(show.qr(address), color=True)
     return 0

@@ -6,6 +6,7 @@ import click
 
 from renewer import __version__, config, disk, manual
 from renewer.commands.help import examples
+from renewer.commands.output import echo
 
 
 @click.command(hidden=True, epilog=examples("renewer man build/man examples/renewer.toml"))
@@ -25,5 +26,5 @@ def man(context: click.Context, folder: Path, sample: str) -> int:
     disk.folder(folder, 0o755)
     for name, text in pages.items():
         disk.write(folder / name, text.encode(), 0o644)
-        click.echo(folder / name)
+        echo(str(folder / name))
     return 0

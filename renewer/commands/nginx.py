@@ -4,6 +4,7 @@ import click
 
 from renewer.commands.call import Call
 from renewer.commands.help import examples
+from renewer.commands.output import echo
 from renewer.nginx import guide
 
 
@@ -22,5 +23,5 @@ def nginx(call: Call) -> int:
         engine.follower.begin()
         for path in engine.prepare():
             told.done("nginx", f"wrote {path}")
-    click.echo(guide.text(settings.specs, settings.site_specs, settings.state))
+    echo(*guide.text(settings.specs, settings.site_specs, settings.state).split("\n"))
     return 0

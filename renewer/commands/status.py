@@ -5,6 +5,7 @@ import click
 from renewer import overview, show
 from renewer.commands.call import Answering, Call
 from renewer.commands.help import examples
+from renewer.commands.output import echo, raw
 
 
 @click.command(
@@ -23,8 +24,7 @@ def status(call: Call, *, as_json: bool) -> int:
         engine = call.engine(told)
         outcome = engine.status()
     if as_json:
-        click.echo(show.as_json(outcome))
+        raw(show.as_json(outcome))
     else:
-        for line in overview.status(outcome, engine.clock.now(), overview.width()):
-            click.echo(line)
+        echo(*overview.status(outcome, engine.clock.now(), overview.width()), styled=True)
     return show.exit_code(outcome)

@@ -1,6 +1,5 @@
 """`renewer import`: take over what another ACME client has, so that nothing fresh is ordered anew."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +15,15 @@ from renewer.authorities import DIRECTORIES
 from renewer.commands import first
 from renewer.commands.call import Answering, Call
 from renewer.commands.help import examples
+from renewer.commands.output import ask, echo, raw
 from renewer.config import Config
 from renewer.draft import DEFAULT, Draft, table
 from renewer.errors import ConfigError, Refused
 from renewer.estate import Estate, Secret
 from renewer.followed import View
 from renewer.foreign import folder
-from renewer.report import told
+from renewer.printable import document
+from renewer.report import Quiet
 from renewer.system import SystemClock
 from renewer.takeover import Fate, Heir, Plan, Planner
 
@@ -30,7 +31,8 @@ CLIENTS = {"certbot": "certbot", "acme.sh": "acme_sh", "lego": "lego"}
 """The clients, and the file in `foreign/` that knows each."""
 
 
-Say = Callable[[str], None]
+Say = Callable[..., None]
+"""Prints lines, or nothing where JSON is wanted."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ def import_(  # noqa: PLR0913 - one for each option
         _tell(plan, ahead=dry_run)
     if token is None and (dry_run or as_json or not first.on_terminal()):
         token = False
-    say: Say = (lambda _: None) if as_json else click.echo
+    say: Say = (lambda *_: None) if as_json else echo
     taken = _token(estate.token, target.token_file, say, wanted=token and not dry_run)
     written = _configure(target, plan, say, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(_record(plan, target, written=written, token=taken)))
+        raw(document(_record(plan, target, written=written, token=taken)))
     elif not dry_run and any(heir.fate is not Fate.FAILED for heir in plan.heirs):
         _remind(call, target, module, client)
     return 1 if plan.failed else 0
@@ -148,7 +150,7 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
     )
     if not any(heir.fate is Fate.IMPORTED for heir in plan.heirs):
         for heir in plan.heirs:
-            click.echo(told(heir.lineage, heir.why, heir.hint), err=True)
+            Quiet().problem(heir.lineage, heir.why, heir.hint)
         raise Refused("there is nothing that can be taken over; nothing was written")
     return Target(file, draft.parsed(f"what {file} would hold"), draft)
 
@@ -171,14 +173,14 @@ def _tell(plan: Plan, *, ahead: bool) -> None:
     word = "to be imported" if ahead else "imported"
     for access in plan.accesses:
         if access.fate is Fate.FAILED:
-            click.echo(told(f"account at {access.server}", access.why, access.hint), err=True)
+            Quiet().problem(f"account at {access.server}", access.why, access.hint)
         else:
-            click.echo(f"account at {access.server}: {access.why or word}")
+            echo(f"account at {access.server}: {access.why or word}")
     for heir in plan.heirs:
         if heir.fate is Fate.FAILED:
-            click.echo(told(heir.lineage, f"not imported: {heir.why}", heir.hint), err=True)
+            Quiet().problem(heir.lineage, f"not imported: {heir.why}", heir.hint)
         else:
-            click.echo(f"{heir.lineage}: {_line(heir, word)}")
+            echo(f"{heir.lineage}: {_line(heir, word)}")
 
 
 def _line(heir: Heir, word: str) -> str:
@@ -202,10 +204,10 @@ def _token(secret: Secret | None, place: Path | None, say: Say, *, wanted: bool 
         refused = error.faults[0].message
     if refused:
         hint = f"put an API token into {place}; see: renewer init --help"
-        click.echo(told("token", f"the one in {secret.place} is not taken: {refused}", hint), err=True)
+        Quiet().problem("token", f"the one in {secret.place} is not taken: {refused}", hint)
         return "refused"
     question = f"Copy the Cloudflare token of {secret.place} to {place}?"
-    if not (click.confirm(question, default=True, err=True) if wanted is None else wanted):
+    if not (ask(question, default=True) if wanted is None else wanted):
         say(f"token: there is one in {secret.place}; --token copies it to {place}")
         return "offered"
     disk.folder(place.parent, 0o755)
@@ -222,7 +224,8 @@ def _configure(target: Target, plan: Plan, say: Say, *, dry_run: bool) -> bool:
         say(f"wrote {target.file}")
         return True
     if target.draft is None and (lacking := _lacking(plan)):
-        say(f"\n{target.file} is left as it is. To have these renewed, put into it:\n\n{lacking}")
+        told = f"{target.file} is left as it is. To have these renewed, put into it:"
+        say("", told, "", *lacking.split("\n"))
     return False
 
 
@@ -234,13 +237,16 @@ def _lacking(plan: Plan) -> str:
 
 
 def _remind(call: Call, target: Target, module: ModuleType, client: str) -> None:
-    click.echo(
-        f"\nNext:\n{first.next_steps(call.file, target.token_file)}\n"
-        f"\nThen switch {client} off, so that the two do not order the same certificates:\n"
-        + "\n".join(f"  {line}" for line in module.OFF)
-        + f"\nRevoke nothing with {client}, and delete no account there: they are in use here now.\n"
+    echo(
+        "",
+        "Next:",
+        *first.next_steps(call.file, target.token_file),
+        "",
+        f"Then switch {client} off, so that the two do not order the same certificates:",
+        *(f"  {line}" for line in module.OFF),
+        f"Revoke nothing with {client}, and delete no account there: they are in use here now.",
         "renewer proves names through the DNS: their zones have to be at Cloudflare, or _acme-challenge"
-        " delegated there."
+        " delegated there.",
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from renewer.errors import Refused, RenewerError, Transient
+from renewer.printable import PART, printable
 
 IDENTICAL = {81057, 81058}
 """The record exists already; the second code is for one that is the same to the letter."""
@@ -85,6 +86,6 @@ def codes(body: object, depth: int = DEPTH) -> dict[int, str]:
     listed = body.get("errors") if isinstance(body, dict) and depth else None
     for error in listed[:MOST] if isinstance(listed, list) else ():
         if isinstance(error, dict) and isinstance(error.get("code"), int):
-            found[error["code"]] = str(error.get("message", ""))
+            found[error["code"]] = printable(str(error.get("message", "")), PART)
             found.update(codes({"errors": error.get("error_chain")}, depth - 1))
     return found

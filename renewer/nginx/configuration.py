@@ -15,6 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from renewer.printable import printable
+
 Statement = dict[str, Any]
 """A directive as crossplane gives it: `directive`, `args`, and `block` or `includes` where it has one."""
 
@@ -333,4 +335,4 @@ def _problem(errors: Sequence[dict[str, Any]]) -> str:
         return ""
     first = errors[0]
     place = f"{first['file']}:{first['line']}" if first["line"] else first["file"]
-    return f"nginx's configuration cannot be read whole: {place}: {first['error']}"
+    return printable(f"nginx's configuration cannot be read whole: {place}: {first['error']}")

@@ -6,6 +6,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -59,6 +60,8 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """The program in this process, without a terminal; the signals are given back at the end."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     former = [signal.getsignal(number) for number in numbers]
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
     def call(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["renewer", *map(str, arguments)])

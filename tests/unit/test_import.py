@@ -12,6 +12,7 @@ from pathlib import Path
 import certs
 import pytest
 from fakes import Notes
+from hostile_text import MARK, TEXT, harm
 
 from renewer.authorities import DIRECTORIES
 from renewer.config import load
@@ -106,6 +107,28 @@ def test_json_and_nothing_else(home: Home) -> None:
     assert (answer["token"], answer["exit"]) == ("imported", 1)
     token = home.config.with_name("cloudflare.token")
     assert (token.read_text(), token.stat().st_mode & 0o777) == (f"{TOKEN}\n", 0o600)
+
+
+def test_what_another_client_left_is_only_read(home: Home) -> None:
+    spoilt = TEXT.replace("\0", "").replace("\n", " ").replace("\r", "")
+    home.add(f"<0>{MARK}", 60)
+    key, chain = certs.CA.issue((f"{MARK}\x1b]0;x\x07\n[hook]",), certs.NOW - DAY, certs.NOW + DAY)
+    home.add("good.example", -2)
+    (home.path / "live/good.example/privkey.pem").write_text(key)
+    (home.path / "live/good.example/fullchain.pem").write_text(chain)
+    home.add("new.example", 50)
+    (home.path / "renewal/old.example.conf").write_text(f"server = {spoilt}\naccount = {spoilt}\n")
+    for more in ((), ("--json",), ("--dry-run",), ("--token",)):
+        done = home.fresh(*more)
+        assert [*harm(done.stdout), *harm(done.stderr)] == []
+        assert MARK in done.stdout + done.stderr
+        if more == ("--json",):
+            told = json.dumps(json.loads(done.stdout), ensure_ascii=False, indent=1)
+            assert [*harm(told)] == []
+        if home.config.exists():
+            assert [*harm(home.config.read_text())] == []
+            assert not load(home.config).hooks.commands
+            home.config.unlink()
 
 
 def test_a_global_key_is_refused_with_the_reason(home: Home) -> None:

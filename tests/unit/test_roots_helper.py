@@ -3,11 +3,15 @@
 import os
 import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from certs import NOW
+from hostile_text import MARK, TEXT, harm
 from hypothesis import given
 from hypothesis import strategies as st
 from roots_helper import loaded
@@ -41,6 +45,19 @@ GUARD, CLOSED = Guard(SITES), "ab" * 32
 HTTP = gates.texts(GUARD, CLOSED)["http.conf"]
 NAMES = [name for suffix in ("", "-rsa2048") for name in pair_names(suffix)]
 CERTIFICATE = snippet_text(Path(HOME, "g000007"), NAMES).decode()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.just(TEXT))
+def test_what_it_answers_and_logs_is_only_read(text: str) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HELPER, "ANSWERS", Path(folder))
+        logged = StringIO()
+        with redirect_stdout(logged):
+            HELPER.answer("0" * 16, "test-failed", text)
+        answer = Path(folder, "result").read_text()
+    assert [*harm(logged.getvalue())] == []
+    assert [*harm(answer.replace("\n", "\n "))] == []
+    assert MARK not in text or (MARK in answer and MARK in logged.getvalue())
 
 
 @pytest.mark.parametrize("guard", [GUARD, Guard(()), Guard(SITES[2:])])
