@@ -8,7 +8,6 @@ from renewer.model import CertSpec
 from renewer.nginx.layout import Layout
 from renewer.sites import Mode, SiteSpec
 
-
 _EACH = (
     "# so into every other location of this server, and into each within another, which takes over nothing;\n"
     "# one that everybody may open says so: allow all;\n"

@@ -120,7 +120,7 @@ def _acting(owner: Owner) -> Iterator[None]:
 
 
 def _own_links(state: int, uid: int) -> None:
-    """Let the user, whose rights are in effect, make the links anew: an owner is given to one by name only."""
+    """Make the links anew as the user whose rights are in effect: a link takes an owner by name only."""
     for _, folders, files, handle in os.fwalk(".", follow_symlinks=False, dir_fd=state):
         for name in {_LINK}.intersection((*folders, *files)):
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
