@@ -50,11 +50,12 @@ CERTIFICATE = snippet_text(Path(HOME, "g000007"), NAMES).decode()
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.just(TEXT))
 def test_what_it_answers_and_logs_is_only_read(text: str) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(HELPER, "ANSWERS", Path(folder))
+        patch.setattr(HELPER, "REQUEST", Path(folder, "reload.request"))
+        patch.setattr(HELPER, "ANSWERS", Path(folder, "answers"))
         logged = StringIO()
         with redirect_stdout(logged):
             HELPER.answer("0" * 16, "test-failed", text)
-        answer = Path(folder, "result").read_text()
+        answer = Path(folder, "answers", "result").read_text()
     assert [*harm(logged.getvalue())] == []
     assert [*harm(answer.replace("\n", "\n "))] == []
     assert MARK not in text or (MARK in answer and MARK in logged.getvalue())
