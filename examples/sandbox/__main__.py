@@ -19,6 +19,7 @@ from sandbox.box import Sandbox
 def main() -> None:
     """Start everything, write down where it is, and wait for the end."""
     options = _options().parse_args()
+    os.umask(0o022)  # renewer takes no configuration that others could change
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

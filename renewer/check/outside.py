@@ -1,6 +1,7 @@
 """Those outside who are told how cycles end: whether they could be. Nobody is told anything by looking."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,10 @@ def _writable(scene: Scene, path: Path) -> Finding:
         group = config.own_group()
         hint = f"let the user in: chgrp {group} {shell(folder)} && chmod g+w {shell(folder)}"
         return _TOPIC.error("textfile", f"this user may not write to {folder}", _UNSEEN, hint)
+    if folder.stat().st_mode & stat.S_IWOTH:
+        what = f"everybody can write to {folder}, so no figures are put there"
+        hint = f"run: chmod o-w {folder}; or name another textfile in [metrics]"
+        return _TOPIC.error("textfile", what, _UNSEEN, hint)
     if os.path.isdir(path):  # noqa: PTH112  (as above)
         hint = "move it away, or name another textfile in [metrics]"
         return _TOPIC.error("textfile", f"{path} is a folder", _UNSEEN, hint)

@@ -18,6 +18,7 @@ RESULT = "/run/renewer-reload/result"
 NONCE = "0123456789abcdef"
 STATE = "/var/lib/renewer"
 HOME = f"{STATE}/certificates/example.com"
+COPIES = f"{STATE}/nginx/copies/certificates/example.com"
 PLACES = {
     "renewer.sysusers.conf": "/etc/sysusers.d/renewer.conf",
     "renewer.tmpfiles.conf": "/etc/tmpfiles.d/renewer.conf",
@@ -73,7 +74,7 @@ def lay_out(machine: Machine) -> None:
 
 PAIR = pair_files(*self_signed(("example.com",), datetime.now(UTC)))
 WISHES = {
-    f"{STATE}/wanted/certificates/example.com.conf": snippet_text(Path(HOME, "g000001"), PAIR).decode(),
+    f"{STATE}/wanted/certificates/example.com.conf": snippet_text(Path(COPIES, "g000001"), PAIR).decode(),
     **{
         f"{STATE}/wanted/secure_link/{name}": text for name, text in gates.texts(Guard(()), "ab" * 32).items()
     },
@@ -190,16 +191,24 @@ def test_renewer_can_neither_write_nor_rename_what_nginx_includes(machine: Machi
 
 
 def test_what_nginx_refuses_is_put_back_and_what_it_takes_is_served(machine: Machine) -> None:
+    machine.run(f"cd {HOME} && cp -r g000001 g000002 && echo none > g000002/privkey.pem", user="renewer")
     wish = f"cp -r {STATE}/nginx {STATE}/wanted; sed -i s,g000001,g000002, {STATE}/wanted/certificates/*"
     nonce, status, *_ = ask(machine, f"{wish}; printf {NONCE} > new && mv new reload.request")
     assert (nonce, status) == (NONCE, "test-failed")
-    machine.run(f"cd {HOME} && cp -r g000001 g000002", user="renewer")
+    machine.run(f"cp {HOME}/g000001/privkey.pem {HOME}/g000002", user="renewer")
     before = workers(machine)
-    machine.run(f"rm {RESULT}; cd /run/renewer && printf {NONCE} > new && mv new reload.request")
+    request = f"rm {RESULT}; cd /run/renewer && printf {NONCE} > new && mv new reload.request"
+    machine.run(request)
     machine.until(f"grep -q ok {RESULT}")
-    assert "g000002" in machine.run(f"cat {STATE}/nginx/certificates/example.com.conf").out
+    assert f"{COPIES}/g000002/" in machine.run(f"cat {STATE}/nginx/certificates/example.com.conf").out
+    assert machine.run(f"ls {COPIES}").out.split() == ["g000001", "g000002"]
     assert not workers(machine) & before
     machine.run(f"rm -r {STATE}/wanted && curl -sk https://127.0.0.1/")
+    machine.run(request)
+    machine.until(f"grep -q ok {RESULT}")
+    assert machine.run(f"ls {COPIES}").out.split() == ["g000002"], (
+        "the former one is kept until the next reload"
+    )
 
 
 def test_a_link_to_nowhere_stands_in_nobodys_way(machine: Machine) -> None:

@@ -296,6 +296,9 @@ def test_the_folder_for_metrics(tmp_path: Path) -> None:
     assert (found.status, found.what) == (Status.ERROR, f"{textfile} is a folder")
     textfile.rmdir()
     assert heard(scene(tmp_path), metrics=Metrics(textfile))[0].status is Status.OK
+    textfile.parent.chmod(0o1777)
+    (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
+    assert (found.status, f"chmod o-w {textfile.parent}" in found.hint) == (Status.ERROR, True)
 
 
 @pytest.mark.parametrize(
