@@ -12,7 +12,6 @@ from pathlib import Path
 
 from renewer import disk, premises, trail
 from renewer.errors import Refused
-from renewer.printable import shell
 
 ROOT = 0
 
@@ -120,7 +119,7 @@ def _acting(owner: Owner) -> Iterator[None]:
 
 
 def _own_links(state: int, uid: int) -> None:
-    """Make the links anew as the user whose rights are in effect: a link takes an owner by name only."""
+    """Let the user, whose rights are in effect, make the links anew: chown has no handle for a link."""
     for _, folders, files, handle in os.fwalk(".", follow_symlinks=False, dir_fd=state):
         for name in {_LINK}.intersection((*folders, *files)):
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -168,7 +167,7 @@ def _hand_over(path: Path, parent: int, owner: Owner, modes: Modes | None) -> No
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise Refused(
                 f"{path} has a second name elsewhere (a hard link), so it may be another user's file",
-                hint=f"see which: find / -xdev -samefile {shell(path)}; then remove one of them",
+                hint=f"see which: find / -xdev -samefile {path}; then remove one of them",
             )
         os.fchown(handle, *owner)
         if modes:
