@@ -1,4 +1,4 @@
-"""What all tests share: signals as from a terminal whatever started the tests (nohup, an &), and the umask."""
+"""What all tests share: signals as from a terminal, whatever started the tests (nohup, an &); the umask."""
 
 import os
 import signal
