@@ -41,6 +41,9 @@ BEGIN = "-----BEGIN CERTIFICATE-----"
 """What the text of a certificate begins with (RFC 7468, section 5)."""
 
 _END_OF_PEM = "-----END CERTIFICATE-----"
+LONGEST_CHAIN = 10
+"""Certificates of a chain at most: nginx sends all in each handshake, and real chains have two to four."""
+
 _NOTHING_KEPT = "nothing of it was kept; if it happens again, ask the CA"
 
 
@@ -311,6 +314,8 @@ def _check_chain(chain: "Sequence[x509.Certificate]") -> None:
         raise Refused("the CA sent a certificate that is itself a CA's", hint=_NOTHING_KEPT)
     if len(chain) == 1:
         raise Refused("the CA sent the certificate without the chain above it", hint=_NOTHING_KEPT)
+    if len(chain) > LONGEST_CHAIN:
+        raise Refused(f"the CA sent a chain of {len(chain)} certificates", hint=_NOTHING_KEPT)
     for place, (subject, issuer) in enumerate(pairwise(chain), start=1):
         if not _issued(subject, issuer):
             message = f"certificate {place} of the CA's chain is not signed by the one after it"

@@ -187,6 +187,13 @@ def test_a_root_at_the_end_of_the_chain_is_fine() -> None:
     keys.check_pair(pair(chain=CHAIN + AUTHORITY.root_pem), DOMAINS, NOW)
 
 
+def test_a_chain_as_long_as_none_is_refused_though_each_is_signed_by_the_next() -> None:
+    longest = CHAIN + AUTHORITY.root_pem * (keys.LONGEST_CHAIN - 2)
+    keys.check_pair(pair(chain=longest), DOMAINS, NOW)
+    with pytest.raises(Refused, match=str(keys.LONGEST_CHAIN + 1)):
+        keys.check_pair(pair(chain=longest + AUTHORITY.root_pem), DOMAINS, NOW)
+
+
 def test_a_clock_an_hour_slow_is_fine() -> None:
     keys.check_pair(pair(), DOMAINS, BEGIN - timedelta(hours=1))
 
