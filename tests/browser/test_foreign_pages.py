@@ -113,14 +113,23 @@ def test_the_site_s_own_pages_embed_each_other(plant: Plant, pages: tuple[Visito
     own.until(lambda: any("phone" in frame.content() for frame in own.tab.frames[1:]))
 
 
+WORKER = (
+    "self.addEventListener('install', () => self.skipWaiting());"
+    "self.addEventListener('activate', event => event.waitUntil(self.clients.claim()));"
+    "self.addEventListener('fetch', event => event.respondWith(fetch(event.request)))"
+)
+"""A service worker that hands every request on, as one does that has nothing of it."""
+
+
 @contextmanager
 def with_service_worker(plant: Plant) -> Iterator[None]:
-    """Let dashboard 2 install its service worker, which the example does not."""
+    """Let dashboard 2 install this service worker in place of its own, which the example refuses."""
     path = plant.conf("nr1")
     before = path.read_text()
     place = "location = /dashboard/sw.js {\n        return 404;"
     assert place in before
-    path.write_text(before.replace(place, "location = /none {\n        return 404;"))
+    worker = place.replace("return 404;", f'default_type text/javascript;\n return 200 "{WORKER}";')
+    path.write_text(before.replace(place, worker))
     plant.world.nginx.deployer().apply([])
     try:
         yield
@@ -132,13 +141,13 @@ def with_service_worker(plant: Plant) -> Iterator[None]:
 def test_a_link_opens_what_a_service_worker_hands_on(plant: Plant, visitor: Make) -> None:
     with with_service_worker(plant):
         own = visitor("nr1", "phone").enter()
+        url = plant.url("nr1", "/dashboard/machine")
         assert own.open("/dashboard/machine") == 200
         own.tab.evaluate("navigator.serviceWorker.ready.then(() => null)")
         sibling = visitor("nr2", "phone", same=own).enter()
         own.tab.close()
-        for _ in range(2):
-            lead(sibling, plant.url("nr1", "/dashboard/machine"))
-            sibling.tab.wait_for_url(plant.url("nr1", "/dashboard/") + "**")
-            sibling.tab.locator(".value").first.wait_for()
-            sibling.open("/dashboard/machine")
+        with sibling.tab.expect_response(lambda answer: answer.url == url) as opened:
+            lead(sibling, url)
+        assert (opened.value.status, opened.value.from_service_worker) == (200, True)
+        sibling.tab.locator(".value").first.wait_for()
         assert [one for one in sibling.answers if one[0] == 403] == []
