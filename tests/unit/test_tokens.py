@@ -2,20 +2,25 @@
 
 import hashlib
 import hmac
+import re
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
-from fakes import NOW
+from fakes import NOW, MemStore
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from renewer import links, show, tokens
 from renewer.errors import ConfigError, Refused, RenewerError
-from renewer.sites import Kept, Key, Mode, Ring, SiteSpec
+from renewer.nginx import gates
+from renewer.report import Silent
+from renewer.sites import Guard, Kept, Key, Mode, Ring, SiteSpec
+from renewer.vault import Vault
 
 KEY = Key("k7", "0b" * 32)
+HTTP = gates.texts(Guard(()), "ab" * 32)["http.conf"]
 END = datetime(2026, 12, 1, tzinfo=UTC)
 SPEC = SiteSpec("nr", "https://nr.example.com", people=("phone", "tablet"))
 FILES = SiteSpec("files", "https://files.example.com", mode=Mode.URL)
@@ -82,6 +87,34 @@ def test_whatever_is_signed_comes_back_as_it_was(name: str) -> None:
     assert unquote(path) == unquote(f"/{name}")
     assert path.isascii()
     assert not set(path) & set(' "<>\\^`{|}')
+
+
+WRITTEN = re.search(r'map \$request_uri \$rn_written \{\n    default 0;\n    "~(.*)" 1;\n', HTTP)
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_the_gate_takes_every_path_as_it_is_written_here(name: str) -> None:
+    assert WRITTEN
+    try:
+        found = tokens.url(KEY, "files", f"/{quote(name)}", END)
+    except (ConfigError, UnicodeEncodeError):
+        assume(False)  # noqa: FBT003
+    assert re.search(WRITTEN[1], found)
+    assert not re.search(WRITTEN[1], found.replace("/", "%2F", 1))
+
+
+@pytest.mark.parametrize("master", ["", "00", "0b" * 31, "0b" * 33, "0B" * 32, "g" * 64])
+def test_a_key_that_anybody_can_know_is_none(master: str) -> None:
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        Key("k1", master)
+    store = MemStore()
+    vault = Vault(store, Silent())
+    with vault.sites() as shelf:
+        shelf.keep("files", Kept(RING))
+    store.values["site/files"] = store.values["site/files"].replace(KEY.master.encode(), master.encode())
+    with pytest.raises(Refused, match="files") as refused:
+        vault.site("files")
+    assert "backup" in refused.value.hint
 
 
 @given(
