@@ -17,7 +17,7 @@ from renewer import config
 from renewer.config import Config
 from renewer.errors import ConfigError, Fault, Outdated, RenewerError
 from renewer.followed import Followed, View
-from renewer.ports import Clock, Fence, Report
+from renewer.ports import Clock, Report
 from renewer.vault import Vault
 
 _AGAIN = "run it again, as the daemon does by itself: what the file says now is then in force"
@@ -32,7 +32,7 @@ class Alone:
     def begin(self) -> None:
         """Note nothing."""
 
-    def follow(self, fence: Fence) -> None:
+    def follow(self, keep: Callable[[Followed], None]) -> None:
         """Note nothing."""
 
     def outdated(self) -> Outdated | None:
@@ -75,14 +75,14 @@ class Following:
             return
         try:
             with self.vault.sites() as shelf:
-                self.follow(shelf.fence)
+                self.follow(shelf.follow)
         except ConfigError:
             raise
         except RenewerError:
             return
 
-    def follow(self, fence: Fence) -> None:
-        """Note it while the sites are held; raises `Outdated`, and `ConfigError` as `refuse_foreign` does."""
+    def follow(self, keep: Callable[[Followed], None]) -> None:
+        """See `ports.Follower`; raises `ConfigError` as `refuse_foreign` does, too."""
         self.refuse_foreign()
         if outdated := self.outdated():
             raise outdated
@@ -92,7 +92,7 @@ class Following:
         if known and not _same(known.path, file):
             place = f"the state folder {self.state} followed {known.file}"
             self.report.problem("configuration", f"{place}, which is gone; from now on it follows {file}")
-        self.vault.follow(Followed(str(file), self.view.digest, self.view.read), fence)
+        keep(Followed(str(file), self.view.digest, self.view.read))
 
     def outdated(self) -> Outdated | None:
         """Return why this reading is not the newest, or `None` if it is."""

@@ -1,6 +1,6 @@
 """The contracts between the core and the adapters."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from renewer.deployed import Deployed
 from renewer.errors import Outdated, RenewerError
+from renewer.followed import Followed
 from renewer.journal import Handle, Progress, TxtRecord
 from renewer.model import CertSpec, Change, Grounds, Material, Reason, Sight, Window
 from renewer.notices import Message
@@ -160,8 +161,8 @@ class Follower(Protocol):
     def begin(self) -> None:
         """Note that the state follows this reading, if nothing stands in the way; raises `ConfigError`."""
 
-    def follow(self, fence: Fence) -> None:
-        """Note it while the sites are held; raises `Outdated` if a newer one is in force."""
+    def follow(self, keep: Callable[[Followed], None]) -> None:
+        """Note it with `keep`, while the sites are held; raises `Outdated` if a newer one is in force."""
 
     def outdated(self) -> Outdated | None:
         """Return that a newer one is in force, so that this one must not take away what it does not know."""

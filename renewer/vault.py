@@ -64,10 +64,6 @@ class Vault:
         """Return the configuration that the state folder belongs to; `None` if it is nobody's yet."""
         return self._value("configuration", Followed)
 
-    def follow(self, followed: Followed, fence: Fence) -> None:
-        """Keep which it is, while the sites are held."""
-        self.store.put("configuration", encode(followed), fence)
-
     def site(self, name: str) -> Kept:
         """Return the keys of a site, or that it has none.
 
@@ -309,6 +305,10 @@ class Shelf(Generic[Value]):
     def keep(self, name: str, value: Value) -> None:
         """Keep what belongs to one of them, in one write."""
         self.store.put(f"{self.kind}/{name}", encode(value), self.fence)
+
+    def follow(self, followed: Followed) -> None:
+        """Keep which configuration the state folder belongs to; whoever holds the sites may."""
+        self.store.put("configuration", encode(followed), self.fence)
 
     def drop(self, name: str) -> None:
         """Forget one that is no more."""

@@ -56,7 +56,7 @@ class SecureLink:
         proposal = self._proposal(wanted)
         if proposal.guard:
             with self.vault.sites() as ledger:
-                self.follower.follow(ledger.fence)
+                self.follower.follow(ledger.follow)
                 for name, ring in wanted.items():
                     ledger.keep(name, Kept(self.vault.site(name).served, ring))
         return proposal

@@ -23,6 +23,7 @@ from renewer.hooks.secure_link import SecureLink
 from renewer.journal import PendingOrder, Progress
 from renewer.model import Action, KeyKind
 from renewer.sites import Asked, Cycle, Guard, Kept, Mode, Signer, SiteAction, SiteSpec
+from renewer.store.files import FileStore
 from renewer.vault import Vault
 
 LATER = timedelta(minutes=1)
@@ -138,7 +139,7 @@ class TestNewest:
         house.store.unwritable["configuration"] = Transient("the disk is full")
         mine.begin()
         with house.vault.sites() as shelf, pytest.raises(Transient):
-            mine.follow(shelf.fence)
+            mine.follow(shelf.follow)
         house.store.unwritable.clear()
         house.store.values["configuration"] = b"{"  # a crash of the disk: it is noted anew
         mine.begin()
@@ -304,8 +305,8 @@ class Old:
     def begin(self) -> None:
         pass
 
-    def follow(self, fence: object) -> None:
-        del fence
+    def follow(self, keep: object) -> None:
+        del keep
         if outdated := self.outdated():
             raise outdated
 
@@ -396,6 +397,18 @@ def test_one_that_is_outdated_just_before_it_notes_the_keys_notes_none() -> None
     with pytest.raises(Outdated):
         hook.propose(Cycle(NOW, {}))
     assert world.store.values == {}
+
+
+def test_what_could_not_be_noted_at_first_is_noted_with_the_keys(house: House) -> None:
+    """Another process held the sites; the two have stores of their own over one folder."""
+    vault, again = (Vault(FileStore(house.state), house.notes) for _ in range(2))
+    follower = replace(house.reading(), vault=again)
+    with vault.sites():
+        follower.begin()
+    assert vault.followed() is None
+    SecureLink((site("nodered", "phone"),), vault, Guarding(), follower).propose(Cycle(NOW, {}))
+    assert vault.followed() == Followed(str(house.file), follower.view.digest, NOW)
+    assert vault.known_sites() == ["nodered"]
 
 
 def test_an_older_reading_hands_no_key_to_another_program(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_nothing_goes_into_the_state_folder_of_another_configuration(home: Home)
     home.state.mkdir(mode=0o700)
     vault = Vault(FileStore(home.state), Notes())
     with vault.sites() as shelf:
-        vault.follow(Followed(str(owner), "0" * 64, certs.NOW), shelf.fence)
+        shelf.follow(Followed(str(owner), "0" * 64, certs.NOW))
     done = home.fresh()
     assert (done.returncode, str(owner) in done.stderr, str(home.config) in done.stderr) == (78, True, True)
     assert list(vault.store.keys("")) == ["configuration"]
