@@ -37,7 +37,8 @@ def _server(spec: CertSpec, snippet: Path) -> str:
 
 
 def _site(site: SiteSpec, layout: Layout) -> str:
-    name = urlsplit(site.host).hostname or ""
+    parts = urlsplit(site.host)
+    name, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
     head = f"# {site.name}: into the server block of {name}\nset $rn_scope {site.name};\n"
     if site.mode is Mode.URL:
         gate = layout.secure_link("gate-url.conf")
@@ -50,7 +51,7 @@ def _site(site: SiteSpec, layout: Layout) -> str:
         f"    include {layout.secure_link('gate.conf')};\n"
         "    # proxy_pass and its headers, as before; for a websocket behind it:\n"
         "    proxy_http_version 1.1;\n"
-        "    proxy_set_header Host $host;\n"
+        f"    proxy_set_header Host $host{port};\n"
         "    proxy_set_header Upgrade $http_upgrade;\n"
         "    proxy_set_header Connection $rn_conn;\n"
         f"}}\n{_EACH}"

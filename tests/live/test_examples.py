@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -18,22 +17,21 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, quote, urlsplit
 
+import fitting
 import pytest
-from world import NAME, ROOT, World, children, eventually, table
+from fitting import HOME, OUTSIDE, fitted, places
+from world import NAME, World, children, eventually, table
 
 from renewer import tokens
 from renewer.config import parse
 from renewer.sites import Key
 
-EXAMPLES = [ROOT / "examples" / name for name in ("static-files", "lan-or-link", "client-certificate")]
+EXAMPLES = [fitting.EXAMPLES / name for name in ("static-files", "lan-or-link", "client-certificate")]
 STATIC, _, CLIENT = EXAMPLES
 
 FILES, HOUSE, WORKSHOP, TOOLS, VAULT = (
     f"{name}.example.com" for name in ("files", "house", "workshop", "tools", "vault")
 )
-HOME, OUTSIDE = "127.0.0.1", "127.0.0.2"
-"""The home network of the example, and an address that is none of it."""
-
 SOON = timedelta(minutes=5)
 WHO = "X-Renewer-User"
 FOREIGN = ("https://elsewhere.example.net", f"https://{WORKSHOP}", "null")
@@ -136,24 +134,9 @@ class Place:
         return self.folder / "client-ca"
 
     def fitted(self, path: Path) -> str:
-        """Return a file of an example with this test's addresses and paths."""
-        replaced = {
-            "set $rn_scope house;\n": BENCH,
-            "listen 443 ssl http2;": f"listen {HOME}:{self.world.port} ssl http2;",
-            "listen [::]:443 ssl http2;": "",
-            "127.0.0.1:1880": f"{HOME}:{self.behind}",
-            "192.168.1.0/24": HOME,
-            "/var/lib/renewer/": f"{self.world.state}/",
-            "/etc/nginx/": f"{self.folder}/",
-            "/var/log/nginx/": f"{self.folder}/",
-            "/srv/": f"{self.folder}/",
-            "/run/renewer/": f"{self.folder}/handed/",
-            "root:www-data": pwd.getpwuid(os.geteuid()).pw_name,
-        }
-        text = path.read_text()
-        for old, new in replaced.items():
-            text = text.replace(old, new)
-        return text
+        """Return a file of an example with this test's addresses and paths, without HTTP/2 of its own."""
+        changed = {"set $rn_scope house;\n": BENCH, "127.0.0.1:1880": f"{HOME}:{self.behind}"}
+        return fitted(path, changed | places(self.world) | {"# http2 on;": ""})
 
     def prepare(self) -> None:
         """Put everything where nginx and the program look for it."""
@@ -162,7 +145,7 @@ class Place:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
         (self.folder / "snippets").mkdir()
-        for path in STATIC.parent.glob("*/nginx/snippets/*-or-link.conf"):
+        for path in (path for one in EXAMPLES for path in one.glob("nginx/snippets/*.conf")):
             (self.folder / "snippets" / path.name).write_text(self.fitted(path))
         for signer in STATIC.glob("sign.*"):
             (self.folder / signer.name).write_text(self.fitted(signer))

@@ -1,7 +1,6 @@
-"""The examples beside other programs: nginx in Docker, Nginx Proxy Manager, Authelia, HAProxy, Mosquitto."""
+"""The examples beside other programs: nginx in Docker, Nginx Proxy Manager, HAProxy, Mosquitto."""
 
 import hashlib
-import http.client
 import json
 import os
 import re
@@ -9,36 +8,22 @@ import shutil
 import signal
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from urllib.parse import urlsplit
 
 import pytest
+from fitting import EXAMPLES, fitted
 from nginx_master import BINARY, Nginx, free_port, wait_until
-from world import NAME, ROOT, Done, World, careless, connect, table
+from world import NAME, Done, World, careless, connect, table
 
 from renewer.config import parse
 
 pytestmark = pytest.mark.xdist_group("neighbours")
 """They change the configuration of one nginx in turn."""
 
-EXAMPLES = ROOT / "examples"
-DOCKER, NPM, AUTHELIA, OTHERS = (
-    EXAMPLES / name for name in ("docker", "nginx-proxy-manager", "authelia", "other-programs")
-)
-BOARD = f"board.{NAME}"
-
-BENCH = """set $rn_scope board;
-    location /bench/ {
-        set $rn_scope none;
-        include /etc/nginx/snippets/login-or-link.conf;
-        proxy_pass http://127.0.0.1:1880;
-    }
-"""
+DOCKER, NPM, OTHERS = (EXAMPLES / name for name in ("docker", "nginx-proxy-manager", "other-programs"))
 
 ENGINE = """#!/bin/sh
 # What a Docker engine does with one container in which nginx runs; NAME, NGINX, PID are filled in.
@@ -51,14 +36,6 @@ case "$*" in
   *) echo "Error response from daemon: No such container" >&2; exit 1 ;;
 esac
 """
-
-
-def fitted(path: Path, places: Mapping[str, object]) -> str:
-    """Return a file of an example with this test's addresses and paths."""
-    text = path.read_text()
-    for old, new in places.items():
-        text = text.replace(old, str(new))
-    return text
 
 
 def script(path: Path, text: str) -> Path:
@@ -115,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield found
 
 
-@pytest.mark.parametrize("example", [DOCKER, NPM, AUTHELIA, OTHERS], ids=lambda one: one.name)
+@pytest.mark.parametrize("example", [DOCKER, NPM, OTHERS], ids=lambda one: one.name)
 def test_its_configuration_is_one(example: Path) -> None:
     assert parse((example / "renewer.toml").read_text(), "renewer.toml").specs
 
@@ -236,149 +213,6 @@ class TestNginxProxyManager:
         (tmp_path / "away").rename(folder)
         good(world.renewer("renew"))
         wait_until(lambda: shown(port) == stored(world))
-
-
-class Login(BaseHTTPRequestHandler):
-    """Authelia's endpoint for nginx's auth_request, as its guide has it, and the site behind nginx."""
-
-    def do_GET(self) -> None:
-        if self.path != "/api/authz/auth-request":
-            self.answer(200, {}, json.dumps(dict(self.headers)))
-        elif not (self.headers["X-Original-URL"] or "").startswith(f"https://{BOARD}"):
-            self.answer(400, {}, "")
-        elif "authelia_session=anna" in (self.headers["Cookie"] or ""):
-            self.answer(200, {"Remote-User": "anna", "Remote-Groups": "family"}, "")
-        elif "authelia_session=guest" in (self.headers["Cookie"] or ""):
-            self.answer(403, {}, "")
-        elif "authelia_session=broken" in (self.headers["Cookie"] or ""):
-            self.answer(503, {}, "")
-        else:
-            self.answer(401, {"Location": f"https://auth.{NAME}/?rd={self.headers['X-Original-URL']}"}, "")
-
-    do_POST = do_GET  # noqa: N815 - its name is the method's
-
-    def answer(self, status: int, headers: Mapping[str, str], body: str) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@dataclass
-class Board:
-    """The site of the example behind nginx."""
-
-    world: World
-
-    def get(
-        self, *headers: Mapping[str, str], path: str = "/", method: str = "GET"
-    ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.world.port, context=careless(), timeout=30)
-        with closing(connection):
-            sent = {name: value for some in ({"Host": BOARD}, *headers) for name, value in some.items()}
-            connection.request(method, path, headers=sent)
-            answer = connection.getresponse()
-            answer.text = answer.read().decode()  # type: ignore[attr-defined] # kept for whoever asks
-            return answer
-
-    def told(self, *headers: Mapping[str, str]) -> dict[str, str]:
-        """Return what the backend was told of who it is."""
-        answer = self.get(*headers)
-        assert answer.status == 200
-        names = ("Remote-User", "Remote-Groups", "Remote-Name", "Remote-Email", "X-Renewer-User")
-        found = json.loads(answer.text)  # type: ignore[attr-defined]
-        return {name: found[name] for name in names if name in found}
-
-    def entered(self) -> dict[str, str]:
-        done = self.world.renewer("link", "board", "kitchen-tablet")
-        address = urlsplit(done.out.strip())
-        answer = self.get(path=f"{address.path}?{address.query}")
-        assert answer.status == 303, done
-        return {"Cookie": str(answer.headers["Set-Cookie"]).partition(";")[0]}
-
-
-@pytest.fixture(scope="module")
-def board(world: World) -> Iterator[Board]:
-    with served() as behind:
-        places = {
-            "set $rn_scope board;\n": BENCH,
-            "listen 443 ssl http2;": f"listen 127.0.0.1:{world.port} ssl;",
-            "listen [::]:443 ssl http2;": "",
-            "127.0.0.1:9091": f"127.0.0.1:{behind}",
-            "127.0.0.1:1880": f"127.0.0.1:{behind}",
-            "/var/lib/renewer/": f"{world.state}/",
-            "/etc/nginx/": f"{world.folder}/",
-            "/var/log/nginx/": f"{world.folder}/",
-        }
-        before = world.nginx.config.read_text()
-        (world.folder / "snippets").mkdir()
-        for path in AUTHELIA.glob("nginx/snippets/*"):
-            (world.folder / "snippets" / path.name).write_text(fitted(path, places))
-        texts = [fitted(path, places) for path in sorted(AUTHELIA.glob("nginx/conf.d/*"))]
-        world.write(table(NAME), f"[site.{fitted(AUTHELIA / 'renewer.toml', places).partition('[site.')[2]}")
-        good(world.renewer("nginx"))
-        world.nginx.configure("".join(texts))
-        good(world.renewer("renew", "--force"))
-        yield Board(world)
-        world.nginx.config.write_text(before)
-
-
-class TestAuthelia:
-    def test_a_person_logs_in(self, board: Board) -> None:
-        answer = board.get(path="/lights?x=1")
-        assert answer.status == 302
-        assert answer.headers["Location"] == f"https://auth.{NAME}/?rd=https://{BOARD}/lights?x=1"
-        assert answer.headers["Cache-Control"] == "no-store"
-        anna = {"Cookie": "authelia_session=anna"}
-        assert board.told(anna) == {"Remote-User": "anna", "Remote-Groups": "family"}
-
-    def test_a_device_has_a_link_of_which_authelia_hears_nothing(self, board: Board) -> None:
-        session = board.entered()
-        assert board.told(session) == {"X-Renewer-User": "kitchen-tablet"}
-        both = {"Cookie": f"{session['Cookie']}; authelia_session=anna"}
-        assert board.told(both) == {"X-Renewer-User": "kitchen-tablet"}
-
-    def test_nobody_says_himself_who_he_is(self, board: Board) -> None:
-        claimed = dict.fromkeys(("Remote-User", "Remote-Name", "Remote-Email", "X-Renewer-User"), "root")
-        assert board.get(claimed).status == 302
-        assert board.told(board.entered(), claimed) == {"X-Renewer-User": "kitchen-tablet"}
-        anna = {"Cookie": "authelia_session=anna"}
-        assert board.told(anna, claimed) == {"Remote-User": "anna", "Remote-Groups": "family"}
-        forged = {"Cookie": f"__Host-rn-board=k1.kitchen-tablet.9999999999.{'a' * 22}"}
-        assert board.get(forged).status == 302
-
-    def test_who_may_not_is_refused_and_so_is_a_page_of_another_site(self, board: Board) -> None:
-        guest = board.get({"Cookie": "authelia_session=guest"})
-        assert (guest.status, guest.headers["Cache-Control"]) == (403, "no-store")
-        foreign = {"Origin": "https://elsewhere.example.net"}
-        for session in (board.entered(), {"Cookie": "authelia_session=anna"}):
-            assert board.get(session, foreign, method="POST").status == 403
-
-    def test_where_authelia_is_broken_links_still_open(self, board: Board) -> None:
-        assert board.get({"Cookie": "authelia_session=broken"}).status == 500
-        both = {"Cookie": f"authelia_session=broken; {board.entered()['Cookie']}"}
-        assert board.told(both) == {"X-Renewer-User": "kitchen-tablet"}
-
-    def test_it_is_checked_for_the_site_of_the_location(self, board: Board) -> None:
-        """The location here names another site than its server, whose name the subrequest would go by."""
-        assert board.get(board.entered(), path="/bench/").status == 302
-
-    def test_the_subrequest_cannot_be_asked_for(self, board: Board) -> None:
-        assert board.get(board.entered(), path="/.renewer/login").status == 404
-
-
-@contextmanager
-def served() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Login) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
 
 
 class TestOtherPrograms:
