@@ -20,6 +20,7 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fitting import fitted, listening
 from nginx_master import free_port, wait_until
 from playwright.sync_api import BrowserContext, Page, Response, WebSocket
 from world import NAME, PATIENCE, World
@@ -30,8 +31,17 @@ ARTEFACTS = Path(__file__).parent / "browser" / "artefacts"
 
 PASSWORD = "the-second-door"
 
+WATCH = """const {Server} = require("http"), {appendFileSync} = require("fs"), {emit} = Server.prototype;
+Server.prototype.emit = function (event, request, ...more) {
+    if (event === "request" || event === "upgrade")
+        appendFileSync(process.env.SEEN, `${request.method} ${request.url}\\n`);
+    return emit.call(this, event, request, ...more);
+};
+"""
+"""Has Node write down each request before anybody looks at it."""
+
 INSTANCES = {"nr1": ("1880", ""), "nr2": ("1881", ""), "plant": ("1882", "/shop")}
-"""The example's sites: the port of each Node-RED in the nginx files, and the path that it is under."""
+"""The Node-REDs of the example by their sites: the port in the files of nginx, and the path it is under."""
 
 
 def installed() -> Path:
@@ -77,6 +87,9 @@ class NodeRed:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NODE_")}
         environment |= {"PORT": str(self.port), "ADMIN_HASH_FILE": str(admin_hash), "HOME": str(folder)}
         environment |= {"BASE": base} if base else {}
+        (folder / "watch.js").write_text(WATCH)
+        self._seen = folder / "seen.txt"
+        environment |= {"SEEN": str(self._seen), "NODE_OPTIONS": f"--require {folder}/watch.js"}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [_program(home), "--settings", EXAMPLE / "settings.js", "--userDir", "."],
@@ -101,6 +114,11 @@ class NodeRed:
         wait_until(lambda: "Started flows" in self.log.read_text(), PATIENCE)
         for path in ("/", "/ui/", "/dashboard/machine", "/whoami"):
             wait_until(lambda path=path: self._answers(path), PATIENCE)
+
+    @property
+    def seen(self) -> list[str]:
+        """The requests that have reached it, with method and path."""
+        return self._seen.read_text(errors="replace").splitlines()
 
     @property
     def presses(self) -> list[str]:
@@ -134,7 +152,7 @@ class Plant:
         self.run("nginx")
         shutil.copytree(EXAMPLE / "nginx", self._etc)
         for path in self._etc.rglob("*.conf"):
-            path.write_text(self._here(path.read_text()))
+            path.write_text(self._here(path))
         main = f"error_log {self.world.nginx.error_log} notice;\ninclude {self._etc}/modules-enabled/*.conf;"
         self.world.nginx.configure(f"    include {self._etc}/conf.d/*.conf;", main)
         self.run("renew")
@@ -198,20 +216,18 @@ class Plant:
         der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return b64encode(hashlib.sha256(der).digest()).decode()
 
-    def _here(self, text: str) -> str:
-        text = text.replace("listen [::]:443 ssl http2;", "").replace(
-            "listen 443 ", f"listen 127.0.0.1:{self.port} "
-        )
+    def _here(self, path: Path) -> str:
+        changed = {
+            **listening(self.port),
+            "/var/lib/renewer/": f"{self.world.state}/",
+            "/etc/nginx/": f"{self._etc}/",
+            "/var/log/nginx/": f"{self._logs}/",
+            "worker_shutdown_timeout 1m;": "worker_shutdown_timeout 1s;",
+        }
         for site, (port, _) in INSTANCES.items():
-            text = text.replace(f"127.0.0.1:{port};", f"127.0.0.1:{self.nodes[site].port};")
-        for real, here in (
-            ("/var/lib/renewer/", f"{self.world.state}/"),
-            ("/etc/nginx/", f"{self._etc}/"),
-            ("/var/log/nginx/", f"{self._logs}/"),
-            ("worker_shutdown_timeout 1m;", "worker_shutdown_timeout 1s;"),
-        ):
-            text = text.replace(real, here)
-        return text
+            for end in ";/":
+                changed[f"127.0.0.1:{port}{end}"] = f"127.0.0.1:{self.nodes[site].port}{end}"
+        return fitted(path, changed)
 
 
 class Visitor:
@@ -257,9 +273,14 @@ class Visitor:
         return answer.status
 
     @property
+    def node(self) -> NodeRed:
+        """The Node-RED behind the site."""
+        return self.plant.nodes["nr1" if self.site == "panel" else self.site]
+
+    @property
     def base(self) -> str:
         """The path that the site's Node-RED is under."""
-        return INSTANCES[self.site][1]
+        return self.node.base
 
     @property
     def refused(self) -> list[tuple[int, str]]:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from dashboards import counts, press
 from nodered import PASSWORD, Plant, Visitor
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share three Node-REDs
 
@@ -16,31 +17,6 @@ FORMS = [(), ("--fragment",)]
 
 ICONS = {"/favicon.ico", "/dashboard/favicon.ico", "/dashboard/favicon.svg"}
 """What a browser, and dashboard 2 whatever path it is under, look for at the root: 404 does no harm."""
-
-VALUE, LAST = ".value", ".last-press"
-
-
-def number(tab: Page) -> int:
-    """Return the value that the dashboard shows; 0 before there is one."""
-    found = re.search(r"[0-9]+", tab.locator(VALUE).first.inner_text())
-    return int(found[0]) if found else 0
-
-
-def counts(device: Visitor) -> None:
-    """Hold that values go on to arrive over a websocket."""
-    device.until(lambda: device.connected)
-    frames, first = len(device.frames), number(device.tab)
-    device.until(lambda: number(device.tab) > first + 1 and len(device.frames) > frames + 1)
-
-
-def press(device: Visitor, name: str) -> None:
-    """Press the dashboard's button and wait for what the flow makes of it."""
-    node = device.plant.nodes[device.site]
-    before = node.presses.count(name)
-    device.tab.get_by_role("button", name="Press").click()
-    expect(device.tab.locator(LAST).first).to_contain_text(name)
-    device.until(lambda: node.presses.count(name) == before + 1)
-
 
 DRAW = """made => {
     const source = RED.nodes.import([made]).nodes[0];
@@ -279,6 +255,6 @@ def test_no_log_holds_a_token(plant: Plant, visitor: Make) -> None:
     token = re.compile(r"\b[a-z0-9]{1,8}\.[a-z0-9-]{1,16}\.[0-9]{10}\b")
     assert token.search(device.cookie)
     logs = plant.logs()
-    assert len(logs) == 7
+    assert len(logs) == 8
     assert {path: found[0] for path, text in logs.items() if (found := token.search(text))} == {}
     assert "the-second-door" not in "".join(logs.values())
