@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from authelia_standin import Authelia, authelia
-from hostile_requests import REACHED, Caller, Recorder, recorder
+from forge import REACHED, Caller, Recorder, recorder
 from nginx_master import BINARY
 from world import ROOT, World, children, eventually
 

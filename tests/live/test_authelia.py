@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from authelia_standin import BOARD, PORTAL, PUBLIC
 from fitting import EXAMPLES, Example, set_up
-from hostile_requests import REACHED, Forge
+from forge import REACHED, Forge
 from world import careless
 
 from renewer.config import parse
