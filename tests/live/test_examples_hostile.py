@@ -96,6 +96,7 @@ def hold(door: Door, name: str, seen: Seen) -> None:
     assert CLAIMED not in " ".join(value for _, value in seen.headers), where
     assert seen.all("x-forwarded-for") == ["127.0.0.1"], where
     assert seen.all("x-forwarded-proto") == ["https"], where
+    assert seen.all("connection") == [], where  # an upgrade to anything but a websocket would be a tunnel
     assert seen.all("transfer-encoding") == [], where
     assert len(seen.rest) == int((seen.all("content-length") or ["0"])[0]), where
 
