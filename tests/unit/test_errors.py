@@ -16,6 +16,7 @@ CODES = {
     "Stopped": 75,
     "LockBusy": 75,
     "LostLease": 75,
+    "Outdated": 75,
     "DeployFailed": 1,
     "NotServed": 1,
     "HookFailed": 1,
