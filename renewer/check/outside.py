@@ -24,7 +24,7 @@ def look(scene: Scene) -> Iterator[Finding]:
     urls, ping = audience.urls_file(scene.config), audience.pinged(scene.config)
     textfile = scene.config.metrics.textfile
     if not (urls or ping or textfile):
-        yield _TOPIC.ok("none", "nobody is told how cycles end: README.md, Watch it, has the ways")
+        yield _TOPIC.ok("none", "no notifications configured; see examples/MONITORING.md")
     if urls and "notify.urls_file" not in lacking:
         yield from _readable(scene, urls) or _addresses(urls)
     if ping:

@@ -61,7 +61,7 @@ class Setting:
             yield f"hooks run as the user {USER}: examples/other-programs has the rule for a reload"
         if self.config.metrics.textfile:
             place = self.config.metrics.textfile.parent
-            yield f"metrics.textfile: the user {USER} has to be let into {place}: see README.md, Watch it"
+            yield f"metrics.textfile: the user {USER} has to be let into {place}: see examples/MONITORING.md"
         for name, site in self.config.sites.items():
             if site.signer_owner not in (None, USER, f"{USER}:{USER}"):
                 yield f"site.{name}.signer_owner: the user {USER} may not give files away: leave it out"

@@ -30,9 +30,9 @@ import tables  # noqa: E402
 from contest import USUAL, Setting  # noqa: E402
 from measure import ROOT  # noqa: E402
 
-README = ROOT / "README.md"
+PAGE = ROOT / "examples" / "PERFORMANCE.md"
 BEGIN, END = "<!-- the bench begins -->\n", "<!-- the bench ends -->\n"
-"""Between these lines of the README stands the table."""
+"""The table on that page is between these lines."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def main() -> None:
     table = tables.told(results)
     (asked.into / "results.md").write_text(table)
     print(table)
-    if asked.readme:
-        put_into(README, tables.short(results))
+    if asked.page:
+        put_into(PAGE, tables.short(results))
 
 
 def arguments() -> argparse.Namespace:
@@ -133,7 +133,7 @@ def arguments() -> argparse.Namespace:
     read.add_argument(
         "--no-certbot", action="store_true", help="leave certbot out, which takes most of the time"
     )
-    read.add_argument("--readme", action="store_true", help="put a short table into README.md")
+    read.add_argument("--page", action="store_true", help="put a short table into examples/PERFORMANCE.md")
     read.add_argument(
         "--into", type=Path, default=HERE / "results", help="where results.json, .md and .svg go"
     )

@@ -16,7 +16,7 @@ def told(results: Mapping[str, Any]) -> str:
 
 
 def short(results: Mapping[str, Any]) -> str:
-    """Return what the README tells: a row for each question, certbot's answer beside ours."""
+    """Return the table for the page: a row for each question, certbot's answer beside ours."""
     rows = [row for name, write in SHORT.items() if name in results for row in write(results[name])]
     return "\n".join([*table(["", "renewer", "certbot"], rows), "", conditions(results["about"])])
 

@@ -18,6 +18,7 @@ from renewer.nginx import guide
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+PAGES = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "examples").glob("*.md")))}
 CONTEXT = click.Context(commands)
 SHOWN = {
     name: found for name in COMMANDS if (found := commands.get_command(CONTEXT, name)) and not found.hidden
@@ -25,9 +26,9 @@ SHOWN = {
 TABLE = re.compile(r"^\| `renewer ([\w-]+)([^`]*)` \| (.+) \|$", re.MULTILINE)
 
 
-def blocks(*languages: str) -> list[str]:
+def blocks(*languages: str, text: str = README) -> list[str]:
     """Return the fenced blocks in one of these languages, without the indentation of a list."""
-    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", README, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
     return [
         "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
         for indent, language, text in found
@@ -36,9 +37,10 @@ def blocks(*languages: str) -> list[str]:
 
 
 def calls() -> Iterator[list[str]]:
-    """Yield the words of every call of the program in the README: in shell blocks, and between backticks."""
-    lines = [line for block in blocks("sh", "console", "") for line in block.splitlines()]
-    for line in [*lines, *re.findall(r"`(renewer [^`]*)`", README)]:
+    """Yield the words of every call of the program: in shell blocks, and between backticks."""
+    everything = "\n".join(text for page, text in PAGES.items() if page.name != "TROUBLESHOOTING.md")
+    lines = [line for block in blocks("sh", "console", "", text=everything) for line in block.splitlines()]
+    for line in [*lines, *re.findall(r"`(renewer [^`\n]*)`", everything)]:
         if found := re.search(
             r"(?:^|[\s/])renewer((?: +(?:-|[a-z\[])[^#|]*)?)$", line.split("#")[0].rstrip()
         ):
@@ -50,10 +52,28 @@ def parameters(command: str) -> set[str]:
 
 
 def test_there_is_a_configuration_in_the_readme_and_it_is_right() -> None:
-    configurations = blocks("toml")
-    assert configurations
-    for text in configurations:
-        parse(text, "README.md")
+    first, site = blocks("toml")
+    parse(first, "README.md")
+    parse(first + site, "README.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_file_that_a_page_links_is_there(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", PAGES[page])
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def headings(text: str) -> set[str]:
+    """Return what a page can be linked by, as GitHub makes it of its headings."""
+    found = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_heading_that_a_page_links_is_there(page: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", PAGES[page]):
+        linked = (page.parent / target).read_text() if target else PAGES[page]
+        assert heading in headings(linked), (target, heading)
 
 
 def test_the_six_lines_are_six() -> None:
@@ -111,7 +131,7 @@ def test_the_lines_for_nginx_are_those_that_the_program_prints() -> None:
 
 
 def test_every_file_that_is_linked_is_there() -> None:
-    for text in (README, (ROOT / "CHANGELOG.md").read_text(), (ROOT / "CONTRIBUTING.md").read_text()):
+    for text in ((ROOT / "CHANGELOG.md").read_text(), (ROOT / "CONTRIBUTING.md").read_text()):
         targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", text)
         assert [target for target in targets if not (ROOT / target).exists()] == []
 
