@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from renewer import rest
+from renewer.engine import idle
 
 TYPE_CHECKING = False  # that of `typing` would have to be loaded
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Answer at once if nothing has changed and nothing is due; else be the command line."""
-    said = rest.answer(sys.argv[1:])
+    said = idle.answer(sys.argv[1:])
     if said is None:
-        from renewer import cli  # noqa: PLC0415 - the late import is the point
+        from renewer.cli import main as cli  # noqa: PLC0415 - the late import is the point
 
         cli.main()
     try:

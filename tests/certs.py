@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from chains import Authority
 
-from renewer import keys
-from renewer.model import CertSpec, KeyKind, Material, Pair
+from renewer.core import x509
+from renewer.core.model import CertSpec, KeyKind, Material, Pair
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CA = Authority()
@@ -23,5 +23,5 @@ def material(wanted: CertSpec, days: int = 90) -> Material:
 
 def pair(wanted: CertSpec, kind: KeyKind = KeyKind.EC256, days: int = 90) -> Pair:
     begin, end = NOW - timedelta(days=200), NOW + timedelta(days=days)
-    key, chain = CA.issue(wanted.domains, begin, end, keys.generate(kind))
-    return keys.read_pair(kind, key, chain)
+    key, chain = CA.issue(wanted.domains, begin, end, x509.generate(kind))
+    return x509.read_pair(kind, key, chain)

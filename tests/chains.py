@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from renewer import keys
-from renewer.model import KeyKind
+from renewer.core import x509 as keys
+from renewer.core.model import KeyKind
 
 BEGIN, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
 """The life of the CA itself: wide enough for every date that a test makes up."""

@@ -8,9 +8,10 @@ from itertools import count
 from threading import Lock
 from typing import Any
 
-from renewer.errors import LockBusy, LostLease, Refused, RenewerError, Stopped
-from renewer.journal import Handle, Progress, TxtRecord
-from renewer.model import (
+from renewer.core.errors import LockBusy, LostLease, Refused, RenewerError, Stopped
+from renewer.core.interfaces import Fence, Journal
+from renewer.core.journal import Handle, Progress, TxtRecord
+from renewer.core.model import (
     CertSpec,
     Change,
     Fingerprint,
@@ -23,8 +24,7 @@ from renewer.model import (
     Sight,
     Window,
 )
-from renewer.ports import Fence, Journal
-from renewer.sites import Guard
+from renewer.core.site import Guard
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SERVER = "https://ca.example/directory"

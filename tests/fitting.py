@@ -21,8 +21,8 @@ from forge import REACHED, Caller, Recorder, recorder
 from nginx_master import BINARY
 from world import ROOT, World, children, eventually
 
-from renewer import tokens
-from renewer.sites import Key
+from renewer.core import tokens
+from renewer.core.site import Key
 
 EXAMPLES = ROOT / "examples"
 HOME, OUTSIDE = "127.0.0.1", "127.0.0.2"

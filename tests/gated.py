@@ -11,7 +11,7 @@ from typing import Protocol
 
 from world import NAME, World, careless, table
 
-from renewer.sites import Key
+from renewer.core.site import Key
 
 HOST, OTHER, FILES = "nodered.example.com", "shop.example.com", "files.example.com"
 PEOPLE = '["phone", "laptop"]'

@@ -14,7 +14,7 @@ from typing import Self
 
 from chains import BEGIN, END, Authority
 
-from renewer.bounds import LARGEST
+from renewer.system.http_bounds import LARGEST
 
 Answer = Iterator[bytes]
 """What goes out piece by piece, for as long as the client takes it."""

@@ -14,7 +14,7 @@ from tempfile import gettempdir
 from typing import Any, Self
 
 from renewer.nginx.deployer import NginxDeployer
-from renewer.system import SystemClock
+from renewer.system.clock import SystemClock
 
 BINARY = "/usr/sbin/nginx"
 

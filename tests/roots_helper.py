@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from renewer.nginx import gates
+from renewer.nginx.secure_link import gates
 
 SCRIPT = Path(__file__).parents[1] / "systemd" / "reload"
 

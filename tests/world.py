@@ -21,9 +21,10 @@ from typing import Any, Self
 import redaction
 from nginx_master import Nginx, Notes, free_port, wait_until
 
-from renewer import config, wire
-from renewer.cycle import Engine
-from renewer.system import SystemClock
+from renewer import app
+from renewer.config import load
+from renewer.engine.cycle import Engine
+from renewer.system.clock import SystemClock
 from sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -263,7 +264,7 @@ class World:
 
     def engine(self) -> Engine:
         """Build what a run of the program would, in this process."""
-        return wire.build(config.load(self.config), SystemClock(), Notes())
+        return app.build(load.load(self.config), SystemClock(), Notes())
 
     def renewer(self, *arguments: str, **environment: str) -> Done:
         """Run the program to its end."""

@@ -1,1 +1,1 @@
-"""`renewer check`: everything that could go wrong, looked for before it does."""
+"""`renewer check`: everything that could go wrong, found before it does. A module for each subject."""

@@ -5,15 +5,16 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from renewer import credentials, policy
-from renewer.authorities import DIRECTORIES
+from renewer.acme.directory import Directory
+from renewer.acme.problems import HINTS
+from renewer.check.context import Scene
 from renewer.check.finding import Finding, Group, Status, Topic
-from renewer.check.scene import Scene
-from renewer.clocks import WrongClock
-from renewer.errors import RenewerError
-from renewer.issuer.directory import Directory
-from renewer.model import Material
-from renewer.problems import HINTS
+from renewer.config import secrets
+from renewer.config.acme import DIRECTORIES
+from renewer.core import policy
+from renewer.core.clock_skew import WrongClock
+from renewer.core.errors import RenewerError
+from renewer.core.model import Material
 
 DRIFT = timedelta(minutes=5)
 """By how much a clock may be wrong before that is worth a word."""
@@ -66,7 +67,7 @@ def _binding(scene: Scene, told: Directory) -> Iterator[Finding]:
     settings = scene.config.acme.at(told.server)
     if settings.eab_hmac_key_file:
         try:
-            credentials.eab_hmac_key(settings.eab_hmac_key_file)
+            secrets.eab_hmac_key(settings.eab_hmac_key_file)
         except RenewerError as error:
             yield _TOPIC.refused("binding", error, "without this key the CA gives no account")
     elif told.customers_only and not _account(scene, told.server):

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from renewer.errors import ConfigError, RenewerError
-from renewer.printable import printable
+from renewer.core.errors import ConfigError, RenewerError
+from renewer.core.printable import printable
 
 
 class Status(StrEnum):

@@ -3,16 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from renewer import wire
+from renewer import app
+from renewer.check.context import Scene
 from renewer.check.finding import Finding, Group, Topic
-from renewer.check.scene import Scene
-from renewer.errors import RenewerError
+from renewer.core.errors import RenewerError
+from renewer.core.site import Mode
 from renewer.nginx.configuration import tree
-from renewer.nginx.gates import Gates
 from renewer.nginx.layout import Layout
 from renewer.nginx.locations import Guarded, guarded
-from renewer.report import Silent
-from renewer.sites import Mode
+from renewer.nginx.secure_link.gates import Gates
+from renewer.system.console import Silent
 
 GATES = {Mode.SESSION: ("enter.conf", "gate.conf"), Mode.URL: ("gate-url.conf",)}
 """What nginx has to include somewhere for a site."""
@@ -91,7 +91,7 @@ def _sites(scene: Scene, servers: Sequence[Guarded]) -> Iterator[Finding]:
     """Yield for each site whether nginx guards it."""
     why, layout = "the site is open to everybody, or to nobody", Layout(scene.config.state)
     sites = scene.config.sites
-    open_ = wire.nginx(scene.config, scene.clock, Silent()).unguarded(tuple(sites)) if sites else {}
+    open_ = app.nginx(scene.config, scene.clock, Silent()).unguarded(tuple(sites)) if sites else {}
     for site, lack in open_.items():
         yield _TOPIC.error("guard", f"{site}: {lack}", why, _LINES)
     for site in (site for site in sites if site not in open_):

@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from renewer import credentials
+from renewer.check.context import Scene
 from renewer.check.finding import Finding, Group, Topic
-from renewer.check.scene import Scene
-from renewer.dns.account import Verdict
-from renewer.dns.refusals import REMEDY
-from renewer.errors import ConfigError, RenewerError, Transient
+from renewer.config import secrets
+from renewer.core.errors import ConfigError, RenewerError, Transient
+from renewer.dns.cloudflare.errors import REMEDY
+from renewer.dns.cloudflare.token import Verdict
 
 SOON = timedelta(days=30)
 """A token that ends within this is worth a word."""
@@ -21,7 +21,7 @@ _WHY = "without a token no TXT record can be created, so nothing can be ordered 
 def look(scene: Scene) -> Iterator[Finding]:
     """Yield what is found of the token; the token itself is never told."""
     try:
-        credentials.token(scene.config, os.environ)
+        secrets.token(scene.config, os.environ)
     except ConfigError as error:
         yield _TOPIC.refused("shape", error, _WHY)
         return
@@ -39,8 +39,8 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 def _source(scene: Scene) -> Iterator[Finding]:
     """Yield that what a person has in the environment is not what a service has."""
-    source = credentials.origin(scene.config, os.environ)
-    if source != f"${credentials.VARIABLE}":
+    source = secrets.origin(scene.config, os.environ)
+    if source != f"${secrets.VARIABLE}":
         yield _TOPIC.ok("shape", f"it is read from {source}")
         return
     yield _TOPIC.warning(

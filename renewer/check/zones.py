@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from renewer import wire
+from renewer import app
+from renewer.acme.dns01 import Dns01
+from renewer.check.context import Place, Scene
 from renewer.check.finding import Finding, Group, Topic
-from renewer.check.scene import Place, Scene
-from renewer.dns.refusals import REMEDY
-from renewer.dns01 import Dns01
-from renewer.errors import LockBusy, RenewerError, Stopped
-from renewer.journal import Handle, TxtRecord
-from renewer.ports import Clock, Journal
-from renewer.report import Silent
+from renewer.core.errors import LockBusy, RenewerError, Stopped
+from renewer.core.interfaces import Clock, Journal
+from renewer.core.journal import Handle, TxtRecord
+from renewer.dns.cloudflare.errors import REMEDY
+from renewer.system.console import Silent
 
 if TYPE_CHECKING:
-    from renewer.dns.cloudflare import CloudflareDns
+    from renewer.dns.cloudflare.provider import CloudflareDns
 
 LABEL = "_renewer-check"
 """What our record is called in a zone: no CA ever looks at it."""
@@ -152,7 +152,7 @@ def _prove(scene: Scene, zones: Mapping[str, str]) -> Iterator[Finding]:
     """Create a TXT record of our own in each zone, see whether it is shown, and remove it."""
     if not zones:
         return
-    provider = wire.dns(scene.config, zones, scene.vault, scene.clock, Silent())
+    provider = app.dns(scene.config, zones, scene.vault, scene.clock, Silent())
     proof = Dns01(provider, scene.authorities(), PATIENCE, Silent())
     try:
         with scene.journal() as journal:

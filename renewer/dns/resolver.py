@@ -21,11 +21,11 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from renewer.core.errors import ConfigError, Refused, Transient
+from renewer.core.interfaces import Clock
+from renewer.core.journal import TxtRecord
 from renewer.dns.crowd import Crowd
 from renewer.dns.watch import PORT, NameServer, Watch
-from renewer.errors import ConfigError, Refused, Transient
-from renewer.journal import TxtRecord
-from renewer.ports import Clock
 
 QUESTION = 2.0
 """Seconds that a name server has for one answer."""
@@ -79,7 +79,7 @@ class Authorities:
         self._resolver.cache = dns.resolver.LRUCache()
 
     def canonical(self, names: Sequence[str], timeout: timedelta) -> Mapping[str, str]:
-        """Return where the CNAMEs of names lead; see `ports.Propagation`.
+        """Return where the CNAMEs of names lead; see `interfaces.Propagation`.
 
         That of a wildcard, which leads its other names there too, ends for a name with a record of its own
         (RFC 4592, section 2.2.1), so the name stays.
@@ -96,7 +96,7 @@ class Authorities:
         raise Refused(f"{name} is an alias of an alias, more than {ALIASES} times", hint="mend its CNAMEs")
 
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
-        """Return when every authoritative server shows every record; see `ports.Propagation`."""
+        """Return when every authoritative server shows every record; see `interfaces.Propagation`."""
         end = self._clock.monotonic() + timeout.total_seconds()
         wanted = self._wanted(records, end)
         if not wanted:

@@ -7,9 +7,9 @@ from datetime import timedelta
 from ipaddress import ip_address
 from queue import Empty, PriorityQueue
 
+from renewer.core.errors import Transient
+from renewer.core.interfaces import Clock
 from renewer.dns.crowd import Crowd
-from renewer.errors import Transient
-from renewer.ports import Clock
 
 PORT = 53
 

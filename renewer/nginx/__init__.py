@@ -1,4 +1,1 @@
-"""nginx: the files that it includes, its configuration, its reload, and what it is seen to serve.
-
-`deployer` brings it all together; each of the others knows one thing, and imports go one way only.
-"""
+"""nginx: its configuration, the files it includes, its reload, and what it really serves."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from renewer import disk, keys
-from renewer.errors import Declined, Refused, RenewerError
-from renewer.model import Fingerprint, Material, Pair
+from renewer.core import x509
+from renewer.core.errors import Declined, Refused, RenewerError
+from renewer.core.model import Fingerprint, Material, Pair
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import FULLCHAIN, PRIVKEY, Layout, suffixes
+from renewer.system import files
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,17 @@ class Archive:
 
 def _read(folder: Path, *, served: bool) -> Generation:
     try:
-        pairs = tuple(_pair(folder, suffix) for suffix in suffixes(disk.names(folder)))
+        pairs = tuple(_pair(folder, suffix) for suffix in suffixes(files.names(folder)))
     except RenewerError as error:
         return Generation(folder.name, problem=str(error), served=served)
     return Generation(folder.name, pairs, "" if pairs else "there is no key in it", served)
 
 
 def _pair(folder: Path, suffix: str) -> Pair:
-    texts = (disk.read(folder / f"{kind}{suffix}.pem") or b"" for kind in (PRIVKEY, FULLCHAIN))
+    texts = (files.read(folder / f"{kind}{suffix}.pem") or b"" for kind in (PRIVKEY, FULLCHAIN))
     key, chain = (text.decode("ascii", errors="replace") for text in texts)
     if not key or not chain:
         raise Refused(
             f"a file of the pair is missing or empty ({PRIVKEY}{suffix}.pem, {FULLCHAIN}{suffix}.pem)"
         )
-    return keys.known_pair(key, chain)
+    return x509.known_pair(key, chain)

@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from renewer.printable import printable
+from renewer.core.printable import printable
 
 Statement = dict[str, Any]
 """A directive as crossplane gives it: `directive`, `args`, and `block` or `includes` where it has one."""

@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renewer import proc
-from renewer.errors import NotServed
+from renewer.core.errors import NotServed
+from renewer.core.interfaces import Clock
+from renewer.nginx.helper import Answer, Helper
 from renewer.nginx.processes import Master
-from renewer.nginx.request import Answer, Helper
-from renewer.ports import Clock
+from renewer.system import process
 
 LIMIT = 60.0
 """Seconds that a test or a reload may take."""
@@ -58,7 +58,7 @@ class Control:
         """Return why nginx refuses its configuration as it stands (with FILE:LINE), empty if it does not."""
         if self.asks:
             return self._ask().refused
-        tested = proc.run((self.binary, "-t", "-c", self.config), LIMIT)
+        tested = process.run((self.binary, "-t", "-c", self.config), LIMIT)
         return words(tested.output) if tested.code else ""
 
     def reload(self, master: Master) -> Reloaded:
@@ -70,7 +70,7 @@ class Control:
             return Reloaded(refused)
         if master.down and isinstance(self.mode, str):
             raise _down()
-        told = proc.run(self._argv(master), LIMIT)
+        told = process.run(self._argv(master), LIMIT)
         return Reloaded(self._why(words(told.output)) if told.code else "")
 
     def place(self) -> None:
@@ -81,7 +81,7 @@ class Control:
 
     def built_in(self, option: str) -> str:
         """Return a path that nginx was built with, such as `--pid-path`; empty if it tells none."""
-        told = proc.run((self.binary, "-V"), LIMIT)
+        told = process.run((self.binary, "-V"), LIMIT)
         found = re.search(rf"{re.escape(option)}=(\S+)", told.output)
         return found[1].strip("'\"") if found else ""
 

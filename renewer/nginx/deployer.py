@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from renewer.errors import DeployFailed, NotServed, RenewerError
-from renewer.model import CertSpec, Change, Grounds, Material, Publish, Sight
+from renewer.core.errors import DeployFailed, NotServed, RenewerError
+from renewer.core.interfaces import Clock, Report
+from renewer.core.model import CertSpec, Change, Grounds, Material, Publish, Sight
+from renewer.core.site import Guard
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import START, Control, Reloaded
-from renewer.nginx.discover import Found, addresses, discover
-from renewer.nginx.errorlog import ErrorLog
-from renewer.nginx.gates import HTTP, Gates
+from renewer.nginx.error_log import ErrorLog
 from renewer.nginx.generations import Generations, Pointers
 from renewer.nginx.handshake import Seen, handshake
+from renewer.nginx.helper import Helper
 from renewer.nginx.includes import Includes
 from renewer.nginx.layout import Layout
 from renewer.nginx.placeholder import placeholder_fingerprint, prepare, stands_in
 from renewer.nginx.processes import Master, accepting, all_since, master
-from renewer.nginx.request import Helper
+from renewer.nginx.secure_link.gates import HTTP, Gates
+from renewer.nginx.targets import Found, addresses, discover
 from renewer.nginx.witness import Sought, replaced, unserved
-from renewer.ports import Clock, Report
-from renewer.sites import Guard
 
 LIMIT = 10.0
 """Seconds within which a reload must have come through."""
@@ -89,7 +89,7 @@ class NginxDeployer:
             )
 
     def grounds(self) -> Grounds | None:
-        """See `ports.Deployer`; what answers at an address that was given may be another program."""
+        """See `interfaces.Deployer`; what answers at an address that was given may be another program."""
         if self.probe is not None:
             return None if self.probe else Grounds()
         configuration = self._configuration()

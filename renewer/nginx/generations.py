@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from renewer import disk
-from renewer.errors import DeployFailed
-from renewer.keys import read_pair
-from renewer.model import KeyKind, Material
+from renewer.core.errors import DeployFailed
+from renewer.core.model import KeyKind, Material
+from renewer.core.x509 import read_pair
 from renewer.nginx.includes import Includes
 from renewer.nginx.layout import (
     FULLCHAIN,
@@ -25,6 +24,7 @@ from renewer.nginx.layout import (
     snippet_text,
     suffixes,
 )
+from renewer.system import files as disk
 
 KEPT = 3
 """How many generations stay, besides those that are in use."""

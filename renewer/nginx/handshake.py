@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from renewer.model import Fingerprint
-from renewer.nginx.discover import Target
+from renewer.core.model import Fingerprint
+from renewer.nginx.targets import Target
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer import disk, premises
-from renewer.errors import NotServed
+from renewer.core.errors import NotServed
 from renewer.nginx.layout import Layout
+from renewer.system import files, permissions
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Includes:
     @property
     def direct(self) -> bool:
         """Whether this user writes them itself, which is so in a state folder of its own."""
-        return not premises.shared(self.layout.state)
+        return not permissions.shared(self.layout.state)
 
     def write(self, path: Path, text: bytes, *, anew: bool = False) -> None:
         """Let the file hold this, or ask for it; one that holds it already is left alone.
@@ -34,37 +34,37 @@ class Includes:
         But not with `anew`, nor one of a time to come, left by a clock that was ahead: no worker of nginx
         would be younger.
         """
-        right = not anew and disk.read(path) == text and disk.changed(path) <= time.time()
+        right = not anew and files.read(path) == text and files.changed(path) <= time.time()
         if self.direct:
             if not right:
-                disk.folder(path.parent)
-                disk.write(path, text)
+                files.folder(path.parent)
+                files.write(path, text)
             return
         wanted = self.layout.wanted(path)
         if right:
-            disk.remove(wanted)
+            files.remove(wanted)
         else:
-            disk.folder(wanted.parent)
-            disk.write(wanted, text)
+            files.folder(wanted.parent)
+            files.write(wanted, text)
 
     def remove(self, path: Path) -> None:
         """Take the file out or, where root writes it, want nothing more of it."""
-        disk.remove(path if self.direct else self.layout.wanted(path))
+        files.remove(path if self.direct else self.layout.wanted(path))
 
     @property
     def wanted(self) -> Mapping[Path, bytes]:
         """What root's helper is to put in place, by the paths that nginx includes."""
-        return {path: text for path in self._waiting() if (text := disk.read(self.layout.wanted(path)))}
+        return {path: text for path in self._waiting() if (text := files.read(self.layout.wanted(path)))}
 
     def forget(self) -> None:
         """Want nothing, whatever an earlier run left."""
         for path in self._waiting():
-            disk.remove(self.layout.wanted(path))
+            files.remove(self.layout.wanted(path))
 
     def settle(self) -> None:
         """Forget what was wanted, as it is in place; raises `NotServed` if something else is there."""
         for path, text in self.wanted.items():
-            if disk.read(path) != text:
+            if files.read(path) != text:
                 raise NotServed(
                     f"the reload helper of root did not put in place what nginx is to include as {path}",
                     hint="bring it up to date: renewer install-service, or reinstall the package",
@@ -75,4 +75,4 @@ class Includes:
         if self.direct:
             return []
         rooms = (self.layout.snippet("any").parent, self.layout.secure_link("any").parent)
-        return [room / name for room in rooms for name in disk.names(self.layout.wanted(room))]
+        return [room / name for room in rooms for name in files.names(self.layout.wanted(room))]

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer import premises, proc
 from renewer.nginx.control import LIMIT
+from renewer.system import permissions, process
 
 PLACES = (
     "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/usr/local/nginx/sbin:/usr/local/openresty/nginx/sbin"
@@ -28,7 +28,7 @@ class Installed:
 def find() -> Installed | None:
     """Return the nginx of this machine, `None` without one; what others could change is none."""
     found = shutil.which("nginx", path=f"{PLACES}:{os.environ.get('PATH', '')}")
-    if found is None or premises.foreign(Path(found)):
+    if found is None or permissions.foreign(Path(found)):
         return None
-    said = re.search(r"--conf-path=(\S+)", proc.run((found, "-V"), LIMIT).output)
+    said = re.search(r"--conf-path=(\S+)", process.run((found, "-V"), LIMIT).output)
     return Installed(Path(found), Path(said[1].strip("'\"")) if said else USUAL)

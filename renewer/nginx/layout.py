@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer.errors import ConfigError, Fault
-from renewer.model import KeyKind, Material
+from renewer.core.errors import ConfigError, Fault
+from renewer.core.model import KeyKind, Material
 
 FULLCHAIN, PRIVKEY, CERT, CHAIN = "fullchain", "privkey", "cert", "chain"
 

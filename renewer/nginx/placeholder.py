@@ -6,19 +6,19 @@ is made to name the best that is there, so healing never goes back to a certific
 
 from pathlib import Path
 
-from renewer import disk
-from renewer.keys import fingerprint, self_signed
-from renewer.model import CertSpec, Fingerprint
+from renewer.core.interfaces import Clock
+from renewer.core.model import CertSpec, Fingerprint
+from renewer.core.x509 import fingerprint, self_signed
 from renewer.nginx.generations import Generations, whole
 from renewer.nginx.layout import CERT, Layout, pair_files
-from renewer.ports import Clock
+from renewer.system import files
 
 
 def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path]:
     """See to it that nginx's include and `current` lead to a whole pair; return what was written."""
     layout, name = generations.layout, spec.name
     for folder in (layout.state, layout.home(name).parent, layout.home(name)):
-        disk.folder(folder)
+        files.folder(folder)
     written = []
     current = generations.current(name)
     if current is not None and current == generations.named(name):
@@ -40,7 +40,7 @@ def stands_in(generations: Generations, name: str) -> bool:
 
 def placeholder_fingerprint(layout: Layout, name: str) -> Fingerprint | None:
     """Return the fingerprint of the placeholder, if one was made."""
-    text = disk.read(layout.placeholder(name) / f"{CERT}.pem")
+    text = files.read(layout.placeholder(name) / f"{CERT}.pem")
     return fingerprint(text.decode("ascii")) if text else None
 
 
@@ -56,5 +56,5 @@ def _best(generations: Generations, spec: CertSpec, clock: Clock) -> Path:
 
 
 def _make(folder: Path, spec: CertSpec, clock: Clock) -> None:
-    disk.discard(folder)
-    disk.tree(folder, pair_files(*self_signed(spec.domains, clock.now())))
+    files.discard(folder)
+    files.tree(folder, pair_files(*self_signed(spec.domains, clock.now())))

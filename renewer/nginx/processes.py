@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer import trail
+from renewer.system import safe_paths
 
 _PROC = Path("/proc")
 _LONGEST = 64
@@ -53,7 +53,7 @@ def master(pid_file: Path | None) -> Master:
     if pid_file is None:
         return Master()
     try:
-        text = trail.content(pid_file, _LONGEST).decode("ascii", "replace").strip()
+        text = safe_paths.content(pid_file, _LONGEST).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return Master(sure=True)
     except OSError:

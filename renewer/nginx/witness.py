@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from renewer.model import Fingerprint
-from renewer.nginx.discover import Target
+from renewer.core.interfaces import Clock
+from renewer.core.model import Fingerprint
 from renewer.nginx.handshake import Seen, handshake
 from renewer.nginx.processes import Master, accepting
-from renewer.ports import Clock
+from renewer.nginx.targets import Target
 
 IN_A_ROW = 3
 """How many handshakes must agree: while a reload goes on, old and new workers both accept."""

@@ -1,1 +1,1 @@
-"""The service: what `install-service` puts into a machine with systemd, and how it takes it out again."""
+"""The daemon, and its installation into a machine with systemd."""

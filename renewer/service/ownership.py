@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from renewer import disk, premises, trail
-from renewer.errors import Refused
+from renewer.core.errors import Refused
+from renewer.system import files as disk
+from renewer.system import permissions, safe_paths
 
 ROOT = 0
 
@@ -73,7 +74,7 @@ def share(state: Path, uid: int, gid: int) -> None:
 
 def is_roots(state: Path) -> bool:
     """Tell whether the state folder and all in it belongs to root alone."""
-    return not premises.shared(state) and not any(
+    return not permissions.shared(state) and not any(
         status.st_uid for status in (state.lstat(), *(status for _, status, _ in _within(state)))
     )
 
@@ -99,7 +100,7 @@ def _hold(state: Path) -> None:
             with suppress(FileNotFoundError, NotADirectoryError):  # a cycle has taken it out meanwhile
                 inner = os.open(name, _READ | os.O_DIRECTORY, dir_fd=handle)
                 os.fchown(inner, ROOT, -1)
-                os.fchmod(inner, os.fstat(inner).st_mode & ~trail.BY_OTHERS)
+                os.fchmod(inner, os.fstat(inner).st_mode & ~safe_paths.BY_OTHERS)
                 os.close(inner)
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from renewer import proc
-from renewer.errors import Refused
+from renewer.core.errors import Refused
+from renewer.system import process
 
 LIMIT = 150.0
 """Seconds that a program of systemd may take; a start waits until the daemon says that it is ready."""
@@ -21,23 +21,23 @@ def booted() -> bool:
 
 def is_(what: str, unit: str) -> bool:
     """Tell whether the unit is `active` or `enabled`."""
-    return proc.run(("systemctl", "--quiet", f"is-{what}", unit), LIMIT).code == 0
+    return process.run(("systemctl", "--quiet", f"is-{what}", unit), LIMIT).code == 0
 
 
 def word(verb: str, unit: str) -> str:
     """Return what `is-active` or `is-enabled` says of a unit, in systemd's own word."""
-    said = proc.run(("systemctl", verb, unit), LIMIT).output.split("\n", 1)[0].strip()
+    said = process.run(("systemctl", verb, unit), LIMIT).output.split("\n", 1)[0].strip()
     return NOT_FOUND if not said or said.startswith("Failed ") else said
 
 
 def shown(unit: str, name: str) -> str:
     """Return a property of a unit, as `systemctl show` writes it."""
-    return proc.run(("systemctl", "show", "--value", "-p", name, unit), LIMIT).output.strip()
+    return process.run(("systemctl", "show", "--value", "-p", name, unit), LIMIT).output.strip()
 
 
 def told(*argv: str) -> None:
     """Run a program of systemd's; raises `Refused` with its last words if it fails."""
-    ended = proc.run(argv, LIMIT)
+    ended = process.run(argv, LIMIT)
     if ended.code:
         lines = [line for line in ended.output.splitlines() if line.strip()]
         said = lines[0] if lines else f"it ended with {ended.code}"

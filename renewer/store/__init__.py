@@ -1,1 +1,1 @@
-"""Stores: where values are kept."""
+"""State: typed values over a store of bytes."""

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from renewer import disk
-from renewer.errors import LockBusy, LostLease
-from renewer.ports import Fence
+from renewer.core.errors import LockBusy, LostLease
+from renewer.core.interfaces import Fence
+from renewer.system import files
 
 
 class FileStore:
@@ -29,27 +29,27 @@ class FileStore:
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or `None`."""
-        return disk.read(self._path(key))
+        return files.read(self._path(key))
 
     def put(self, key: str, value: bytes, fence: Fence) -> None:
         """Write the value; it is on disk when this returns."""
         self._require(fence)
         path = self._path(key)
-        disk.folder(path.parent)
-        disk.write(path, value)
+        files.folder(path.parent)
+        files.write(path, value)
         self._sweep(path)
 
     def delete(self, key: str, fence: Fence) -> None:
         """Take the value out."""
         self._require(fence)
         path = self._path(key)
-        disk.remove(path)
+        files.remove(path)
         self._sweep(path)
 
     def set_aside(self, key: str, fence: Fence) -> str:
         """Give the file of an unreadable value another name, with the time of its last change in it."""
         self._require(fence)
-        return str(disk.set_aside(self._path(key)))
+        return str(files.set_aside(self._path(key)))
 
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys that begin with `prefix`, sorted; only the folder that it names is looked into."""
@@ -64,8 +64,8 @@ class FileStore:
     def lease(self, name: str, ttl: timedelta) -> Iterator[Fence]:
         """Hold `name` alone; `ttl` is not needed here, the kernel frees a dead process's lock."""
         del ttl
-        disk.folder(self._locks)
-        handle = disk.lock(self._locks / name)
+        files.folder(self._locks)
+        handle = files.lock(self._locks / name)
         try:
             fence = Fence(name, _take(handle, self._locks / name))
             with self._guard:
@@ -76,7 +76,7 @@ class FileStore:
                 with self._guard:
                     del self._held[name]
         finally:
-            disk.let_go(handle)
+            files.let_go(handle)
 
     def _sweep(self, path: Path) -> None:
         """Take out what dead runs left aside for this file.
@@ -86,9 +86,9 @@ class FileStore:
         with self._guard:
             left = self._left.get(path.parent)
             if left is None:
-                left = self._left[path.parent] = disk.lying_aside(path.parent)
-        if any(name.startswith(f"{disk.FILE}{path.name}-") for name in left):
-            disk.sweep(path.parent, path.name)
+                left = self._left[path.parent] = files.lying_aside(path.parent)
+        if any(name.startswith(f"{files.FILE}{path.name}-") for name in left):
+            files.sweep(path.parent, path.name)
 
     def _require(self, fence: Fence) -> None:
         with self._guard:
@@ -119,7 +119,7 @@ def holder(folder: Path, name: str) -> str:
     except BlockingIOError:
         return process
     finally:
-        disk.let_go(handle)
+        files.let_go(handle)
     return ""
 
 
@@ -136,7 +136,7 @@ def _take(handle: int, path: Path) -> int:
             hint="wait until it is done, then run this again",
         ) from None
     token = int((_words(handle) or ["0"])[0]) + 1
-    disk.note(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), path)
+    files.note(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), path)
     return token
 
 

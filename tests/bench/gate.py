@@ -16,9 +16,9 @@ from typing import Any
 from measure import in_turns, median, paired
 from nginx_master import Nginx, free_port
 
-from renewer import tokens
-from renewer.nginx import gates
-from renewer.sites import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
+from renewer.core import tokens
+from renewer.core.site import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
+from renewer.nginx.secure_link import gates
 
 CONNECTIONS = 16
 

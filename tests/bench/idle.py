@@ -17,11 +17,12 @@ import msgspec
 from contest import AT_ONCE, Certbot, Place, Renewer, place
 from measure import Program, in_turns, median, paired
 
-from renewer import config, disk
-from renewer.model import Suggestion
+from renewer.config import load
+from renewer.core.model import Suggestion
+from renewer.engine.idle import WELL_BEFORE
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import Layout
-from renewer.rest import WELL_BEFORE
+from renewer.system import files
 
 
 def measured(counts: Sequence[int], rounds: int, certbot: int, against: Path | None) -> list[dict[str, Any]]:
@@ -71,9 +72,9 @@ def _measured(
 
 def fill(file: Path) -> None:
     """Put certificates that are fresh, and asked about at the CA, where a run would have put them."""
-    settings = config.load(str(file))
+    settings = load.load(str(file))
     layout = Layout(settings.state)
-    disk.folder(layout.snippet("any").parent)
+    files.folder(layout.snippet("any").parent)
     now = datetime.now(UTC)
     with _careless():
         for spec in settings.specs:
@@ -81,14 +82,14 @@ def fill(file: Path) -> None:
             asked = Suggestion(material.pairs[0].ari, ask_again=now + timedelta(days=1))
             _keep(settings.state, f"certificate/{spec.name}", material)
             _keep(settings.state, f"suggestion/{spec.name}", asked)
-            disk.folder(layout.home(spec.name))
+            files.folder(layout.home(spec.name))
             Generations(layout).publish(spec.name, material)
 
 
 def _keep(state: Path, key: str, value: object) -> None:
     """Write a value as the store has it; its own way looks for leftovers in the folder with every write."""
     path = state / "store" / f"{key}.json"
-    disk.folder(path.parent)
+    files.folder(path.parent)
     path.touch(mode=0o600)
     path.write_bytes(msgspec.json.encode(value))
 

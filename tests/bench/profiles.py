@@ -16,10 +16,10 @@ IMPORTED = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \| +(\S+)$", re.MULTILINE
 KINDS = {
     "imports": r"importlib|marshal|__build_class__|builtins\.(?:exec|compile)|<module>|pydantic|typing",
     "cryptography and TLS": r"cryptography|OpenSSL|_ssl|[/.]ssl|_hashlib|josepy|_rust|x509",
-    "JSON and the store": r"json|msgspec|renewer/vault|renewer/disk|renewer/store|posix\.f?sync",
+    "JSON and the store": r"json|msgspec|renewer/store|renewer/system/files|posix\.f?sync",
     "HTTP": r"requests|urllib3|httpx|httpcore|h11|http/client|_socket|cloudflare|acme",
     "DNS": r"/dns/|renewer/dns",
-    "nginx": r"crossplane|renewer/nginx|renewer/proc|subprocess",
+    "nginx": r"crossplane|renewer/nginx|renewer/system/process|subprocess",
 }
 """What a function is for, by where it stands; the first that fits counts."""
 

@@ -17,7 +17,7 @@ from measure import median
 from nginx_master import Client, Nginx, free_port
 from world import World, careless
 
-from renewer.model import Publish
+from renewer.core.model import Publish
 
 NAME = "example.com"
 

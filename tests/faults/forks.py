@@ -107,16 +107,17 @@ def serve() -> None:
 
     What a run loaded besides is loaded for those after it.
     """
-    from renewer import cli, wire  # noqa: F401, PLC0415 - what a run would load
+    from renewer import app  # noqa: F401, PLC0415 - what a run would load
+    from renewer.cli import main as cli  # noqa: F401, PLC0415 - what a run would load
 
     for module in (
-        "cycle",
-        "issuer.acme",
-        "dns.cloudflare",
+        "engine.cycle",
+        "acme.issuer",
+        "dns.cloudflare.provider",
         "dns.resolver",
         "nginx.deployer",
-        "hooks.command",
-        "hooks.secure_link",
+        "notify.command",
+        "secure_links.rotation",
     ):
         __import__(f"renewer.{module}")
     for line in sys.stdin:
@@ -184,16 +185,17 @@ def meddle(meddling: Meddling) -> None:
     import httpx  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
-    from renewer import proc, rest, system  # noqa: PLC0415
+    from renewer.engine import idle  # noqa: PLC0415
+    from renewer.system import clock, process  # noqa: PLC0415
 
-    proc.run = counter.outside("run", proc.run)
+    process.run = counter.outside("run", process.run)
     requests.adapters.HTTPAdapter.send = counter.outside("acme", requests.adapters.HTTPAdapter.send)
     httpx.HTTPTransport.handle_request = counter.outside("api", httpx.HTTPTransport.handle_request)
     if meddling.shift:
-        real = system.SystemClock.now
+        real = clock.SystemClock.now
         by = timedelta(seconds=meddling.shift)
-        system.SystemClock.now = lambda self: real(self) + by
-        rest.time = lambda: time.time() + meddling.shift
+        clock.SystemClock.now = lambda self: real(self) + by
+        idle.time = lambda: time.time() + meddling.shift
 
 
 class _Counter:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from forks import Ended, Forks, Meddling
 from world import NAME, World, table
 
-from renewer import keys
+from renewer.core import x509 as keys
 
 SITE = '[site.nodered]\nhost = "https://nodered.example.com"\npeople = ["phone"]\n'
 

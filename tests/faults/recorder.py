@@ -65,7 +65,8 @@ def main() -> None:
     import httpx  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
-    from renewer import cli, proc  # noqa: PLC0415
+    from renewer.cli import main as cli  # noqa: PLC0415
+    from renewer.system import process  # noqa: PLC0415
 
     recorder = Recorder(sys.argv.pop(1))
     told = {
@@ -79,7 +80,7 @@ def main() -> None:
     }
     for name, what in told.items():
         setattr(os, name, recorder.after(getattr(os, name), what))
-    proc.run = recorder.after(proc.run, outside("run"))
+    process.run = recorder.after(process.run, outside("run"))
     for library, method in ((requests.adapters.HTTPAdapter, "send"), (httpx.HTTPTransport, "handle_request")):
         setattr(library, method, recorder.after(getattr(library, method), outside(method)))
     cli.main()

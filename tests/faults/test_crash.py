@@ -9,7 +9,7 @@ from forks import Meddling
 from gated import OTHER, Site
 from holds import Faulty
 
-from renewer import rest
+from renewer.engine import idle
 
 DEAD = -signal.SIGKILL
 
@@ -73,19 +73,19 @@ def test_killed_at_any_step_of_publishing(faulty: Faulty, points: Points) -> Non
 def test_killed_at_any_step_of_a_run_that_finds_everything_at_rest(faulty: Faulty, points: Points) -> None:
     """What it leaves for the next run is whole or not there, and believed only if it is whole."""
     told = faulty.calm().answer["certificates"]
-    time.sleep(rest.WELL_BEFORE + 0.1)
-    index = faulty.world.state / rest.INDEX
+    time.sleep(idle.WELL_BEFORE + 0.1)
+    index = faulty.world.state / idle.INDEX
     died = 0
     while True:
         index.unlink(missing_ok=True)
         code = faulty.renew(meddling=Meddling(die=died + 1)).code
-        assert not index.exists() or rest.decoded(index.read_bytes())
+        assert not index.exists() or idle.decoded(index.read_bytes())
         after = faulty.renew()
         assert (after.code, after.answer["certificates"]) == (0, [told[0] | {"action": "fresh"}])
         if code != DEAD:
             break
         died += 1
-    assert (code, died > 10, rest.decoded(index.read_bytes()) is None) == (0, True, False)
+    assert (code, died > 10, idle.decoded(index.read_bytes()) is None) == (0, True, False)
     assert not after.steps  # it believed what was left
     assert list(faulty.world.state.glob(".tmp-*")) == []
     points(died)

@@ -13,8 +13,8 @@ from gated import Site
 from holds import Faulty
 from world import ROOT
 
-from renewer.followed import View
-from renewer.rest import HANDED
+from renewer.core.followed import View
+from renewer.engine.idle import HANDED
 
 DEAD = -signal.SIGKILL
 

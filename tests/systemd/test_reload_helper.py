@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from machine import Machine, image
 
-from renewer.keys import self_signed
-from renewer.nginx import gates
+from renewer.core.site import Guard
+from renewer.core.x509 import self_signed
 from renewer.nginx.layout import pair_files, snippet_text
-from renewer.sites import Guard
+from renewer.nginx.secure_link import gates
 
 ROOT = Path(__file__).parents[2]
 REQUEST = "/run/renewer/reload.request"
@@ -46,7 +46,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         for name, place in PLACES.items():
             text = (ROOT / "systemd" / name).read_text()
             machine.write(place, text, 0o755 if name == "reload" else 0o644)
-        for path in gates._TEXTS.iterdir():
+        for path in gates._TEXTS.glob("*.conf"):
             machine.write(f"/usr/libexec/renewer/secure_link/{path.name}", path.read_text())
         machine.write("/etc/renewer-secret", NONCE, 0o600)
         machine.run("systemd-sysusers && systemd-tmpfiles --create renewer.conf && systemctl daemon-reload")

@@ -40,28 +40,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
-from renewer import config, credentials, domains, keys, notation, problems
-from renewer.authorities import Acme
-from renewer.cycle import Engine
-from renewer.dns import api as calls
-from renewer.dns.cloudflare import CloudflareDns
+from renewer.acme import client, issuer, problems
+from renewer.acme.dns01 import Dns01
+from renewer.config import fields, load, secrets
+from renewer.config.acme import Acme
+from renewer.core import domains, http_headers
+from renewer.core import x509 as keys
+from renewer.core.errors import ConfigError, LockBusy, Refused, RenewerError
+from renewer.core.failure import Deploys, Failure, Stage
+from renewer.core.journal import Handle, PendingOrder, Progress, TxtRecord
+from renewer.core.model import Account, KeyKind, Material, Pair, Reason, Revocation, Suggestion
+from renewer.core.provenance import Origin, Provenance
+from renewer.core.rate_limits import Event, Exemption, History, Kind, Told
+from renewer.core.site import Kept, Key, Ring
+from renewer.dns.cloudflare import client as calls
+from renewer.dns.cloudflare.provider import CloudflareDns
 from renewer.dns.crowd import Crowd
 from renewer.dns.resolver import _values
 from renewer.dns.watch import NameServer, Watch
-from renewer.dns01 import Dns01
-from renewer.errors import ConfigError, LockBusy, Refused, RenewerError
-from renewer.failure import Deploys, Failure, Stage
-from renewer.issuer import acme, client
-from renewer.journal import Handle, PendingOrder, Progress, TxtRecord
-from renewer.limits import Event, Exemption, History, Kind, Told
-from renewer.model import Account, KeyKind, Material, Pair, Reason, Revocation, Suggestion
-from renewer.nginx import configuration, control, discover, generations, processes, request
-from renewer.nginx.errorlog import ErrorLog
+from renewer.engine.cycle import Engine
+from renewer.nginx import configuration, control, generations, processes, targets
+from renewer.nginx import helper as request
+from renewer.nginx.error_log import ErrorLog
 from renewer.nginx.layout import Layout, folder_named
-from renewer.provenance import Origin, Provenance
-from renewer.sites import Kept, Key, Ring
 from renewer.store.files import FileStore
-from renewer.vault import Vault
+from renewer.store.state import Vault
 
 NAME = "example.com"
 ZONE = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -188,14 +191,14 @@ class TestWhatAPersonWrites:
     def test_a_document_is_a_configuration_or_a_configuration_error(self, document: dict[str, Any]) -> None:
         text = "".join(f"{key} = {written(value)}\n" for key, value in document.items())
         with suppress(ConfigError):
-            known = config.parse(text, "f")
+            known = load.parse(text, "f")
             assert len(known.specs) + len(known.site_specs)
 
     @often(6)
     @given(damaged(Path("examples/renewer.toml").read_bytes()))
     def test_the_example_with_a_slip_is_a_configuration_or_a_configuration_error(self, data: bytes) -> None:
         with suppress(ConfigError):
-            config.parse(data.decode(errors="surrogateescape"), "f")
+            load.parse(data.decode(errors="surrogateescape"), "f")
 
     @often(4)
     @given(noise | damaged(b'[certificate."a.example"]\ndomains = ["a.example"]\n'))
@@ -205,13 +208,11 @@ class TestWhatAPersonWrites:
         path = tmp_path_factory.getbasetemp() / "any.toml"
         path.write_bytes(data)
         with suppress(ConfigError):
-            config.load(path)
+            load.load(path)
 
     @often(2)
     @given(
-        st.sampled_from(
-            [notation.duration, notation.address, notation.file_mode, domains.domain, notation.origin]
-        ),
+        st.sampled_from([fields.duration, fields.address, fields.file_mode, domains.domain, fields.origin]),
         texts | st.from_regex(r"\[?[0-9a-f:.]{1,20}\]?(:[0-9]{0,9})?") | st.from_regex(r"[0-9]{1,12}[smhd]?"),
     )
     def test_a_single_value_is_read_or_a_configuration_error(
@@ -228,7 +229,7 @@ class TestWhatAPersonWrites:
         path = tmp_path_factory.getbasetemp() / "any.secret"
         path.touch(0o600)
         path.write_bytes(data)
-        for read in (lambda: credentials.read_secret(path, "here"), lambda: credentials.eab_hmac_key(path)):
+        for read in (lambda: secrets.read_secret(path, "here"), lambda: secrets.eab_hmac_key(path)):
             with suppress(ConfigError):
                 assert re.fullmatch("[!-~]+", read())
 
@@ -476,7 +477,7 @@ class At:
         self.store, self.notes, self.clock = MemStore(), Notes(), FakeClock()
         self.vault = Vault(self.store, self.notes)
         dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=1), self.notes)
-        self.issuer = acme.AcmeIssuer(Acme(), dns01, self.vault, self.clock, self.notes)
+        self.issuer = issuer.AcmeIssuer(Acme(), dns01, self.vault, self.clock, self.notes)
         with self.vault.certificate(NAME) as ledger:
             self.ledger = ledger
         ca.journal = self  # type: ignore[assignment] # it only loads
@@ -534,7 +535,7 @@ class TestWhatTheCaSays:
             document = json.loads(body)
         except ValueError:
             document = None
-        wait = problems.retry_after(told.get("Retry-After", ""), NOW)
+        wait = http_headers.retry_after(told.get("Retry-After", ""), NOW)
         error = problems.Problem(status, document, wait).explained(SERVER)
         assert str(error)
 
@@ -544,7 +545,7 @@ class TestWhatTheCaSays:
     )
     def test_renewal_information_is_a_window_or_an_error(self, body: bytes) -> None:
         with suppress(RenewerError):
-            window = acme.suggested(json.loads(body), None)
+            window = issuer.suggested(json.loads(body), None)
             assert window.start < window.end
 
 
@@ -755,7 +756,7 @@ class TestNginx:
         main = folder / "main.conf"
         main.write_bytes(text)
         read = configuration.read(str(main))
-        discover.discover(read, Layout(folder), spec(), None)
+        targets.discover(read, Layout(folder), spec(), None)
         control.Control("nginx", str(main), "auto", FakeClock()).resolved(read.pid or "/x", "--pid-path")
 
     @often(10)

@@ -11,10 +11,10 @@ import certs
 import pytest
 from fakes import FakeClock
 
-from renewer.check import rivals, schedule
+from renewer.check import other_clients, scheduling
+from renewer.check.context import Scene
 from renewer.check.finding import Finding
-from renewer.check.scene import Scene
-from renewer.config import Certificate, Config
+from renewer.config.schema import Certificate, Config
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user attacks root")
 
@@ -46,7 +46,7 @@ def secret(tmp_path: Path) -> Path:
 
 def found(root: Path) -> list[Finding]:
     config = Config(state=root / "state", certificates={NAME: Certificate((NAME, f"*.{NAME}"))})
-    return list(rivals.look(Scene(config, "renewer.toml", FakeClock(), root)))
+    return list(other_clients.look(Scene(config, "renewer.toml", FakeClock(), root)))
 
 
 def words(findings: list[Finding]) -> str:
@@ -161,7 +161,7 @@ def test_what_has_no_end_holds_nobody_up(home: Path, tmp_path: Path, what: str) 
 def test_more_files_than_are_looked_at_are_told(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rivals, "MOST", 20)
+    monkeypatch.setattr(other_clients, "MOST", 20)
     lego(home, lambda folder: [write(folder, f"{number}.json", "{}") for number in range(30)])
     (one, *others) = found(tmp_path)
     assert (one.status, "/home/me has more files of lego" in one.what, others) == ("warning", True, [])
@@ -175,4 +175,4 @@ def test_a_cron_table_is_neither_waited_for_nor_followed(tmp_path: Path, secret:
     target = str(secret / "table")
     attacker.acts(tables, lambda folder: os.symlink(target, "me", dir_fd=folder))
     attacker.acts(tables, lambda folder: os.mkfifo("pipe", dir_fd=folder))
-    assert list(schedule.jobs(tmp_path)) == []
+    assert list(scheduling.jobs(tmp_path)) == []

@@ -8,9 +8,9 @@ import attacker
 import certs
 import pytest
 
-from renewer.errors import Refused
-from renewer.estate import Estate
-from renewer.foreign import acme_sh, certbot, folder
+from renewer.core.errors import Refused
+from renewer.migrate import acme_sh, certbot, folder
+from renewer.migrate.model import Estate
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user attacks root")
 

@@ -9,12 +9,12 @@ import attacker
 import pytest
 from certs import NOW
 
-from renewer import disk
-from renewer.errors import Refused
-from renewer.hooks.secure_link import _hand_over
-from renewer.outside.textfile import Textfile
-from renewer.readings import Readings
-from renewer.sites import Signer
+from renewer.core.errors import Refused
+from renewer.core.metrics import Readings
+from renewer.core.site import Signer
+from renewer.notify.prometheus import Textfile
+from renewer.secure_links.rotation import _hand_over
+from renewer.system import files
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user attacks root")
 
@@ -63,9 +63,9 @@ def test_a_temporary_file_swapped_for_a_link_changes_nothing_elsewhere(
 
     def slow(*arguments: Any, **named: Any) -> Any:
         if step == "rename":
-            attacker.acts(theirs, lambda folder: attacker.swap(folder, disk.FILE, target))
+            attacker.acts(theirs, lambda folder: attacker.swap(folder, files.FILE, target))
         done = works(*arguments, **named)
-        attacker.acts(theirs, lambda folder: attacker.swap(folder, disk.FILE, target))
+        attacker.acts(theirs, lambda folder: attacker.swap(folder, files.FILE, target))
         return done
 
     with monkeypatch.context() as patched:
@@ -139,7 +139,7 @@ def test_what_stands_in_the_file_s_place_is_neither_waited_for_nor_followed(
 
 
 def test_what_is_read_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "LARGEST", 10)
+    monkeypatch.setattr(files, "LARGEST", 10)
     (tmp_path / "file").write_bytes(b"x" * 11)
     with pytest.raises(Refused):
-        disk.read(tmp_path / "file")
+        files.read(tmp_path / "file")

@@ -5,9 +5,10 @@ import sys
 
 LOAD = """
 import sys
-from renewer.dns import cloudflare, resolver
-from renewer.dns.api import client
-from renewer.issuer import acme
+from renewer.dns.cloudflare import provider
+from renewer.dns import resolver
+from renewer.dns.cloudflare.client import client
+from renewer.acme import issuer
 client("x" * 40, "http://127.0.0.1:1")
 print(*sys.modules)
 """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from renewer.config import parse
-from renewer.nginx import guide
+from renewer.config.load import parse
+from renewer.nginx import snippets
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted(EXAMPLES.glob("*/nginx/**/*.conf"))
@@ -45,6 +45,6 @@ def test_what_a_back_end_is_told_is_the_same_everywhere() -> None:
 @pytest.mark.parametrize(("port", "host"), [("", "$host"), (":8443", "$host:8443")])
 def test_the_lines_that_are_printed_hand_on_the_host_with_the_site_s_port(port: str, host: str) -> None:
     config = parse(SITE.format(port=port), "renewer.toml")
-    printed = guide.text(config.specs, config.site_specs, config.state)
+    printed = snippets.text(config.specs, config.site_specs, config.state)
     assert f"proxy_set_header Host {host};" in printed
     assert "$http_host" not in printed

@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from renewer import __version__
-from renewer.cli import COMMANDS, commands
-from renewer.config import load, parse
-from renewer.errors import Unexpected
-from renewer.nginx import guide
+from renewer.cli.main import COMMANDS, commands
+from renewer.config.load import load, parse
+from renewer.core.errors import Unexpected
+from renewer.nginx import snippets
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "examples").glob("*.md")))}
-CONTEXT = click.Context(commands)
+CONTEXT = click.Context(commands, **commands.context_settings)
 SHOWN = {
     name: found for name in COMMANDS if (found := commands.get_command(CONTEXT, name)) and not found.hidden
 }
@@ -124,7 +124,7 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
 def test_the_lines_for_nginx_are_those_that_the_program_prints() -> None:
     config = parse(blocks("toml")[0], "README.md")
     (printed,) = blocks("nginx")
-    said = [line.strip() for line in guide.text(config.specs, (), config.state).splitlines()]
+    said = [line.strip() for line in snippets.text(config.specs, (), config.state).splitlines()]
     assert [line.strip() for line in printed.splitlines()] == [
         line for line in said if not line.startswith("#")
     ]

@@ -11,15 +11,26 @@ import pytest
 from cloudflare import Cloudflare
 from fakes import DAY, NOW, SERVER, FakeClock, MemStore, Notes, material, spec
 
-from renewer import config, credentials
-from renewer.dns.api import Api
-from renewer.dns.cloudflare import CloudflareDns
-from renewer.errors import ConfigError, Refused, RenewerError
-from renewer.journal import PendingOrder, Progress
-from renewer.keys import account_key, check_pair
-from renewer.model import Account, KeyKind, Material, Pair, Publish, Reason, Revocation, Sight, Snapshot, Turn
-from renewer.sites import Gate, Guard, Kept, Key, Retiring, Ring, SiteSpec
-from renewer.vault import Vault
+from renewer.config import load, schema, secrets
+from renewer.core.errors import ConfigError, Refused, RenewerError
+from renewer.core.journal import PendingOrder, Progress
+from renewer.core.model import (
+    Account,
+    KeyKind,
+    Material,
+    Pair,
+    Publish,
+    Reason,
+    Revocation,
+    Sight,
+    Snapshot,
+    Turn,
+)
+from renewer.core.site import Gate, Guard, Kept, Key, Retiring, Ring, SiteSpec
+from renewer.core.x509 import account_key, check_pair
+from renewer.dns.cloudflare.client import Api
+from renewer.dns.cloudflare.provider import CloudflareDns
+from renewer.store.state import Vault
 
 SECRET = "5ec2e700" * 8
 TOKEN = "a-made-up-token-of-forty-characters-abcd"
@@ -63,9 +74,9 @@ class TestErrors:
         path.touch(0o600)
         path.write_text(text)
         for read in (
-            lambda: credentials.read_secret(path, "cloudflare.token_file"),
-            lambda: credentials.eab_hmac_key(path),
-            lambda: credentials.token(config.Config(), {"CLOUDFLARE_API_TOKEN": text}),
+            lambda: secrets.read_secret(path, "cloudflare.token_file"),
+            lambda: secrets.eab_hmac_key(path),
+            lambda: secrets.token(schema.Config(), {"CLOUDFLARE_API_TOKEN": text}),
         ):
             with pytest.raises(ConfigError) as caught:
                 read()
@@ -79,21 +90,21 @@ class TestErrors:
         path.touch(0o600)
         path.write_text(text)
         with pytest.raises(ConfigError) as caught:
-            credentials.ping_address(path, "notify.ping_file")
+            secrets.ping_address(path, "notify.ping_file")
         assert SECRET not in words(caught.value)
         path.write_text(f"json://a.example/\n{SECRET}")
         with pytest.raises(ConfigError) as caught:
-            credentials.read_addresses(path, "notify.urls_file")
+            secrets.read_addresses(path, "notify.urls_file")
         assert SECRET not in words(caught.value)
 
     def test_a_configuration_does_not_show_what_it_pings(self) -> None:
         text = f"[notify]\nping = 'https://hc.example/{SECRET}'\n[site.a]\nhost = 'https://a.example'"
-        assert SECRET not in repr(config.parse(text, "f"))
+        assert SECRET not in repr(load.parse(text, "f"))
 
     def test_a_global_api_key_is_not_shown(self) -> None:
         secret = "0123456789abcdef" * 2 + "01234"
         with pytest.raises(ConfigError) as caught:
-            credentials.token(config.Config(), {"CLOUDFLARE_API_TOKEN": secret})
+            secrets.token(schema.Config(), {"CLOUDFLARE_API_TOKEN": secret})
         assert secret not in words(caught.value)
 
     @pytest.mark.parametrize(
@@ -116,7 +127,7 @@ class TestErrors:
     )
     def test_a_secret_in_the_wrong_line_is_not_repeated(self, line: str) -> None:
         with pytest.raises(ConfigError) as caught:
-            config.parse(line.replace("X", SECRET), "f")
+            load.parse(line.replace("X", SECRET), "f")
         assert SECRET not in words(caught.value)
 
     def test_a_key_that_cannot_be_read_is_not_shown(self) -> None:

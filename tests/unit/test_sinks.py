@@ -17,14 +17,20 @@ from hostile_text import CALLS, HONEST, MARK, TEXT, harm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renewer import errors, notices, outcome, overview, report, show
 from renewer.check.finding import Group, Topic
-from renewer.commands import check
-from renewer.commands.output import echo
-from renewer.errors import ConfigError, Fault, RenewerError
-from renewer.failure import Failure, Stage
-from renewer.model import Action, CertOutcome, Outcome, Sight, Snapshot, Turn
-from renewer.redaction import last_line
+from renewer.cli.commands import check
+from renewer.cli.commands.output import echo
+from renewer.cli.render import json_output, tables
+from renewer.cli.render import text as show
+from renewer.core import errors
+from renewer.core import notice as notice_
+from renewer.core.errors import ConfigError, Fault, RenewerError
+from renewer.core.failure import Failure, Stage
+from renewer.core.model import Action, CertOutcome, Outcome, Sight, Snapshot, Turn
+from renewer.engine import outcome
+from renewer.notify import rules
+from renewer.notify.redaction import last_line
+from renewer.system import console
 
 ROOT = Path(__file__).parents[2]
 anything = st.text(st.characters(exclude_categories=()), max_size=60) | st.just(TEXT)
@@ -51,7 +57,7 @@ def test_each_fault_is_a_line_of_its_own_and_no_more(place: str, text: str) -> N
     assert [*harm(str(error).replace("\n", "\n  "))] == []
 
 
-def _printed(speak: Callable[[report.Quiet], object], kind: type[report.Quiet] = report.Lines) -> str:
+def _printed(speak: Callable[[console.Quiet], object], kind: type[console.Quiet] = console.Lines) -> str:
     stream = io.StringIO()
     with kind(stream) as speaker:
         speak(speaker)
@@ -82,19 +88,17 @@ def _echoed(*lines: str, err: bool = False, styled: bool = False) -> str:
 WAYS: dict[str, Callable[[str], str]] = {
     "a step": lambda text: _printed(lambda to: to.doing(text, text)),
     "what is done": lambda text: _printed(lambda to: to.done(text, text)),
-    "a problem": lambda text: _printed(lambda to: to.problem(text, text, text), report.Quiet),
+    "a problem": lambda text: _printed(lambda to: to.problem(text, text, text), console.Quiet),
     "a problem without a subject": lambda text: _printed(lambda to: to.problem("", text, text)),
     "a bug": lambda text: _printed(lambda to: to.bug(text, _bug(text))),
     "a line on standard output": lambda text: _echoed(text, text),
     "a line on standard error": lambda text: _echoed(text, err=True),
     "a line in colours": lambda text: _echoed(f"{click.style('x', fg='red', bold=True)}{text}", styled=True),
-    "status": lambda text: _echoed(*overview.status(_of_cell(text), NOW), styled=True),
-    "status on a narrow terminal": lambda text: _echoed(
-        *overview.status(_of_cell(text), NOW, 40), styled=True
-    ),
+    "status": lambda text: _echoed(*tables.status(_of_cell(text), NOW), styled=True),
+    "status on a narrow terminal": lambda text: _echoed(*tables.status(_of_cell(text), NOW, 40), styled=True),
     "an outcome": lambda text: _echoed(*show.lines(_of_cell(text), ahead=True), styled=True),
-    "an outcome as JSON": lambda text: show.as_json(_of_cell(text)),
-    "an error as JSON": lambda text: show.error_as_json(RenewerError(text), (text,)),
+    "an outcome as JSON": lambda text: json_output.as_json(_of_cell(text)),
+    "an error as JSON": lambda text: json_output.error_as_json(RenewerError(text), (text,)),
     "findings": lambda text: _echoed(
         *check._lines([Topic(Group.CA).error("x", text, text, text)]), styled=True
     ),
@@ -119,7 +123,7 @@ def test_every_way_out_shows_honest_text_as_it_is(way: str) -> None:
 @given(anything)
 def test_the_live_display_shows_plain_text_alone(text: str) -> None:
     said = _printed(
-        lambda to: (to.doing(text, text), to.done(text, text), to.problem(text, text, text)), report.Live
+        lambda to: (to.doing(text, text), to.done(text, text), to.problem(text, text, text)), console.Live
     )
     assert not [character for line in said.split("\n") for character in line if not character.isprintable()]
 
@@ -151,9 +155,9 @@ def test_a_finding_is_fit_from_the_moment_it_is_made(text: str, why: str) -> Non
     assert not [bad for one in found for said in (one.what, one.why, one.hint) for bad in harm(f"x {said}")]
 
 
-def notice(error: str, host: str = "web1") -> notices.Message:
-    finding = notices.Finding("cycle", "renewer", error, error, 1)
-    return notices.message([notices.Notice(notices.Kind.FAILED, finding, notices.Heard(NOW), NOW)], host, NOW)
+def notice(error: str, host: str = "web1") -> notice_.Message:
+    finding = notice_.Finding("cycle", "renewer", error, error, 1)
+    return rules.message([notice_.Notice(notice_.Kind.FAILED, finding, notice_.Heard(NOW), NOW)], host, NOW)
 
 
 @given(anything)
@@ -215,8 +219,8 @@ STRAYS = {
 }
 BEGIN = f"""
 import logging, threading, warnings
-from renewer import report
-report.speak_for_all()
+from renewer.system import console
+console.speak_for_all()
 TEXT = {TEXT!r}
 def broken(): raise ValueError(TEXT)
 """

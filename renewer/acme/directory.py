@@ -1,0 +1,27 @@
+"""What a CA tells of itself before anybody has an account there (RFC 8555, section 7.1.1)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from renewer.acme.client import Connection, translated
+from renewer.core.interfaces import Clock
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The directory of a CA; `behind` is by how much this machine's clock is behind the CA's."""
+
+    server: str
+    terms: str
+    profiles: tuple[str, ...]
+    caa_identities: tuple[str, ...]
+    customers_only: bool
+    behind: timedelta | None
+
+
+def look(server: str, clock: Clock, ca_bundle: Path | None) -> Directory:
+    """Fetch the directory; raises what an order would raise."""
+    with translated(server):
+        ca = Connection(server, clock, ca_bundle)
+        return Directory(server, ca.terms, ca.profiles, ca.caa_identities, bool(ca.customers_only), ca.behind)

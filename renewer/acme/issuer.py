@@ -1,0 +1,218 @@
+"""Certificates from an ACME server: the account, and an order for each kind of key."""
+
+import re
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from renewer.acme.client import Connection, translated
+from renewer.acme.dns01 import Dns01
+from renewer.acme.order import Issuance
+from renewer.acme.pool import Connections
+from renewer.acme.problems import HINTS, Problem
+from renewer.acme.rate_limiter import Allowance
+from renewer.config import secrets
+from renewer.config.acme import Acme
+from renewer.core import x509
+from renewer.core.errors import ConfigError, Refused, Transient
+from renewer.core.interfaces import Clock, Journal, Report
+from renewer.core.model import Account, CertSpec, KeyKind, Material, Pair, Reason, Window
+from renewer.core.policy import ASK_DEFAULT
+from renewer.core.rate_limits import Exemption
+from renewer.store.state import Vault
+
+_PAGE = re.compile(r"https?://[!-~]{1,500}")
+"""What is taken for the address of a page that a person may be shown."""
+
+
+@dataclass(frozen=True)
+class AcmeIssuer:
+    """The `Issuer` for ACME servers; safe to use from threads, one connection for each that is at work."""
+
+    settings: Acme
+    dns01: Dns01
+    vault: Vault
+    clock: Clock
+    report: Report
+    _account: threading.Lock = field(default_factory=threading.Lock)
+    _limits: threading.Lock = field(default_factory=threading.Lock)
+    _allowances: dict[str, Allowance] = field(default_factory=dict)
+    _connections: Connections = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have connections opened as they are needed."""
+        object.__setattr__(self, "_connections", Connections(self._open, self.clock))
+
+    def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+        """Obtain a certificate, one pair for each kind of key; see `interfaces.Issuer`."""
+        with translated(spec.server):
+            try:
+                self._obtain(spec, replaces, journal)
+            except Problem as problem:
+                if problem.kind != "accountDoesNotExist":
+                    raise
+                self._forget_url(spec.server)
+                self._obtain(spec, replaces, journal)
+        done = {pair.kind: pair for pair in self._finished(spec, replaces, journal)}
+        return Material(tuple(done[kind] for kind in spec.keys), spec.server, self.clock.now())
+
+    def window(self, material: Material) -> Window | None:
+        """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `interfaces.Issuer`.
+
+        Each pair has one of its own, for each may be revoked alone; all are renewed within the first to end.
+        """
+        with translated(material.server):
+            ca = self._connections.take(material.server)
+            told = [ca.renewal_info(pair.ari) for pair in material.pairs if pair.ari]
+            self._connections.give_back(material.server, ca)
+        windows = [suggested(*one) for one in told if one]
+        if not windows:
+            return None
+        first = min(windows, key=lambda window: window.end)
+        return replace(first, retry_after=max(window.retry_after for window in windows))
+
+    def revoke(self, material: Material, reason: Reason) -> None:
+        """Have every pair revoked by the CA that issued it (RFC 8555, section 7.6).
+
+        See `interfaces.Issuer`.
+        """
+        with translated(material.server):
+            ca = self._session(material.server)
+            for pair in material.pairs:
+                ca.revoke(pair.chain, reason.code)
+
+    def cost(self, spec: CertSpec) -> str:
+        """Return what an order would use up of the CA's limits; see `interfaces.Issuer`."""
+        return self._allowance(spec.server).cost(spec.domains)
+
+    def require(self, spec: CertSpec, replaces: Material | None) -> None:
+        """Raise `Transient` if a limit forbids an order now; see `interfaces.Issuer`."""
+        self._allowance(spec.server).require(spec.domains, self._exemption(replaces, spec))
+
+    def tidy(self, name: str, journal: Journal) -> None:
+        """Remove the TXT records of an earlier attempt; see `interfaces.Issuer`."""
+        self.dns01.sweep(name, journal)
+
+    def _obtain(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> None:
+        ca = self._session(spec.server)
+        for kind in spec.keys:
+            if any(pair.kind == kind for pair in self._finished(spec, replaces, journal)):
+                continue
+            issuance = Issuance(
+                connections=self._connections,
+                ca=ca,
+                spec=spec,
+                kind=kind,
+                journal=journal,
+                dns01=self.dns01,
+                allowance=self._allowance(spec.server),
+                clock=self.clock,
+                report=self.report,
+            )
+            pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
+            journal.save(journal.load().with_pair(pair, spec.server))
+        self._connections.give_back(spec.server, ca)
+
+    def _allowance(self, server: str) -> Allowance:
+        with self._limits:
+            if server not in self._allowances:
+                known = self.settings.limits_at(server)
+                self._allowances[server] = Allowance(server, known, self.vault, self.clock)
+            return self._allowances[server]
+
+    def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
+        """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""
+        if replaces is None or replaces.server != spec.server:
+            return Exemption.NONE
+        told, now = self.vault.suggestion(spec.name), self.clock.now()
+        own = told is not None and told.ari == replaces.pairs[0].ari
+        if told and own and told.start and told.end and told.start <= now <= told.end:
+            return Exemption.ARI
+        same = set(replaces.pairs[0].domains) == set(spec.domains)
+        return Exemption.SAME_SET if same else Exemption.NONE
+
+    def _finished(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> tuple[Pair, ...]:
+        """Return the pairs that this run, or one before it, finished for this very need at this CA."""
+        old = replaces.fingerprints if replaces else ()
+        return tuple(
+            pair
+            for pair in journal.load().finished(spec.server)
+            if set(pair.domains) == set(spec.domains)
+            and pair.fingerprint not in old
+            and pair.not_after > self.clock.now()
+        )
+
+    def _session(self, server: str) -> Connection:
+        """Return a connection as our account, which is made where there is none."""
+        ca = self._connections.take(server)
+        with self._account:
+            account = self.vault.account(server)
+            if account is None:
+                account = Account(x509.account_key())
+                self.vault.keep_account(server, account)
+            ca.sign_with(account.key)
+            url = account.url
+            if url is None:
+                url = self._register(ca, server)
+                self.vault.keep_account(server, replace(account, url=url))
+        ca.use(url)
+        return ca
+
+    def _open(self, server: str) -> Connection:
+        return Connection(server, self.clock, self.settings.bundle_at(server))
+
+    def _forget_url(self, server: str) -> None:
+        with self._account:
+            account = self.vault.account(server)
+            if account is not None:
+                self.vault.keep_account(server, replace(account, url=None))
+
+    def _register(self, ca: Connection, server: str) -> str:
+        """Make the account; raises `ConfigError` without consent, `Refused` where the CA wants more."""
+        if not self.settings.accept_terms:
+            raise ConfigError(
+                "[acme] accept_terms is false, and without it the CA gives no account",
+                hint=f"read {ca.terms}, then set accept_terms = true",
+            )
+        told = self.settings.at(server)
+        kid, file = told.eab_kid, told.eab_hmac_key_file
+        if kid and file:
+            return self._register_bound(ca, kid, secrets.eab_hmac_key(file))
+        if ca.customers_only:
+            raise Refused(
+                "the CA gives accounts only to its customers (external account binding)",
+                hint=HINTS["externalAccountRequired"],
+            )
+        return ca.register(self.settings.email, None)
+
+    def _register_bound(self, ca: Connection, kid: str, secret: str) -> str:
+        try:
+            return ca.register(self.settings.email, (kid, secret))
+        except Problem as problem:
+            if problem.passing:
+                raise
+            raise Refused(
+                f"the CA gives no account for eab_kid {kid}: {problem}",
+                hint="set [acme] eab_kid and the key in eab_hmac_key_file as the CA gave them to you",
+            ) from problem
+
+
+def suggested(document: object, retry_after: timedelta | None) -> Window:
+    """Return the window that a CA's renewal information holds; raises `Transient` for nonsense."""
+    try:
+        window = document["suggestedWindow"]  # type: ignore[index] # the CA's word: anything may come
+        start, end = (datetime.fromisoformat(window[edge]).astimezone(UTC) for edge in ("start", "end"))
+        explanation = str(document.get("explanationURL"))  # type: ignore[attr-defined] # as above
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise Transient(f"the CA's renewal information makes no sense: {error!r}") from error
+    if end <= start:
+        raise Transient("the CA's renewal window ends before it starts")
+    page = explanation if _PAGE.fullmatch(explanation) else None
+    return Window(start, end, retry_after or ASK_DEFAULT, page)
+
+
+def _identifier(material: Material | None, spec: CertSpec, kind: KeyKind) -> str | None:
+    """Return the ARI identifier of what an order takes the place of; only the same CA knows it."""
+    if material is None or material.server != spec.server:
+        return None
+    return next((pair.ari for pair in material.pairs if pair.kind == kind and pair.ari), None)

@@ -1,0 +1,207 @@
+"""One order, from newOrder to a chain that was checked, in the sequence of RFC 8555, section 7.4.
+
+Every step goes on from what the journal holds, so what a run that died began is finished by the next one with
+the same order.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from renewer.acme.client import Connection
+from renewer.acme.dns01 import Dns01
+from renewer.acme.parallel import Ways
+from renewer.acme.pool import Connections
+from renewer.acme.problems import HINTS, RATE_LIMITED, Problem
+from renewer.acme.rate_limiter import Allowance
+from renewer.acme.resources import Order
+from renewer.core import x509
+from renewer.core.errors import Refused, Transient
+from renewer.core.interfaces import Clock, Journal, Report
+from renewer.core.journal import PendingOrder
+from renewer.core.model import CertSpec, KeyKind, Pair
+from renewer.core.rate_limits import Exemption, Kind
+from renewer.system.http_bounds import Astray
+
+FIRST_POLL, LAST_POLL = 0.02, 5.0
+"""Bounds of the seconds before a look at an order when the CA sends no Retry-After, or a shorter one.
+
+The first wait is as long as the CA's last answer took: one that is far away has nothing to tell sooner.
+Each is half as long again.
+"""
+
+PATIENCE = 300.0
+"""Seconds that a CA may take to validate or to issue; some take more than Let's Encrypt."""
+
+PENDING, READY, VALID, INVALID = "pending", "ready", "valid", "invalid"
+"""Statuses of an order (RFC 8555, section 7.1.6); the fifth is "processing"."""
+
+
+@dataclass(frozen=True)
+class Issuance:
+    """Obtains one pair of the certificate `spec`, with a key of `kind`."""
+
+    connections: Connections
+    ca: Connection
+    spec: CertSpec
+    kind: KeyKind
+    journal: Journal
+    dns01: Dns01
+    allowance: Allowance
+    clock: Clock
+    report: Report
+
+    def run(self, replaces: str | None, exemption: Exemption = Exemption.NONE) -> Pair:
+        """Return the pair; `replaces` is the ARI identifier of the certificate that it takes the place of.
+
+        `exemption` says why an order does not count against the CA's limits.
+        """
+        order = self._resume()
+        if order is None:
+            self.dns01.sweep(self.spec.name, self.journal)  # what an order before needed
+            order = self._place(replaces, exemption)
+        if order.status == PENDING:
+            order = self._prove(order, exemption)
+        else:
+            self.dns01.sweep(self.spec.name, self.journal)  # what proved it was left by a run that died
+            order = self._finalize(order, exemption)
+        if order.status != VALID:
+            order = self._poll(order, "to issue", VALID)
+        return self._download(order)
+
+    def _resume(self) -> Order | None:
+        """Return the order that the journal holds, if it is for this need and the CA still has it."""
+        pending = self.journal.load().order
+        if pending is None or not self._fits(pending):
+            return None
+        try:
+            order = self.ca.order(pending.url) if pending.url else self._lost(pending)
+        except Problem as problem:
+            if problem.passing:
+                raise
+            return None
+        except Astray:
+            return None  # a new one shows whether the CA still leads to where nobody is asked
+        if order is not None and order.status == INVALID:
+            raise self._why_invalid(order)  # it failed behind the back of a run that died
+        return order
+
+    def _lost(self, pending: PendingOrder) -> Order | None:
+        """Return the order whose URL did not come to be kept, where the CA lists the account's orders."""
+        for order in self.ca.orders():
+            if order.status in {PENDING, READY} and order.domains == set(pending.domains):
+                self._keep(replace(pending, url=order.url))
+                return order
+        return None
+
+    def _fits(self, pending: PendingOrder) -> bool:
+        wanted = (self.kind, set(self.spec.domains), self.spec.server)
+        return (pending.kind, set(pending.domains), pending.server) == wanted
+
+    def _place(self, replaces: str | None, exemption: Exemption) -> Order:
+        """Place a new order; key and CSR are in the journal before, its URL right after."""
+        domains, server = self.spec.domains, self.spec.server
+        self.allowance.require(domains, exemption)
+        self._doing("finding the DNS zone")
+        self.dns01.check(domains)
+        self._doing("placing an order")
+        key = x509.generate(self.kind)
+        pending = PendingOrder(self.kind, domains, server, key, x509.csr(key, domains))
+        self.allowance.spend(domains, exemption)
+        self._keep(pending)
+        order = self._ask_for_order(replaces)
+        self._keep(replace(pending, url=order.url))
+        return order
+
+    def _ask_for_order(self, replaces: str | None) -> Order:
+        try:
+            return self.ca.new_order(self.spec.domains, self.spec.profile, replaces)
+        except Problem as problem:
+            if problem.retry_after:
+                names = self.spec.domains if problem.kind == RATE_LIMITED else ()
+                self.allowance.told(problem.retry_after, names)
+            raise
+
+    def _prove(self, order: Order, exemption: Exemption) -> Order:
+        """Show the TXT records, answer every challenge, wait until the CA is satisfied, and finalize.
+
+        The records go while the CA issues.
+        """
+        ways = Ways(self.connections, self.ca, len(order.authorizations))
+        wanted = [
+            found for found in ways.each(lambda ca, one: ca.challenge(one), order.authorizations) if found
+        ]
+        with self.dns01.shown(self.spec.name, [challenge.record for challenge in wanted], self.journal):
+            self._doing("answering the CA's challenges")
+            ways.each(lambda ca, one: ca.answer(one), wanted)
+            order = self._poll(replace(order, retry_after=None), "to validate", READY, VALID)
+            return self._finalize(order, exemption)
+
+    def _finalize(self, order: Order, exemption: Exemption) -> Order:
+        """Send the CSR if the order waits for it."""
+        if order.status != READY:
+            return order
+        self._doing("finalizing the order")
+        self.allowance.note(Kind.CERTIFICATE, self.spec.domains, order.url, exemption)
+        return self.ca.finalize(order, self._pending.csr)
+
+    def _poll(self, order: Order, purpose: str, *until: str) -> Order:
+        """Look at the order until it has one of the statuses; obeys Retry-After."""
+        self._doing(f"waiting for the CA {purpose}")
+        end = self.clock.monotonic() + PATIENCE
+        pause = min(max(self.ca.round_trip, FIRST_POLL), LAST_POLL)
+        while order.status not in until:
+            if order.status == INVALID:
+                raise self._why_invalid(order)
+            # A Retry-After of 0, or a date that is past by this machine's clock, asks for no wait at all.
+            wait = max(pause, (order.retry_after or timedelta(0)).total_seconds())
+            if self.clock.monotonic() + wait > end:
+                raise Transient(
+                    f"the CA takes more than {PATIENCE:.0f} seconds {purpose}",
+                    hint="the next run goes on with the same order",
+                )
+            self.clock.sleep(wait)
+            order = self.ca.order(order.url)
+            pause = min(pause * 1.5, LAST_POLL)
+        return order
+
+    def _why_invalid(self, order: Order) -> Refused:
+        """Return the CA's reasons; the order is given up."""
+        self._give_up()
+        self.allowance.note(Kind.FAILED_AUTHORIZATION, self.spec.domains, order.url)
+        complaints = list(self.ca.complaints(order))
+        said = "; ".join(sentence for _, sentence in complaints) or "it gives no reason"
+        hint = next((HINTS[kind] for kind, _ in complaints if kind in HINTS), "")
+        return Refused(f"the CA declared the order invalid: {said}", hint=hint, spent=True)
+
+    def _download(self, order: Order) -> Pair:
+        """Fetch the chain; it is kept only if it is what was ordered."""
+        pending = self._pending
+        chain = self.ca.download(order.certificate or "")
+        if x509.BEGIN not in chain:
+            raise Transient(
+                "what the CA sent is no certificate at all",
+                hint="the next run asks for it again, with the same order",
+            )
+        try:
+            pair = x509.read_pair(pending.kind, pending.key, chain)
+            x509.check_pair(pair, self.spec.domains, self.clock.now())
+        except Refused as refusal:
+            self._give_up()  # it would be wrong the next time too
+            raise Refused(str(refusal), hint=refusal.hint, spent=True) from refusal
+        return pair
+
+    def _give_up(self) -> None:
+        self._keep(None)
+
+    def _keep(self, order: PendingOrder | None) -> None:
+        self.journal.save(self.journal.load().with_order(order))
+
+    @property
+    def _pending(self) -> PendingOrder:
+        pending = self.journal.load().order
+        if pending is None:
+            raise Transient("the journal of the order is gone", hint="run this again for a new order")
+        return pending
+
+    def _doing(self, what: str) -> None:
+        self.report.doing(self.spec.name, what)

@@ -1,0 +1,109 @@
+"""What may still be asked of a CA, by its rate limits and what was asked and told before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from renewer.core import rate_limits
+from renewer.core.errors import LockBusy, Transient
+from renewer.core.interfaces import Clock
+from renewer.core.rate_limits import Event, Exemption, History, Kind, Limit, Told
+from renewer.store.state import Vault
+from renewer.system.batching import Jointly
+
+TRIES, PAUSE = 100, 0.05
+"""How often, and after how many seconds, the ledger is tried again while another process writes it."""
+
+
+@dataclass
+class _Entry:
+    """A change of the ledger that one thread wants, and why it may not be."""
+
+    change: Callable[[History], History]
+    error: Transient | None = None
+
+
+class Allowance:
+    """The ledger of one CA; safe to use from threads, which write it together."""
+
+    def __init__(self, server: str, known: tuple[Limit, ...], vault: Vault, clock: Clock) -> None:
+        self.server = server
+        self.limits = known
+        self.vault = vault
+        self.clock = clock
+        self._jointly = Jointly(self._write)
+
+    def require(self, names: Sequence[str], exemption: Exemption) -> None:
+        """Raise `Transient` with the wait if an order for these names would cross a limit."""
+        self._refuse(self.vault.history(self.server), names, exemption)
+
+    def spend(self, names: Sequence[str], exemption: Exemption) -> None:
+        """Keep that an order for these names is about to be sent; raises as `require` does.
+
+        Others may have ordered since it was asked whether this may: the last one that fits is counted here.
+        """
+
+        def spent(history: History) -> History:
+            self._refuse(history, names, exemption)
+            event = Event(self.clock.now(), Kind.ORDER, tuple(sorted(names)), exemption)
+            return rate_limits.noted(history, event, event.at)
+
+        self._keep(spent)
+
+    def _refuse(self, history: History, names: Sequence[str], exemption: Exemption) -> None:
+        now = self.clock.now()
+        hold = rate_limits.held(history, self.limits, names, now, exemption)
+        if hold is None:
+            return
+        until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
+        raise Transient(
+            f"no order is sent to the CA at {self.server} before {until}: {hold.reason}",
+            hint="the CA would refuse it; it is ordered then by itself",
+            retry_after=hold.until - now,
+        )
+
+    def cost(self, names: Sequence[str]) -> str:
+        """Return what an order for these names would use up; empty where no limit is known."""
+        history = self.vault.history(self.server)
+        return ", ".join(rate_limits.cost(history, self.limits, names, self.clock.now()))
+
+    def note(
+        self, kind: Kind, names: Sequence[str], order: str, exemption: Exemption = Exemption.NONE
+    ) -> None:
+        """Keep what is about to be asked of the order with this URL, or that it has failed.
+
+        It counts once, however often it is asked, and not as a certificate any more when none came of it.
+        """
+        event = Event(self.clock.now(), kind, tuple(sorted(names)), exemption, order)
+        self._keep(lambda history: rate_limits.noted(history, event, event.at))
+
+    def told(self, wait: timedelta, names: Sequence[str]) -> None:
+        """Keep that the CA asked to be left alone with these names, or with all if there is none."""
+        now = self.clock.now()
+        word = Told(now + wait, tuple(sorted(names)))
+        self._keep(lambda history: rate_limits.told(history, word, now))
+
+    def _keep(self, change: Callable[[History], History]) -> None:
+        entry = _Entry(change)
+        self._jointly.fulfil(entry)
+        if entry.error is not None:
+            raise entry.error
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        """Write all of it down at once, but for what a limit forbids."""
+
+        def changed(history: History) -> History:
+            for entry in entries:
+                entry.error = None
+                try:
+                    history = entry.change(history)
+                except Transient as full:
+                    entry.error = full
+            return history
+
+        for _ in range(TRIES - 1):
+            try:
+                return self.vault.keep_history(self.server, changed)
+            except LockBusy:
+                self.clock.sleep(PAUSE)
+        return self.vault.keep_history(self.server, changed)

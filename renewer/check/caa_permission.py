@@ -1,0 +1,96 @@
+"""Whether the CAA records of every name let the CA issue."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+
+from renewer.check import caa
+from renewer.check.caa import Applicant, Property
+from renewer.check.context import Scene
+from renewer.check.finding import Finding, Group, Topic
+from renewer.core.errors import RenewerError
+from renewer.core.rate_limits import BUILT_IN
+
+LETS_ENCRYPT = frozenset({"letsencrypt.org"})
+"""What Let's Encrypt is called (letsencrypt.org/docs/caa)."""
+
+_TOPIC = Topic(Group.DNS)
+_WHY = "a CA has to refuse what CAA records do not allow, and each try counts as a failure"
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Yield what the CAA records of every name mean for the CAs that may issue for it."""
+    names = dict.fromkeys(domain for spec in scene.config.specs for domain in spec.domains)
+    found: dict[str, Found] = {}
+    for name in names:
+        try:
+            found[name] = _records(scene, name)
+        except RenewerError as error:
+            hint = f"{error.hint}; a CA that gets no answer either refuses"
+            yield _TOPIC.error("caa", f"the CAA records of {name}: {error}", _WHY, hint)
+    if found and not any(records for _, records in found.values()):
+        yield _TOPIC.ok("caa", "no CAA record forbids any CA to issue")
+        return
+    for place, server in enumerate(_servers(scene)):
+        yield from _at(_applicant(scene, server), server, found, first=place == 0)
+
+
+Found = tuple[str, tuple[Property, ...]]
+"""The name that has the CAA records which count, and those records."""
+
+
+def _servers(scene: Scene) -> Iterable[str]:
+    return dict.fromkeys(server for spec in scene.config.specs for server in spec.servers)
+
+
+def _records(scene: Scene, name: str) -> Found:
+    """Return the records that count for a name, and the name that has them (RFC 8659, section 3)."""
+    for holder in caa.climb(name):
+        if records := caa.read(scene.authorities().caa(holder)):
+            return holder, tuple(records)
+    return name, ()
+
+
+def _at(applicant: Applicant, server: str, found: Mapping[str, Found], *, first: bool) -> Iterator[Finding]:
+    """Yield what the records have against one CA, in one sentence for all names with the same reason."""
+    verdicts: dict[tuple[Found, str], list[str]] = defaultdict(list)
+    for name, (holder, records) in found.items():
+        if records:
+            why_not = caa.refusal(records, applicant, wildcard=name.startswith("*."))
+            verdicts[(holder, records), why_not].append(name)
+    for ((holder, _), why_not), names in verdicts.items():
+        if not applicant.identities:
+            yield _unknown(holder, server)
+            return
+        ca, whose = min(applicant.identities), ", ".join(names)
+        if not why_not:
+            yield _TOPIC.ok("caa", f"the CAA records of {holder} let {ca} issue for {whose}")
+            continue
+        what = f"the CAA records of {holder} forbid {ca} to issue for {whose}: {why_not}"
+        tag = "issuewild" if all(name.startswith("*.") for name in names) else "issue"
+        hint = f'add this CAA record to {holder}: 0 {tag} "{ca}"; or take another [acme] server'
+        if caa.ACCOUNT in why_not:
+            own = (
+                applicant.account or "not made yet: leave accounturi out until the first renewal has made it"
+            )
+            hint = f"put the URL of the account that is used here into accounturi: {own}"
+        yield (_TOPIC.error if first else _TOPIC.warning)("caa", what, _WHY, hint)
+
+
+def _unknown(holder: str, server: str) -> Finding:
+    what = f"{holder} has CAA records, and the CA at {server} does not tell what it is called in them"
+    hint = "see in the documentation of the CA what it is called, and whether the records have it"
+    return _TOPIC.warning("caa", what, _WHY, hint)
+
+
+def _applicant(scene: Scene, server: str) -> Applicant:
+    """Return who asks: what the CA is known as, else what its directory says that it is called."""
+    names = LETS_ENCRYPT if server in BUILT_IN else frozenset[str]()
+    if not names:
+        with suppress(RenewerError):
+            names = frozenset(scene.directory(server).caa_identities)
+    try:
+        account = scene.vault.account(server)
+    except RenewerError:
+        account = None
+    return Applicant(names, account.url if account else None)

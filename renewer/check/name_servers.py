@@ -1,0 +1,183 @@
+"""The name servers as the CA will see them: the delegation, each server over UDP and TCP, aliases, CAA."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+
+from renewer.check.context import Place, Scene
+from renewer.check.finding import Finding, Group, Topic
+from renewer.core.errors import RenewerError
+from renewer.dns.resolver import ADDRESSES, Delegation, serial
+from renewer.dns.watch import NameServer
+
+AT_ONCE = 16
+"""How many questions are under way."""
+
+PATIENCE = 10.0
+"""Seconds that all name servers of a zone have together."""
+
+_TOPIC = Topic(Group.DNS)
+_WAITS = "before each order renewer waits until every name server shows the records, or gives up"
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Yield what is found of the aliases, and of the name servers of every zone."""
+    zones: dict[str, Delegation] = {}
+    told: set[str] = set()
+    for name in scene.bases:
+        try:
+            challenge = scene.challenge(name)
+            found = scene.delegation(challenge)
+        except RenewerError as error:
+            why = f"the CA could not find the records of {name} either, and a failed try counts"
+            if str(error) not in told:  # such as that no resolver can be asked at all
+                yield _TOPIC.refused("delegation", error, why)
+            told.add(str(error))
+            continue
+        yield from _alias(name, challenge)
+        zones[found.zone] = found
+    for delegation in zones.values():
+        yield from _servers(scene, delegation)
+
+
+def delegated(scene: Scene) -> Iterator[Finding]:
+    """Yield whether each zone is delegated to the name servers that Cloudflare wants; asks Cloudflare."""
+    told: dict[str, tuple[Delegation, Place | None]] = {}
+    for name in scene.bases:
+        with suppress(RenewerError):  # told by `look`
+            challenge = scene.challenge(name)
+            found = scene.delegation(challenge)
+            told[found.zone] = (found, _place(scene, challenge))
+    for delegation, place in told.values():
+        yield from _compared(delegation, place)
+
+
+def _alias(name: str, challenge: str) -> Iterator[Finding]:
+    if challenge != f"_acme-challenge.{name}":
+        yield _TOPIC.ok("alias", f"the proof for {name} is delegated to {challenge} (CNAME)")
+
+
+def _place(scene: Scene, name: str) -> Place | None:
+    """Return the zone at Cloudflare, if the token can be asked for it."""
+    try:
+        return scene.place(name)
+    except RenewerError:
+        return None
+
+
+def _compared(found: Delegation, place: Place | None) -> Iterator[Finding]:
+    """Yield whether the domain leads to Cloudflare's name servers and to no others."""
+    if place is None:
+        return
+    if found.zone != place.zone:
+        yield _TOPIC.error(
+            "delegation",
+            f"{found.zone} is delegated away from {place.zone}, to {', '.join(sorted(found.hosts))}",
+            f"records that Cloudflare holds in {place.zone} are never seen by the CA",
+            f"take its NS records out, or make its _acme-challenge a CNAME into {place.zone}",
+        )
+        return
+    wanted = place.told.name_servers if place.told else ()
+    foreign = sorted(host for host in found.hosts if host not in wanted)
+    if not wanted or not foreign:
+        yield _TOPIC.ok("delegation", f"{found.zone} is delegated to {', '.join(sorted(found.hosts))}")
+        return
+    also = "also " if len(foreign) < len(found.hosts) else ""
+    yield _TOPIC.error(
+        "delegation",
+        f"{found.zone} is {also}delegated to {', '.join(foreign)}, not to Cloudflare's {', '.join(wanted)}",
+        "the CA asks the name servers of the delegation, which know nothing of records at Cloudflare",
+        f"set the domain's name servers to {' and '.join(wanted)} at your registrar",
+    )
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What a name server said over one transport: the zone's serial number, or what went wrong."""
+
+    server: NameServer
+    tcp: bool
+    serial: int | None
+    problem: str = ""
+
+
+def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
+    servers: list[NameServer] = []
+    if delegation.more:
+        count = len(delegation.hosts)
+        what = f"{delegation.zone} has {count + delegation.more} name servers, of which renewer asks {count}"
+        why = "the CA may ask one of the others, which may not show the records yet"
+        hint = "take out those that are not needed, at your registrar"
+        yield _TOPIC.warning("many", what, why, hint)
+    for host in delegation.hosts:
+        try:
+            found = scene.authorities().addresses(host)
+        except RenewerError as error:
+            yield _TOPIC.refused("server", error, _WAITS)
+            continue
+        servers += found
+        if not found:
+            what = f"the name server {host} of {delegation.zone} has no address"
+            yield _TOPIC.error("server", what, _WAITS, "mend the delegation of the zone at your registrar")
+    replies = _asked(servers[:ADDRESSES], delegation.zone)
+    silent = list(_silent(replies, delegation.zone))
+    yield from silent
+    serials = _serials(replies)
+    if len(serials) > 1:
+        told = "; ".join(f"{number}: {', '.join(sorted(hosts))}" for number, hosts in sorted(serials.items()))
+        yield _TOPIC.warning(
+            "serial",
+            f"the name servers of {delegation.zone} hold different versions of it ({told})",
+            "new records appear late on some of them; a renewal waits until they do",
+            "run this again in a minute; if it stays so, see https://www.cloudflarestatus.com",
+        )
+    elif serials and not silent:
+        yield _TOPIC.ok("server", f"all name servers of {delegation.zone} answer over UDP and TCP, and agree")
+
+
+def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:
+    def ask(server: NameServer, *, tcp: bool) -> _Reply:
+        try:
+            return _Reply(server, tcp, serial(server, zone, tcp=tcp))
+        except OSError as error:
+            return _Reply(server, tcp, None, error.strerror or str(error) or type(error).__name__)
+
+    pool = ThreadPoolExecutor(AT_ONCE)
+    asked = {pool.submit(ask, server, tcp=tcp): (server, tcp) for server in servers for tcp in (False, True)}
+    wait(asked, PATIENCE)
+    pool.shutdown(wait=False, cancel_futures=True)  # the program does not wait for who is still to be asked
+    late = f"no answer of all within {PATIENCE:g} seconds"
+    return [
+        one.result() if one.done() and not one.cancelled() else _Reply(*whom, None, late)
+        for one, whom in asked.items()
+    ]
+
+
+def _silent(replies: Sequence[_Reply], zone: str) -> Iterator[Finding]:
+    """Yield who does not answer; a family of addresses from which nobody does is out of reach from here."""
+    heard = {reply.server.family for reply in replies if reply.serial is not None}
+    mute = {reply.server for reply in replies if reply.serial is None and not reply.tcp}
+    for reply in replies:
+        if reply.serial is not None or (heard and reply.server.family not in heard):
+            continue
+        if reply.tcp and reply.server in mute:
+            continue
+        way = "TCP" if reply.tcp else "UDP"
+        problem = reply.problem.rstrip(".")
+        what = f"{reply.server}, a name server of {zone}, does not answer over {way}: {problem}"
+        if reply.tcp:
+            why = "long answers come over TCP only, and the CA may need one"
+            yield _TOPIC.warning("tcp", what, why, "let port 53 out over TCP in this machine's firewall")
+        else:
+            hint = "let port 53 out in this machine's firewall; if that is so, the server itself is at fault"
+            yield _TOPIC.error("server", what, _WAITS, hint)
+
+
+def _serials(replies: Sequence[_Reply]) -> Mapping[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    for reply in replies:
+        if reply.serial is not None and not reply.tcp:
+            found[reply.serial].add(str(reply.server))
+    return found

@@ -1,0 +1,147 @@
+"""Every look there is, and the findings on the configuration itself."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from renewer import app
+from renewer.check import (
+    ca,
+    caa_permission,
+    certificates,
+    name_servers,
+    nginx,
+    notifications,
+    other_clients,
+    scheduling,
+    state_folder,
+    token,
+    zones,
+)
+from renewer.check.context import Scene
+from renewer.check.finding import FILE, Finding, Group, Topic
+from renewer.check.runner import Look, around, in_order
+from renewer.config import secrets
+from renewer.config.load import STANDARD_INPUT, opening
+from renewer.core.errors import ConfigError, Fault, HookFailed
+from renewer.core.interfaces import Report
+from renewer.system import privileges
+
+_TOPIC = Topic(Group.CONFIGURATION)
+
+ROOTS = "name the file that holds the root certificate of that CA, in PEM"
+
+SLOW = 60.0
+"""Seconds for the looks that make several calls to Cloudflare, one after the other."""
+
+
+def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
+    """Return all that is found; raises `Stopped` when the program is asked to end.
+
+    Root then is the owner of the state folder, as with every command: what only root may see is looked at
+    before, the rest with the rights that renewals have.
+    """
+    first = _looks(
+        scene,
+        {Group.NGINX: nginx.program, Group.RENEWAL: scheduling.trigger, Group.OTHERS: other_clients.look},
+    )
+    owner = state_folder.stranger(scene)
+    if owner is None:
+        return around([*first, *_others(scene)], scene.clock, report)
+    found = around(first, scene.clock, report)
+    try:
+        privileges.settle(scene.config.state, scene.config.secret_files, secrets.remember)
+    except ConfigError as error:
+        return in_order((*found, state_folder.unsettled(error)))
+    return in_order((*found, state_folder.settled(owner), *around(_others(scene), scene.clock, report)))
+
+
+def _others(scene: Scene) -> list[Look]:
+    """Return the looks that need no more rights than a renewal has."""
+    looks = _looks(
+        scene,
+        {
+            Group.CONFIGURATION: configuration,
+            Group.TOKEN: token.look,
+            Group.CA: ca.look,
+            Group.CLOCK: ca.clock,
+            Group.STATE: state_folder.look,
+            Group.NGINX: nginx.look,
+            Group.RENEWAL: scheduling.look,
+            Group.OUTSIDE: notifications.look,
+        },
+    )
+    if scene.config.certificates:
+        looks += [
+            Look(Group.ZONES, partial(zones.look, scene), SLOW, tidies=True),
+            Look(Group.DNS, partial(name_servers.delegated, scene), SLOW),
+            Look(Group.DNS, partial(name_servers.look, scene)),
+            Look(Group.DNS, partial(caa_permission.look, scene)),
+        ]
+    return looks
+
+
+def _looks(scene: Scene, found: Mapping[Group, Callable[[Scene], Iterator[Finding]]]) -> list[Look]:
+    return [Look(group, partial(one, scene)) for group, one in found.items()]
+
+
+def unreadable(error: ConfigError) -> tuple[Finding, ...]:
+    """Return the findings for a configuration that is not in force: each of its faults."""
+    why = "nothing runs before this is right: neither renew nor the daemon"
+    faults = (str(fault) for fault in error.faults)
+    return tuple(_TOPIC.error(FILE, fault, why, error.hint) for fault in faults)
+
+
+def configuration(scene: Scene) -> Iterator[Finding]:
+    """Yield what is found of the configuration beyond what reading it finds."""
+    config = scene.config
+    faults = [
+        *certificates.too_many(config.specs),
+        *certificates.needless(config.specs),
+        *_owned(scene),
+        *_hooks(scene),
+    ]
+    faults += [
+        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", _cure(fault))
+        for fault in app.unfit(config)
+        if not fault.place.startswith("nginx.")
+    ]
+    yield from faults
+    if not faults:
+        holds = len({domain for spec in config.specs for domain in spec.domains})
+        parts = [
+            _count(len(config.specs), "certificate"),
+            _count(holds, "name"),
+            _count(len(config.sites), "site"),
+        ]
+        yield _TOPIC.ok("read", f"{scene.file}: {', '.join(part for part in parts if part)}")
+
+
+def _cure(fault: Fault) -> str:
+    return ROOTS if fault.place.endswith("ca_bundle") else "install it, or take the key out"
+
+
+def _hooks(scene: Scene) -> Iterator[Finding]:
+    """Yield which deploy hooks could not be run."""
+    for hook in app.commands(scene.config):
+        try:
+            hook.program()
+        except HookFailed as error:
+            why = "the program that it is for goes on with the old certificate"
+            yield _TOPIC.error("hook", f"{hook.name}: {error}", why, error.hint)
+
+
+def _owned(scene: Scene) -> Iterator[Finding]:
+    """Yield that the service cannot read the file; one that others could change was not read at all."""
+    file = scene.file
+    if file == STANDARD_INPUT:
+        return
+    if scene.unit and not os.access(file, os.R_OK, effective_ids=True):
+        what = f"the service ({scene.unit}) may not read {file}"
+        why = "root's commands go on, but the service does not start, nor take a change"
+        yield _TOPIC.error("readable", what, why, opening(Path(file)))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}" if number else ""

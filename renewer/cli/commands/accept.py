@@ -1,0 +1,32 @@
+"""`renewer accept`, for the daemon alone: check a configuration, and tell what has to be known of it."""
+
+import json
+from datetime import timedelta
+
+import click
+
+from renewer import app
+from renewer.cli.commands.context import Call
+from renewer.cli.commands.output import raw
+
+CYCLE = timedelta(minutes=30)
+"""How long a cycle may take beyond the longest wait for the DNS and the hooks before it is taken to hang."""
+
+
+@click.command(hidden=True)
+@click.pass_obj
+def accept(call: Call) -> int:
+    """Check the configuration, and print what the daemon has to know of it."""
+    settings = call.load()
+    app.check(settings)
+    call.follower(settings, call.report()).refuse_foreign()
+    hooks = sum((one.timeout for one in settings.hooks.commands), timedelta())
+    deadline = settings.propagation.timeout + hooks + CYCLE
+    answer = {
+        "text": call.view.text,
+        "handed": call.view.handed,
+        "state": str(settings.state),
+        "deadline": deadline.total_seconds(),
+    }
+    raw(json.dumps(answer))
+    return 0

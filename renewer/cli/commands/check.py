@@ -1,0 +1,126 @@
+"""`renewer check`: everything that could go wrong, before it does."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import click
+
+from renewer.check.finding import Finding, Status, exit_code
+from renewer.cli.commands.context import Call
+from renewer.cli.commands.help import examples
+from renewer.cli.commands.output import echo, raw
+from renewer.core.errors import ConfigError
+from renewer.core.printable import document
+
+MARKS = {
+    Status.OK: ("ok", "green"),
+    Status.WARNING: ("warning", "yellow"),
+    Status.ERROR: ("ERROR", "red"),
+}
+
+LEAST, NARROW, WIDE = 30, 72, 110
+"""The bounds of a line's length; with less room than the second, a group has a line of its own."""
+
+GROUP, MARK = 15, 9
+"""Columns before a sentence: for its group, then for how bad it is."""
+
+
+@click.command(
+    short_help="Look for everything that could go wrong, before it does.",
+    epilog=examples(
+        "renewer check",
+        "renewer check --json | jq '.findings[] | select(.status != \"ok\")'",
+    ),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_obj
+def check(call: Call, *, as_json: bool) -> int:
+    """Look for everything that could go wrong, before it does.
+
+    Token, zones, name servers, CAA, the CA, the clock, the state folder, nginx, what sets renewals off, those
+    outside who are told, and other clients. Nothing is ordered, reloaded or sent; a TXT record named
+    _renewer-check is created in each zone and removed again, to see that the token may. Run by root it looks
+    as the owner of the state folder does, but for what only root may see.
+
+    Exits with 1 when something will fail, with 0 when nothing will.
+    """
+    findings = _findings(call)
+    if as_json:
+        raw(document({"findings": [_record(one) for one in findings], "exit": exit_code(findings)}))
+    else:
+        echo(*_lines(findings), styled=True)
+    return exit_code(findings)
+
+
+def _findings(call: Call) -> tuple[Finding, ...]:
+    from renewer.check import registry  # noqa: PLC0415 - its help is wanted more often
+    from renewer.check.context import Scene  # noqa: PLC0415
+
+    try:
+        config = call.load()
+    except ConfigError as error:
+        return registry.unreadable(error)
+    with call.report() as report:
+        scene = Scene(config, call.file, call.clock(), follower=call.follower(config, report))
+        return registry.look(scene, report)
+
+
+def _record(finding: Finding) -> dict[str, str]:
+    return {
+        "group": finding.group,
+        "check": finding.check,
+        "status": finding.status,
+        "what": finding.what,
+        "why": finding.why,
+        "hint": finding.hint,
+    }
+
+
+def _lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the findings for a person: by group, the sentence, and below it why it matters and what to do."""
+    columns = shutil.get_terminal_size((WIDE, 0)).columns
+    margin = 2 if columns < NARROW else GROUP
+    indent = " " * (margin + MARK)
+    for group, found in groupby(findings, lambda one: one.group):
+        title = group.heading
+        if columns < NARROW:
+            yield click.style(title, bold=True)
+            title = ""
+        for finding in found:
+            word, colour = MARKS[finding.status]
+            head = click.style(f"{title:<{margin}}", bold=True) + click.style(f"{word:<{MARK}}", fg=colour)
+            title = ""
+            yield from _wrapped(finding.what, head, indent, columns)
+            if finding.why:
+                yield from _wrapped(finding.why, indent, indent, columns, dim=True)
+            if finding.hint:
+                yield from _wrapped(finding.hint, f"{indent}-> ", f"{indent}   ", columns)
+    yield ""
+    yield _summary(findings)
+
+
+def _wrapped(text: str, first: str, others: str, columns: int, *, dim: bool = False) -> Iterator[str]:
+    """Yield a text in lines; words such as paths and addresses stay whole."""
+    width = min(max(columns, LEAST), WIDE) - len(others)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    yield first + click.style(lines[0], dim=dim or None)
+    yield from (others + click.style(line, dim=dim or None) for line in lines[1:])
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    errors = sum(one.status is Status.ERROR for one in findings)
+    warnings = sum(one.status is Status.WARNING for one in findings)
+    if not errors and not warnings:
+        return click.style("Everything is in order.", fg="green", bold=True)
+    parts = [
+        _count(errors, "thing", "will fail"),
+        _count(warnings, "more thing" if errors else "thing", "may bite"),
+    ]
+    told = ", ".join(part for part in parts if part)
+    return click.style(f"{told}.", fg="red" if errors else "yellow", bold=True)
+
+
+def _count(number: int, what: str, does: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''} {does}" if number else ""

@@ -1,0 +1,99 @@
+"""What `init` and `import` share: the way to a first configuration, on which nothing is ever overwritten."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict
+
+from renewer.cli.commands.output import echo
+from renewer.config import load
+from renewer.config.template import DEFAULT
+from renewer.core.errors import ConfigError, Refused
+from renewer.nginx import installed
+from renewer.system import files, permissions
+
+USUAL = "/etc/renewer/renewer.toml"
+
+
+class Found(TypedDict):
+    """What a draft says of nginx."""
+
+    nginx: Path
+    nginx_config: Path
+
+
+def on_terminal() -> bool:
+    """Tell whether there is somebody to ask."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def free(name: str) -> Path:
+    """Return where a new configuration may go; raises `Refused` where one is, or none can be."""
+    if name == load.STANDARD_INPUT:
+        raise ConfigError("a configuration cannot be written to standard input: name a file with -c FILE")
+    file = Path(name).absolute()
+    if os.path.lexists(file):
+        raise Refused(
+            f"{file} is there already, and is left as it is", hint="edit it, or name another with -c FILE"
+        )
+    above = next(folder for folder in file.parents if folder.exists())
+    if why := permissions.foreign(above):
+        raise Refused(f"{file} would be another user's: {above} {why}", hint="name another with -c FILE")
+    if not os.access(above, os.W_OK):
+        raise Refused(
+            f"{file} cannot be written by this user", hint="run it as root, or name another with -c FILE"
+        )
+    return file
+
+
+def token_file(file: Path) -> Path:
+    """Return where the Cloudflare token goes beside a configuration."""
+    return file.with_name("cloudflare.token")
+
+
+def nginx(named: str | None, say: Callable[[str], None]) -> Found:
+    """Find nginx and tell of it; `named` is its main configuration where somebody knows better.
+
+    Raises `ConfigError` where that is not there.
+    """
+    program = installed.find()
+    if program is None:
+        say("nginx: it is not on this machine; to install it: apt-get install nginx-light")
+    usual = program.config if program else DEFAULT.nginx.config
+    if named and not Path(named).is_file():
+        raise ConfigError(
+            f"--nginx-config: {named} is not there",
+            hint="name nginx's main configuration, as nginx -t tells it",
+        )
+    found = Found(
+        nginx=program.binary if program else DEFAULT.nginx.binary,
+        nginx_config=Path(named).absolute() if named else usual,
+    )
+    if program:
+        say(f"nginx: {found['nginx']} with {found['nginx_config']}")
+    return found
+
+
+def write(file: Path, text: str, mode: int) -> None:
+    """Write a new file and tell it; raises `Refused` where there is one by now."""
+    files.folder(file.parent, 0o755)
+    files.create(file, text.encode(), mode)
+    echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
+
+
+def next_steps(file: str, token: Path | None) -> list[str]:
+    """Return the commands that come next; the file of the token is the first where it is not there yet."""
+    sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
+    call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
+    steps = {
+        "nginx": "the lines for nginx; it starts with a placeholder",
+        "check": "what could go wrong, before it does",
+        "renew": "the certificate, until nginx is seen to serve it",
+    }
+    lines = [f"  {call} {command}   # {what}" for command, what in steps.items()]
+    if token and not token.exists():
+        put = shlex.join([*sudo, "install", "-D", "-m", "600", "/dev/stdin", str(token)])
+        lines.insert(0, f"  {put}   # paste the Cloudflare token, then Ctrl-D")
+    return lines

@@ -1,0 +1,156 @@
+"""The command line: which commands there are, and where an error becomes a sentence and an exit code."""
+
+import errno
+import gc
+import os
+import sys
+from contextlib import suppress
+from importlib import import_module
+from io import StringIO
+from keyword import iskeyword
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from renewer import __version__
+from renewer.cli.commands.context import Call
+from renewer.cli.commands.help import files
+from renewer.cli.commands.output import echo
+from renewer.core.errors import ConfigError, RenewerError, Unexpected
+from renewer.system import console
+from renewer.system.privileges import never_dump_core
+
+DEFAULT = "/etc/renewer/renewer.toml"
+
+COMMANDS = {
+    "init": "init",
+    "import": "migrate",
+    "renew": "renew",
+    "run": "run",
+    "status": "status",
+    "nginx": "nginx",
+    "check": "check",
+    "list-generations": "generations",
+    "restore": "generations",
+    "install-service": "install_service",
+    "link": "link",
+    "rotate": "rotate",
+    "revoke": "revoke",
+    "completion": "completion",
+    "man": "man",
+    "accept": "accept",
+    "lost": "lost",
+}
+"""The commands in the order of the help, each with its file in `commands/`; a function there has its name."""
+
+GARBAGE = 10_000
+"""New objects between two looks for garbage; Python's own 700 cost a tenth of what all imports take."""
+
+EXIT_CODES = """\b
+Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
+78 the configuration has to be edited, 70 a bug."""
+
+
+class Commands(click.Group):
+    """The commands, each loaded only when it is called or its help is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """Return their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Return one, or `None` if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        room = import_module(f"renewer.cli.commands.{COMMANDS[cmd_name]}")
+        name = cmd_name.replace("-", "_")
+        found: click.Command = getattr(room, f"{name}_" if iskeyword(name) else name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    default=DEFAULT,
+    show_default=True,
+    metavar="FILE",
+    help="The configuration.",
+    shell_complete=files,
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error.")
+@click.version_option(__version__, prog_name="renewer")
+@click.pass_context
+def commands(context: click.Context, file: str, *, verbose: bool) -> None:
+    """Obtain certificates through DNS-01 at Cloudflare, and see to it that nginx serves them."""
+    context.obj = Call(file, verbose)
+    context.color = False if console.plain() else None  # for all that a command prints
+
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why standard output takes no more. All else that the program writes has a path, which its error names."""
+
+
+def main() -> NoReturn:
+    """Run the command line; the one place where an error becomes a sentence and an exit code."""
+    never_dump_core()
+    console.speak_for_all()
+    gc.set_threshold(GARBAGE)
+    if sys.stderr is None:  # it was closed; what is said there must not go where results go
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
+    code = _ended()
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _to_nowhere(sys.stderr.fileno())
+    gc.freeze()  # the interpreter would look through all that is loaded, several times, before it ends
+    sys.exit(code)
+
+
+def _ended() -> int:
+    try:
+        code: int = commands.main(prog_name="renewer", standalone_mode=False)
+    except click.ClickException as error:
+        said = StringIO()
+        error.show(said)
+        with suppress(OSError):
+            echo(*said.getvalue().rstrip("\n").split("\n"), err=True)
+        return ConfigError.exit_code
+    except click.Abort:
+        _tell("stopped")
+        return 1
+    except RenewerError as error:
+        _tell(str(error), error.hint)
+        return error.exit_code
+    except OSError as error:
+        return _broken(error) if error.filename or error.errno not in UNWRITABLE else _unheard(error)
+    except Exception as bug:  # noqa: BLE001 - whatever it is, the exit code has to say that it is a bug
+        return _broken(bug)
+    return code
+
+
+def _broken(bug: Exception) -> int:
+    console.Quiet().bug("renewer", bug)
+    console.Quiet().problem("", "renewer: this is a bug: please report it with the lines above")
+    return Unexpected.exit_code
+
+
+def _unheard(error: OSError) -> int:
+    """Tell that standard output takes no more."""
+    _to_nowhere(1)
+    why = f"standard output cannot be written: {os.strerror(error.errno or 0)}"
+    _tell(why, "free some space where it goes; what was done so far stands")
+    return 1
+
+
+def _to_nowhere(descriptor: int) -> None:
+    """Let what is still on its way there be lost: at its end Python would fail on it once more."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
+
+
+def _tell(what: str, hint: str = "") -> None:
+    """Speak on standard error; whoever has filled that up has the exit code."""
+    console.Quiet().problem("renewer", what, hint)

@@ -1,1 +1,0 @@
-"""What each command does: a file a command, loaded when it is called."""

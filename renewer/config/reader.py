@@ -1,0 +1,257 @@
+"""From TOML to typed tables: every fault at once, each with its place.
+
+A table is a `Table`; the annotations of its fields say how each key is written:
+
+    class Example(Table, frozen=True):
+        motto: str = ""                                       # text; so are a `Literal` and a `StrEnum`
+        wait: Annotated[timedelta, duration]                  # text, for a function that raises `ConfigError`
+        names: Annotated[tuple[str, ...], Together(least=1)]  # a list whose items have to go together
+        people: Mapping[str, Person] = {}                     # values under names that are free to choose
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
+
+import msgspec
+
+from renewer.core.errors import ConfigError, Fault
+
+_Kind = TypeVar("_Kind", bound="Table")
+
+_FAULTY: Final = object()
+"""Stands for a value that could not be read; its faults are noted already."""
+
+_WORDS = {
+    str: "text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+    int: "a number",
+    float: "a number",
+}
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of the configuration: its fields are the keys that it may have."""
+
+    def conflicts(self) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return what is wrong between keys: those concerned, the one to blame first, and the sentence.
+
+        A key that is faulty in itself has its default here; conflicts that concern it are not reported.
+        """
+        return ()
+
+
+@dataclass(frozen=True)
+class Together:
+    """What a list, or the values under names that are free to choose, have to be as a whole.
+
+    `check` is given the items that are right in themselves, by index or name, and yields faults: the index or
+    name to blame (`None`: the whole) and the sentence.
+    """
+
+    check: Callable[[Mapping[Any, Any]], Iterable[tuple[object, str]]] = lambda _: ()
+    least: int = 0
+
+
+def parse(text: str) -> dict[str, object]:
+    """Return a TOML document; raises `ConfigError` that names the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax(str(error), text)]) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or brackets as deep
+        raise ConfigError("this is no TOML that a person would write") from None
+
+
+def read(kind: type[_Kind], document: Mapping[str, object]) -> tuple[_Kind | None, list[Fault]]:
+    """Return the document as the table `kind`, and the faults; it is `None` where there are any."""
+    faults: list[Fault] = []
+    found = _table(kind, document, _Place("", faults))
+    return None if faults else cast("_Kind", found), faults
+
+
+def _syntax(complaint: str, text: str) -> Fault:
+    """Put tomllib's words into plainer ones; they never show a value."""
+    what, _, where = complaint.partition(" (at ")
+    found = re.match(r"line (\d+)", where)
+    lines = text.rstrip().split("\n")
+    line = int(found[1]) if found else len(lines)
+    if what.startswith("Cannot declare"):
+        table = lines[line - 1].strip()
+        return Fault(f"line {line}", f"{table} is there for the second time; put the two together")
+    if what.startswith(("Cannot overwrite", "Cannot mutate", "Duplicate")):
+        return Fault(f"line {line}", "this key was given before; leave one of the two out")
+    return Fault(f"line {line}", f"this is not valid TOML ({what[:1].lower()}{what[1:]})")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in the document a value stands, and the list that takes every fault."""
+
+    path: str
+    faults: list[Fault]
+
+    def fault(self, message: str) -> object:
+        self.faults.append(Fault(self.path, message))
+        return _FAULTY
+
+    def at(self, step: object) -> "_Place":
+        """Return the place of an item, by its index, or of a key, by its name."""
+        if isinstance(step, int):
+            return _Place(f"{self.path}[{step}]", self.faults)
+        name = _written(str(step))
+        return _Place(f"{self.path}.{name}" if self.path else name, self.faults)
+
+
+def _read(kind: object, value: object, place: _Place) -> object:
+    """Return a value as the annotation of its key wants it, or `_FAULTY`."""
+    arms = _arms(kind)
+    for arm in arms:
+        if type(value) is _shape(arm):
+            return _READERS[type(value)](arm, value, place)
+    wanted = " or ".join(dict.fromkeys(_WORDS[_shape(arm)] for arm in arms))
+    return place.fault(f"is {_WORDS.get(type(value), 'a date or a time')}, but {wanted} is expected")
+
+
+def _arms(kind: object) -> list[object]:
+    """Return the ways in which a value may be written; `None` is a key left out, so it is none of them."""
+    if get_origin(kind) in {Union, UnionType}:
+        return [arm for arm in get_args(kind) if arm is not NoneType]
+    return [kind]
+
+
+def _shape(kind: object) -> type:
+    """Return the type that tomllib gives to a value of this kind."""
+    plain, note = _parted(kind)
+    if callable(note):
+        return str
+    if _is_table(plain) or get_origin(plain) is Mapping:
+        return dict
+    return {bool: bool, tuple: list}.get(get_origin(plain) or plain, str)
+
+
+def _parted(kind: object) -> tuple[Any, object]:
+    """Part `Annotated[plain, note]`; the note is `None` where there is none."""
+    if get_origin(kind) is Annotated:
+        plain, note, *_ = get_args(kind)
+        return plain, note
+    return kind, None
+
+
+def _is_table(plain: object) -> bool:
+    return isinstance(plain, type) and issubclass(plain, Table)
+
+
+def _as_it_stands(_kind: object, value: object, _place: _Place) -> object:
+    return value
+
+
+def _text(kind: object, value: str, place: _Place) -> object:
+    plain, note = _parted(kind)
+    if get_origin(plain) is Literal:
+        return _choice({one: one for one in get_args(plain)}, value, place)
+    if isinstance(plain, type) and issubclass(plain, StrEnum):
+        return _choice({one.value: one for one in plain}, value, place)
+    if not callable(note):
+        return value
+    try:
+        return note(value)
+    except ConfigError as error:
+        return place.fault(str(error))
+
+
+def _choice(choices: Mapping[str, object], value: str, place: _Place) -> object:
+    if value in choices:
+        return choices[value]
+    return place.fault(f"is none of {', '.join(choices)}")
+
+
+def _list(kind: object, value: list[object], place: _Place) -> object:
+    plain, note = _parted(kind)
+    item_kind = get_args(plain)[0]
+    items = {index: _read(item_kind, item, place.at(index)) for index, item in enumerate(value)}
+    return tuple(items.values()) if _agree(items, note, place) else _FAULTY
+
+
+def _dict(kind: object, value: dict[str, object], place: _Place) -> object:
+    plain, note = _parted(kind)
+    if _is_table(plain):
+        return _table(plain, value, place)
+    name_kind, item_kind = get_args(plain)
+    first: dict[str, str] = {}
+    names = {
+        name: _name(name_kind, name, first.setdefault(name.casefold(), name), place.at(name))
+        for name in value
+    }
+    items = {name: _read(item_kind, item, place.at(name)) for name, item in value.items()}
+    if not _agree(items, note, place) or _FAULTY in names.values():
+        return _FAULTY
+    return {names[name]: item for name, item in items.items()}
+
+
+def _name(kind: object, name: str, first: str, place: _Place) -> object:
+    """Read a name that is free to choose; `first` is the first that differs from it in case at most."""
+    if first != name:
+        return place.fault(f"is {_written(first)} once more, in other letters; the two count as one name")
+    return _read(kind, name, place)
+
+
+def _agree(items: Mapping[Any, object], note: object, place: _Place) -> bool:
+    """Tell whether every item is right, also together with the others."""
+    before = len(place.faults)
+    if isinstance(note, Together):
+        if len(items) < note.least:
+            place.fault("needs at least one entry")
+        good = {step: item for step, item in items.items() if item is not _FAULTY}
+        for step, message in note.check(good):
+            (place if step is None else place.at(step)).fault(message)
+    return len(place.faults) == before and _FAULTY not in items.values()
+
+
+def _table(kind: type[Table], value: Mapping[str, object], place: _Place) -> object:
+    """Read a table; a faulty key has its default in it, and without one the whole is faulty."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    found: dict[str, object] = {}
+    for key, item in value.items():
+        if key in fields:
+            found[key] = _read(fields[key].type, item, place.at(key))
+        else:
+            place.at(key).fault(f"is not known here{_nearest(key, fields)}")
+    for key, field in fields.items():
+        if field.required and key not in value:
+            found[key] = place.at(key).fault("is missing")
+    faulty = {key for key, item in found.items() if item is _FAULTY}
+    if any(fields[key].required for key in faulty):
+        return _FAULTY
+    table = kind(**{fields[key].name: item for key, item in found.items() if key not in faulty})
+    for keys, message in table.conflicts():
+        if not faulty.intersection(keys):
+            place.at(keys[0]).fault(message)
+    return table
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _written(name: str) -> str:
+    """Return a key as TOML writes it: bare, or in quotes."""
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+_READERS: Mapping[type, Callable[[Any, Any, _Place], object]] = {
+    str: _text,
+    bool: _as_it_stands,
+    list: _list,
+    dict: _dict,
+}

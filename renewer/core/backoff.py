@@ -1,0 +1,89 @@
+"""How long to wait after a failure: pure.
+
+The table is Let's Encrypt's advice (docs/integration-guide), shortened where little of a life is left.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from renewer.core.errors import Refused, RenewerError, Transient
+from renewer.core.failure import Failure, Stage
+from renewer.core.model import Material
+
+TABLE = {
+    Stage.ISSUE: (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1)),
+    Stage.DEPLOY: (timedelta(minutes=1), timedelta(minutes=10)),
+}
+"""How long to wait after the first, second, … failure in a row; the last entry is for all that follow."""
+
+SOONEST = timedelta(minutes=1)
+"""When to look again at what went wrong but could not be written down."""
+
+HOOK = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
+"""The same for a hook; what it does costs nobody's limits, so a run that somebody starts does not wait."""
+
+JITTER = 1 / 10
+"""By which part, up or down, the last wait of an issuance is changed by chance."""
+
+OF_LIFE = 1 / 10
+"""A wait is never longer than this part of the certificate's life, nor of what is left of it."""
+
+NEAR_THE_END = timedelta(minutes=10)
+"""The wait that what is left of a life does not shorten any more."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was tried: up to which stage, when; `chance` in [0, 1) is drawn by the caller."""
+
+    stage: Stage
+    at: datetime
+    chance: float = 0.5
+
+
+def failure(
+    attempt: Attempt, error: RenewerError, before: Failure | None, material: Material | None
+) -> Failure:
+    """Return what to keep of a failure: how many in a row it makes, and when to try again.
+
+    The CA's own word binds everybody, and so does what counts against one of its limits.
+    """
+    row = before if before and before.stage is attempt.stage else None
+    told = error.retry_after if isinstance(error, Transient) else None
+    spent = isinstance(error, Refused) and error.spent
+    count = row.count + 1 if row else 1
+    retry = attempt.at + max(wait(attempt, count, material), told or timedelta(0))
+    binding = told is not None or spent
+    bound = {server: until for server, until in (row.bound if row else {}).items() if until > attempt.at}
+    if binding and error.server:
+        bound[error.server] = retry
+    return Failure(
+        stage=attempt.stage,
+        count=count,
+        at=attempt.at,
+        retry=retry,
+        message=str(error),
+        hint=error.hint,
+        exit_code=error.exit_code,
+        binding=binding,
+        since=row.began if row else attempt.at,
+        server=error.server,
+        bound=bound,
+    )
+
+
+def hook(count: int) -> timedelta:
+    """Return how long the daemon waits after a hook's `count`-th failure in a row (1 is the first)."""
+    return HOOK[min(count, len(HOOK)) - 1]
+
+
+def wait(attempt: Attempt, count: int, material: Material | None) -> timedelta:
+    """Return how long to wait after the `count`-th failure in a row (1 is the first)."""
+    table = TABLE[attempt.stage]
+    found = table[min(count, len(table)) - 1]
+    if attempt.stage is Stage.ISSUE and count >= len(table):
+        found *= 1 + JITTER * (2 * attempt.chance - 1)
+    if material is None:
+        return found
+    life, left = material.not_after - material.not_before, material.not_after - attempt.at
+    return min(found, life * OF_LIFE, max(left * OF_LIFE, NEAR_THE_END))

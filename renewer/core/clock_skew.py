@@ -1,0 +1,27 @@
+"""This machine's clock against those of others. Pure."""
+
+from datetime import datetime, timedelta
+
+from renewer.core.errors import Refused
+from renewer.core.http_headers import behind
+
+CLOCKS_DIFFER = timedelta(days=1)
+"""By how much this machine's clock and the CA's may differ."""
+
+
+class WrongClock(Refused):
+    """This machine's clock is so wrong that nothing can be decided by it."""
+
+
+def refuse_wrong_clock(date: str, now: datetime) -> None:
+    """Raise `WrongClock` if this machine's clock and the CA's (header Date) disagree.
+
+    With a wrong clock every certificate looks expired, or fresh for ever.
+    """
+    difference = behind(date, now)
+    if difference is not None and abs(difference) > CLOCKS_DIFFER:
+        raise WrongClock(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" the CA {now + difference:%Y-%m-%d %H:%M} UTC",
+            hint="set the clock (timedatectl set-ntp true); nothing is ordered until it is right",
+        )

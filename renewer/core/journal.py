@@ -1,0 +1,102 @@
+"""What is written down of an order before each step outside: frozen values, no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from renewer.core.model import Fingerprint, KeyKind, Material, Pair
+
+
+@dataclass(frozen=True)
+class TxtRecord:
+    """A TXT record that proves control of a name (RFC 8555, section 8.4); no trailing dot, no quotes."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A record as the DNS provider knows it: enough to remove it after a restart."""
+
+    zone: str
+    id: str
+    record: TxtRecord
+
+
+@dataclass(frozen=True)
+class PendingOrder:
+    """An order under way: its key and CSR are kept before the CA is asked, its URL right after."""
+
+    kind: KeyKind
+    domains: tuple[str, ...]
+    server: str
+    key: str = field(repr=False)
+    csr: str = field(repr=False)
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The journal of one issuance: what is finished, under way, and still standing in the DNS.
+
+    `origins` has the directory of the CA that each finished pair is from, by fingerprint. `announced` are
+    records that may exist: they were to be created, and no answer has come back yet.
+    """
+
+    done: tuple[Pair, ...] = ()
+    order: PendingOrder | None = None
+    handles: tuple[Handle, ...] = ()
+    announced: tuple[TxtRecord, ...] = ()
+    origins: dict[Fingerprint, str] = field(default_factory=dict)
+
+    @property
+    def in_dns(self) -> bool:
+        """Whether something of it stands in the DNS, or may stand there."""
+        return bool(self.handles or self.announced)
+
+    @property
+    def records(self) -> tuple[TxtRecord, ...]:
+        """The records that stand in the DNS, or may stand there."""
+        return (*(handle.record for handle in self.handles), *self.announced)
+
+    def split(self, records: Sequence[TxtRecord]) -> "tuple[Progress, Progress]":
+        """Return the journal with nothing in the DNS but these records, and with nothing but the others."""
+        sides = (
+            replace(
+                self,
+                handles=tuple(handle for handle in self.handles if (handle.record in records) is own),
+                announced=tuple(record for record in self.announced if (record in records) is own),
+            )
+            for own in (True, False)
+        )
+        return next(sides), next(sides)
+
+    def with_announced(self, records: Sequence[TxtRecord]) -> "Progress":
+        """Return the journal with these records about to be created."""
+        return replace(self, announced=tuple(records))
+
+    def with_handles(self, handles: Sequence[Handle]) -> "Progress":
+        """Return the journal with these records standing, and no other."""
+        return replace(self, handles=tuple(handles), announced=())
+
+    def with_order(self, order: PendingOrder | None) -> "Progress":
+        """Return the journal with this order under way."""
+        return replace(self, order=order)
+
+    def finished(self, server: str) -> tuple[Pair, ...]:
+        """Return the pairs from the CA with this directory; one that nothing is known of is from another."""
+        return tuple(pair for pair in self.done if self.origins.get(pair.fingerprint) == server)
+
+    def without(self, material: Material | None) -> "Progress":
+        """Return the journal with nothing finished, if `material` was made of what it holds."""
+        kept = material.fingerprints if material else ()
+        return self.with_nothing_done() if any(pair.fingerprint in kept for pair in self.done) else self
+
+    def with_nothing_done(self) -> "Progress":
+        """Return the journal with no pair finished, whichever CA it is from."""
+        return replace(self, done=(), origins={})
+
+    def with_pair(self, pair: Pair, server: str) -> "Progress":
+        """Return the journal with this pair finished, from this CA, and no order under way."""
+        origins = {**self.origins, pair.fingerprint: server}
+        return replace(self, done=(*self.done, pair), origins=origins, order=None)

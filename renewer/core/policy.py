@@ -1,0 +1,288 @@
+"""The one decision, pure: what a certificate needs next.
+
+No I/O, no clock and no chance in here: the time is an argument, chance a number drawn by the caller.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from renewer.core.errors import Refused
+from renewer.core.failure import Failure
+from renewer.core.model import CertSpec, Material, Reason, Snapshot, Suggestion, Window
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Next: a new certificate from the CA at `server`; `rehearse` is a CA to try it at before."""
+
+    reason: str
+    server: str
+    rehearse: str | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Next: ask the CA when it would like the certificate renewed (ARI)."""
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Next: bring nginx to serve what is stored."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Next: nothing until `until`; `held` is the failure that keeps a due renewal waiting."""
+
+    until: datetime
+    held: Failure | None = None
+
+
+Step = Issue | Ask | Deploy | Rest
+
+
+SHORT_LIFE = timedelta(days=10)
+"""Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
+
+CLOCK_BEHIND = timedelta(days=1)
+"""By how much this machine's clock may have been set back since a certificate, or a key, was obtained."""
+
+REST = timedelta(hours=1)
+"""How long a new certificate stays whatever speaks for renewing it; a tenth of its life if that is less.
+With a wrong clock, or a window in the past, each would be due as soon as it is there."""
+
+EMERGENCY = 19 / 20
+"""The part of its life after which a certificate is renewed whatever the CA suggests."""
+
+NEAR_THE_END = 4 / 5
+"""The part of its life after which another CA may step in as soon as the first one fails."""
+
+ASK_AT_LEAST, ASK_AT_MOST = timedelta(minutes=1), timedelta(hours=24)
+"""The bounds within which a Retry-After on renewal information is honoured (RFC 9773, section 4.3.2)."""
+
+ASK_DEFAULT = timedelta(hours=6)
+"""When to look again if the CA gives no Retry-After (RFC 9773, section 4.3.3)."""
+
+
+def decide(snapshot: Snapshot, now: datetime) -> Step:
+    """Return the one next step for a certificate."""
+    reason = why_issue(snapshot, now)
+    server = authority(snapshot, now)
+    held = _held(snapshot, server, now) if reason else None
+    if reason and not held:
+        return Issue(reason, server, _rehearsal(snapshot, server, now))
+    if _asks(snapshot, now):
+        return Ask()
+    if undeployed(snapshot):
+        return Deploy(snapshot.sight.detail or "nginx does not serve what is stored")
+    if held:
+        return Rest(held.retry, held)
+    return Rest(renewal(snapshot, now))
+
+
+def authority(snapshot: Snapshot, now: datetime) -> str:
+    """Return the directory of the CA to order from: the first one, unless it failed and another may step in.
+
+    Those that may take turns, each after the failure of the one before.
+    """
+    spec, failed = snapshot.spec, snapshot.failure
+    if failed is None:
+        return spec.server
+    near = snapshot.material is not None and now >= at_part_of_life(snapshot.material, NEAR_THE_END)
+    down = now - failed.began
+    servers = [spec.server, *(other.server for other in spec.fallbacks if near or down >= other.after)]
+    if failed.server not in servers:
+        return spec.server
+    return servers[(servers.index(failed.server) + 1) % len(servers)]
+
+
+def why_issue(snapshot: Snapshot, now: datetime) -> str:
+    """Return why a new certificate is needed, or an empty string."""
+    material = snapshot.material
+    if material is None:
+        return "there is none yet"
+    if difference := _difference(snapshot.spec, material):
+        return difference
+    if why := _revoked(snapshot, material):
+        return f"it is revoked ({why})"
+    if snapshot.forced:
+        return "it was asked for"
+    if now >= renewal(snapshot, now):
+        return f"it is due (it ends {material.not_after:%Y-%m-%d %H:%M:%S} UTC)"
+    return ""
+
+
+def unlike(snapshot: Snapshot) -> bool:
+    """Whether what is stored is not what the configuration wants, however fresh it is."""
+    return snapshot.material is None or bool(_difference(snapshot.spec, snapshot.material))
+
+
+def refuse_wrong_clock(material: Material | None, now: datetime) -> None:
+    """Raise `Refused` if the certificate was obtained in the future: then nothing would ever be due."""
+    if material and material.obtained and material.obtained - now > CLOCK_BEHIND:
+        raise Refused(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" but the certificate was obtained at {material.obtained:%Y-%m-%d %H:%M} UTC",
+            hint="set the clock (timedatectl set-ntp true)",
+        )
+
+
+def undeployed(snapshot: Snapshot) -> bool:
+    """Whether nginx has yet to take up what is stored; where nobody sees that, what is kept of it counts."""
+    material, sight = snapshot.material, snapshot.sight
+    if material is None:
+        return False
+    unseen = sight.served is None and snapshot.deploys.taken_up != material.fingerprints[0]
+    return unseen or not sight.published or sight.served is False
+
+
+def renewal(snapshot: Snapshot, now: datetime) -> datetime:
+    """Return the instant from which a certificate is to be renewed; `now` where there is none.
+
+    What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life. A window that
+    reaches beyond the end is no advice: some servers suggest the same days for every certificate. One that
+    has just been obtained rests in any case.
+    """
+    material = snapshot.material
+    if material is None:
+        return now
+    due = _suggested(material, snapshot.suggestion)
+    if material.obtained is None:
+        return due
+    return max(due, material.obtained + min(REST, (material.not_after - material.not_before) / 10))
+
+
+def _suggested(material: Material, suggestion: Suggestion | None) -> datetime:
+    if suggestion is None or suggestion.instant is None or not _concerns(suggestion, material):
+        return backstop(material)
+    if suggestion.end is not None and suggestion.end >= material.not_after:
+        return backstop(material)
+    return min(suggestion.instant, at_part_of_life(material, EMERGENCY))
+
+
+def backstop(material: Material) -> datetime:
+    """Return when to renew without the CA's advice, from the certificate's own dates."""
+    life = material.not_after - material.not_before
+    return at_part_of_life(material, 1 / 2 if life < SHORT_LIFE else 2 / 3)
+
+
+def at_part_of_life(material: Material, part: float) -> datetime:
+    """Return the instant at which `part` (0 to 1) of the certificate's life is over."""
+    return material.not_before + (material.not_after - material.not_before) * part
+
+
+def choose(window: Window, ari: str, before: Suggestion | None, now: datetime, fraction: float) -> Suggestion:
+    """Return the suggestion to keep for a window: its instant is drawn anew only when the window moved.
+
+    `fraction` in [0, 1) is the chance that picks the instant (RFC 9773, section 4.2).
+    """
+    moved = before is None or (before.ari, before.start, before.end) != (ari, window.start, window.end)
+    drawn = window.start + (window.end - window.start) * fraction
+    return Suggestion(
+        ari=ari,
+        ask_again=now + min(max(window.retry_after, ASK_AT_LEAST), ASK_AT_MOST),
+        start=window.start,
+        end=window.end,
+        instant=drawn if moved or before is None else before.instant,
+        explanation_url=window.explanation_url,
+    )
+
+
+def explanation(snapshot: Snapshot) -> str | None:
+    """Return the page on which the CA explains its suggestion (RFC 9773, section 4.2), if it named one."""
+    material, suggestion = snapshot.material, snapshot.suggestion
+    if material is None or suggestion is None or not _concerns(suggestion, material):
+        return None
+    return suggestion.explanation_url
+
+
+def next_due(snapshot: Snapshot, now: datetime) -> datetime:
+    """Return when something is due for the certificate, `now` where it is at once.
+
+    That is the retry after a failure, else an order or a deploy that nothing holds up, else the renewal.
+    """
+    if failed := standing(snapshot, now):
+        return max(min(one.retry for one in failed), now)
+    return now if why_issue(snapshot, now) or undeployed(snapshot) else renewal(snapshot, now)
+
+
+def standing(snapshot: Snapshot, now: datetime) -> tuple[Failure, ...]:
+    """Return the last failures of which what failed is still to be done, that of the order first.
+
+    Somebody may have mended it by hand.
+    """
+    order = snapshot.failure if why_issue(snapshot, now) else None
+    deploy = snapshot.deploys.failure if undeployed(snapshot) else None
+    return tuple(one for one in (order, deploy) if one)
+
+
+def rest(snapshot: Snapshot, now: datetime) -> datetime | None:
+    """Return until when nothing at all is due for a certificate; `None` if anything is, or is on record."""
+    if snapshot.failure or snapshot.deploys.failure:
+        return None
+    if snapshot.leftovers or snapshot.pending or snapshot.revocation:
+        return None
+    match decide(snapshot, now):
+        case Rest(until=until, held=None):
+            suggestion = snapshot.suggestion
+            return min(until, suggestion.ask_again) if suggestion else until
+        case _:
+            return None
+
+
+def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion:
+    """Return the suggestion to keep when the CA did not answer: the old one, to be asked again later."""
+    if before is None or before.ari != ari:
+        before = Suggestion(ari, ask_again=now)
+    return replace(before, ask_again=now + ASK_DEFAULT)
+
+
+def _revoked(snapshot: Snapshot, material: Material) -> Reason | None:
+    asked = (one.reason for one in snapshot.revocations if one.concerns(material))
+    return next(asked, snapshot.revoked)
+
+
+def _difference(spec: CertSpec, material: Material) -> str:
+    if not material.server:
+        return "nothing tells which CA the stored one is from"
+    if material.server not in spec.servers:
+        return f"the stored one is from another CA ({material.server})"
+    if any(set(pair.domains) != set(spec.domains) for pair in material.pairs):
+        return "the configuration names other domains"
+    if {pair.kind for pair in material.pairs} != set(spec.keys):
+        return "the configuration wants other keys"
+    return ""
+
+
+def _held(snapshot: Snapshot, server: str, now: datetime) -> Failure | None:
+    """Return the failure that binds whoever would ask this CA, with until when."""
+    failure = snapshot.failure
+    if failure is None or failure.at > now:  # one of the future is of a wrong clock
+        return None
+    whole = failure.retry if failure.binding and failure.server in {server, ""} else now
+    until = failure.bound.get(server, whole)
+    return replace(failure, retry=until) if now < until else None
+
+
+def _rehearsal(snapshot: Snapshot, server: str, now: datetime) -> str | None:
+    """Return where to try an order from the first CA before: after a failure, unless time is running out."""
+    material, rehearse = snapshot.material, snapshot.spec.rehearse
+    if rehearse is None or server != snapshot.spec.server or snapshot.failure is None:
+        return None
+    return None if material and now >= at_part_of_life(material, EMERGENCY) else rehearse
+
+
+def _asks(snapshot: Snapshot, now: datetime) -> bool:
+    material, suggestion = snapshot.material, snapshot.suggestion
+    if material is None or not (material.server and material.pairs[0].ari) or now >= material.not_after:
+        return False
+    if suggestion is None or not _concerns(suggestion, material):
+        return True
+    wait = suggestion.ask_again - now
+    return wait <= timedelta(0) or wait > ASK_AT_MOST  # the second is what a wrong clock left behind
+
+
+def _concerns(suggestion: Suggestion, material: Material) -> bool:
+    return suggestion.ari == material.pairs[0].ari

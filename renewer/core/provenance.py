@@ -1,0 +1,72 @@
+"""Where the certificates of a name came from, and which of them were revoked: pure.
+
+Facts about fingerprints, which stay true whatever is stored now. A generation on disk cannot tell them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from renewer.core.errors import Declined
+from renewer.core.model import Fingerprint, Material, Pair, Reason
+
+KNOWN = 32
+"""How many certificates are known at least: far more than stay on disk."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A certificate: the directory of the CA that issued it, when it ends, why it was revoked if it was.
+
+    `server` is empty where nothing told it.
+    """
+
+    fingerprint: Fingerprint
+    server: str
+    not_after: datetime
+    revoked: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of the certificates of a name, the one that was stored last at the end."""
+
+    certificates: tuple[Origin, ...] = ()
+
+    def server(self, fingerprints: Sequence[Fingerprint]) -> str:
+        """Return the directory of the CA that issued all of these, empty where that is not known."""
+        known = {one.fingerprint: one.server for one in self.certificates}
+        servers = {known.get(fingerprint, "") for fingerprint in fingerprints}
+        return servers.pop() if len(servers) == 1 else ""
+
+    def revoked(self, fingerprints: Sequence[Fingerprint]) -> Reason | None:
+        """Return why one of these was revoked, `None` where none is known to be."""
+        found = (one.revoked for one in self.certificates if one.fingerprint in fingerprints)
+        return next(filter(None, found), None)
+
+    def again(self, name: str, pairs: tuple[Pair, ...], now: datetime) -> Material:
+        """Return a generation with the CA that it came from; raises `Declined` for one that is no good."""
+        material = Material(pairs, server="")
+        if why := self.revoked(material.fingerprints):
+            raise Declined(
+                f"that generation of {name} was revoked ({why}), and must not be served again",
+                hint=f"choose another one of: renewer list-generations {name}; or run: renewer renew",
+            )
+        if material.not_after <= now:
+            raise Declined(f"that generation of {name} has ended", hint="choose a later one, or renew")
+        return replace(material, server=self.server(material.fingerprints))
+
+    def noted(self, material: Material, revoked: Reason | None = None) -> "Provenance":
+        """Return it with what this certificate tells; what was known of it before is not forgotten.
+
+        Beyond the last `KNOWN` only those stay that are revoked and could still be served.
+        """
+        before = {one.fingerprint: one for one in self.certificates}
+        new = []
+        for pair in material.pairs:
+            old = before.get(pair.fingerprint) or Origin(pair.fingerprint, "", pair.not_after)
+            server, why = material.server or old.server, revoked or old.revoked
+            new.append(Origin(pair.fingerprint, server, pair.not_after, why))
+        others = [one for one in self.certificates if one.fingerprint not in material.fingerprints]
+        lasting = [one for one in others[:-KNOWN] if one.revoked and one.not_after > material.not_before]
+        return Provenance((*lasting, *others[-KNOWN:], *new))

@@ -1,0 +1,142 @@
+"""What follows a deploy: the hooks that are to know what nginx serves now.
+
+Level-triggered like all of a cycle: what a hook was told of is kept, so one that failed, or was cut off, is
+told by the next run, and one that knows everything is left alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from renewer.core import backoff
+from renewer.core.errors import HookFailed, RenewerError, Stopped
+from renewer.core.hook import Deployed, HookAction, HookOutcome, Memory
+from renewer.core.interfaces import Clock, DeployHook, Follower, Report
+from renewer.core.model import Action, CertOutcome
+from renewer.core.site import SiteAction, SiteOutcome
+from renewer.store.following import ALONE
+from renewer.store.state import Shelf, Vault
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """The deploy hooks of the configuration, in its order."""
+
+    vault: Vault
+    clock: Clock
+    report: Report
+    hooks: tuple[DeployHook, ...]
+    follower: Follower = ALONE
+
+    def tell(
+        self, certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]
+    ) -> tuple[HookOutcome, ...]:
+        """Run every hook that does not know yet what nginx works with; one that fails holds up no other.
+
+        None is run, nor forgotten, where a newer configuration may have others.
+        """
+        now = deployed(certificates, sites)
+        try:
+            if not any(self._news(hook, now) for hook in self.hooks) and not self._forgotten():
+                return self._told(now)
+            self.clock.sleep(0)
+            with self.vault.hooks() as ledger:
+                if outdated := self.follower.outdated():
+                    raise outdated
+                for name in self._forgotten():
+                    ledger.drop(name)
+                return tuple(self._tried(hook, now, ledger) for hook in self.hooks)
+        except Stopped:
+            return self._told(now)
+        except RenewerError as error:
+            return tuple(_failed(hook, error, self.clock.now()) for hook in self.hooks)
+
+    def planned(
+        self, certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]
+    ) -> tuple[HookOutcome, ...]:
+        """Return how the hooks stand and which are to be run, running none."""
+        return self._told(deployed(certificates, (one for one in sites if not one.due)))
+
+    def _tried(self, hook: DeployHook, now: Deployed, ledger: Shelf[Memory]) -> HookOutcome:
+        """Run one; what is kept of it may be unreadable, or not to be written: that is its own failure."""
+        try:
+            return self._run(hook, now, ledger)
+        except RenewerError as error:
+            return _failed(hook, error, self.clock.now() + backoff.hook(1))
+
+    def _run(self, hook: DeployHook, now: Deployed, ledger: Shelf[Memory]) -> HookOutcome:
+        memory = self.vault.hook(hook.key)
+        news = now.since(memory.told)
+        if not news:
+            return HookOutcome(hook.name, HookAction.KEPT, detail=hook.what)
+        self.report.doing(hook.name, f"running {hook.what}")
+        try:
+            hook.run(news)
+        except HookFailed as error:
+            memory = _noted(memory, error, self.clock.now())
+            with suppress(RenewerError):  # what cannot be noted is told all the same, and tried again
+                ledger.keep(hook.key, memory)
+            return _failed(hook, error, memory.retry or self.clock.now())
+        finally:
+            self.report.idle(hook.name)
+        ledger.keep(hook.key, Memory(now.over(memory.told)))
+        self.report.done(hook.name, f"ran {hook.what}")
+        return HookOutcome(hook.name, HookAction.RAN, detail=f"{hook.what} for {_spoken(news)}")
+
+    def _told(self, now: Deployed) -> tuple[HookOutcome, ...]:
+        return tuple(self._standing(hook, now) for hook in self.hooks)
+
+    def _standing(self, hook: DeployHook, now: Deployed) -> HookOutcome:
+        try:
+            memory, news = self.vault.hook(hook.key), self._news(hook, now)
+        except RenewerError as unreadable:
+            return _failed(hook, unreadable, self.clock.now() + backoff.hook(1))
+        if not news:
+            return HookOutcome(hook.name, HookAction.KEPT, detail=hook.what)
+        if memory.failures:
+            error = HookFailed(memory.message, hint=memory.hint)
+            return _failed(hook, error, memory.retry or self.clock.now())
+        return HookOutcome(hook.name, HookAction.RAN, self.clock.now(), f"{hook.what} for {_spoken(news)}")
+
+    def _news(self, hook: DeployHook, now: Deployed) -> Deployed:
+        return now.since(self.vault.hook(hook.key).told)
+
+    def _forgotten(self) -> Sequence[str]:
+        """Return the keys of hooks that the configuration does not have any more."""
+        known = {hook.key for hook in self.hooks}
+        return [key for key in self.vault.known_hooks() if key not in known]
+
+
+def deployed(certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]) -> Deployed:
+    """Return what nginx works with, as far as it is known for certain."""
+    return Deployed(
+        {one.name: str(one.fingerprint) for one in certificates if one.fingerprint and _works_with(one)},
+        {
+            one.name: one.since.isoformat()
+            for one in sites
+            if one.since and one.action is not SiteAction.FAILED
+        },
+    )
+
+
+def _works_with(one: CertOutcome) -> bool:
+    """Tell whether nginx serves it or, where it cannot be seen, took it without a word."""
+    return one.served or (one.served is None and one.action is not Action.FAILED)
+
+
+def _noted(memory: Memory, error: RenewerError, now: datetime) -> Memory:
+    count = memory.failures + 1
+    return replace(
+        memory, failures=count, retry=now + backoff.hook(count), message=str(error), hint=error.hint
+    )
+
+
+def _failed(hook: DeployHook, error: RenewerError, again: datetime) -> HookOutcome:
+    return HookOutcome(
+        hook.name, HookAction.FAILED, again, hook.what, str(error), error.hint, exit_code=error.exit_code
+    )
+
+
+def _spoken(news: Deployed) -> str:
+    return ", ".join((*news.certificates, *(f"the site {name}" for name in news.sites)))

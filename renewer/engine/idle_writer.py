@@ -1,0 +1,92 @@
+"""What a cycle that found everything at rest leaves for the next one; see `idle`, which reads it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from renewer.config.schema import Config
+from renewer.core.errors import RenewerError
+from renewer.core.followed import View
+from renewer.core.interfaces import Clock, Deployer
+from renewer.core.model import Grounds
+from renewer.engine import idle
+from renewer.store.files import FileStore
+from renewer.system import files
+
+AT_MOST = timedelta(hours=1)
+"""How long nobody looks if nothing changes: whatever else answers in nginx's place is seen after that."""
+
+STEADY = 0.1
+"""Seconds by which the clock may differ from what has passed; a clock that was set orders no times."""
+
+LEASE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Began:
+    """When a cycle began, by both clocks."""
+
+    now: datetime
+    monotonic: float
+
+    @classmethod
+    def at(cls, clock: Clock) -> "Began":
+        """Return it for a cycle that begins now."""
+        return cls(clock.now(), clock.monotonic())
+
+
+@dataclass(frozen=True)
+class Resting:
+    """Keeps the index of one configuration, as it was read."""
+
+    config: Config
+    view: View
+    clock: Clock
+
+    def keep(self, until: datetime, said: str, deployer: Deployer, began: Began) -> None:
+        """Write down that nothing is due until then; not if anything has changed since the cycle began.
+
+        The index is a short cut: what stands in its way, such as a full disk, spoils no cycle.
+        """
+        index = None
+        with suppress(RenewerError):
+            index = self._index(until, said, deployer.grounds(), began)
+        if index is None:
+            self.forget()
+            return
+        with suppress(RenewerError), FileStore(self.config.state).lease("rest", LEASE):
+            files.write(self._path, index.encoded())
+            files.sweep(self._path.parent, self._path.name)
+
+    def forget(self) -> None:
+        """Take it out: a cycle found that there is something to do."""
+        with suppress(RenewerError):
+            files.remove(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self.config.state / idle.INDEX
+
+    def _index(self, until: datetime, said: str, grounds: Grounds | None, began: Began) -> idle.Index | None:
+        if grounds is None:
+            return None
+        files = [*self._files(), *grounds.files]
+        text, file = self.view.text.encode(), str(self.view.file or "")
+        scope = idle.Scope(text, str(self.config.state), files, grounds.pid_file, file)
+        seen = scope.witness()
+        now, passed = self.clock.now(), self.clock.monotonic() - began.monotonic
+        if seen is None or abs((now - began.now).total_seconds() - passed) > STEADY:
+            return None
+        if not seen.settled(now.timestamp(), passed):
+            return None
+        end = min(until, now + AT_MOST)
+        return idle.Index(scope, now.timestamp(), end.astimezone(UTC).timestamp(), seen.text, said.encode())
+
+    def _files(self) -> list[str]:
+        """Return the files outside of the state folder that a cycle looks at."""
+        config, acme = self.config, self.config.acme
+        bundles = [acme.ca_bundle, acme.rehearse_ca_bundle, *(one.ca_bundle for one in acme.fallbacks)]
+        signers = [site.signer_file for site in config.sites.values()]
+        named = [config.nginx.binary, config.nginx.config, *bundles, *signers]
+        return [str(path) for path in named if path]

@@ -1,0 +1,149 @@
+"""What is asked of a CA for one certificate: obtain it, rehearse that, ask when to renew, revoke."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from renewer.core import policy
+from renewer.core.errors import RenewerError, Stopped, Transient
+from renewer.core.interfaces import Clock, Issuer, Report
+from renewer.core.model import CertSpec, Material, Revocation, Snapshot, Suggestion
+from renewer.core.policy import Issue
+from renewer.store.state import Ledger
+
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Keeps in the ledger of the certificate what comes of it."""
+
+    issuer: Issuer
+    clock: Clock
+    report: Report
+
+    def issue(self, snapshot: Snapshot, ledger: Ledger, step: Issue) -> None:
+        """Obtain a new certificate and keep it; what was there before stays until then."""
+        spec = snapshot.spec
+        self._rehearse(spec, step, ledger.rehearsal)
+        self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self.cost(snapshot)}")
+        material = self._order(_from(spec, step.server), snapshot.material, ledger, step)
+        ledger.keep(material)
+        ledger.save(ledger.load().without(material))
+        ledger.succeeded()
+
+    def cost(self, snapshot: Snapshot) -> str:
+        """Return what an order that a person forces uses up of the CA's limits."""
+        cost = self.issuer.cost(snapshot.spec) if snapshot.forced else ""
+        return f"; it is {cost}" if cost else ""
+
+    def hindrance(self, snapshot: Snapshot, step: Issue) -> Transient | None:
+        """Return why the order that a person forces would have to wait, if a limit of the CA forbids it."""
+        if not snapshot.forced or snapshot.pending:  # an order that is under way was counted already
+            return None
+        try:
+            self.issuer.require(_from(snapshot.spec, step.server), snapshot.material)
+        except Transient as error:
+            return error
+        return None
+
+    def _rehearse(self, spec: CertSpec, step: Issue, journal: Ledger) -> None:
+        """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
+        if step.rehearse is None:
+            return
+        self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {step.rehearse}")
+        self._order(_from(spec, step.rehearse), None, journal, step)
+        journal.save(journal.load().with_nothing_done().with_order(None))
+
+    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger, step: Issue) -> Material:
+        """Obtain it; what goes wrong holds up the CA of the step, also where it is only rehearsed."""
+        try:
+            return self.issuer.issue(spec, replaces, journal)
+        except RenewerError as error:
+            error.server = step.server
+            raise
+
+    def ask(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        """Ask for the renewal window; a CA that does not answer must not hold anything up."""
+        material, name = snapshot.material, snapshot.spec.name
+        if material is None:
+            return
+        self.report.doing(name, "asking the CA when to renew")
+        ari = material.pairs[0].ari
+        try:
+            window = self.issuer.window(material)
+        except Stopped:
+            raise
+        except RenewerError as error:
+            self.report.done(name, f"the CA does not say when to renew: {error}")
+            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, self.clock.now()))
+            return
+        now = self.clock.now()  # a Retry-After counts from the answer
+        if window is None:
+            ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
+        else:
+            chosen = policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction())
+            ledger.suggest(chosen)
+            if snapshot.suggestion is None or snapshot.suggestion.instant != chosen.instant:
+                self.report.done(name, _suggested(chosen))
+
+    def tidy(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        """Take out what earlier attempts left in the journals and in the DNS."""
+        progress = ledger.load().without(snapshot.material)
+        needed = policy.why_issue(snapshot, self.clock.now())
+        ledger.save(progress if needed else progress.with_order(None))
+        step = policy.decide(snapshot, self.clock.now())
+        # An order that goes on at once needs the records that stand.
+        if not (isinstance(step, Issue) and progress.order):
+            self.issuer.tidy(snapshot.spec.name, ledger)
+        rehearsal = ledger.rehearsal.load()
+        if rehearsal.in_dns and not (isinstance(step, Issue) and step.rehearse and rehearsal.order):
+            self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
+
+    def forget(self, name: str, ledger: Ledger) -> None:
+        """Take out what was begun for a certificate that is not wanted any more, and revoke what has to be.
+
+        What is finished stays.
+        """
+        for journal in (ledger, ledger.rehearsal):
+            if journal.load().in_dns:
+                self.issuer.tidy(name, journal)
+            left = journal.load()
+            if left.order and not left.in_dns:
+                journal.save(left.with_order(None))
+        asked = ledger.vault.revocation(name)
+        self.revoke(name, asked.each if asked else (), ledger)
+
+    def revoke(self, name: str, asked: Sequence[Revocation], ledger: Ledger) -> RenewerError | None:
+        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way.
+
+        A CA refuses to revoke what has ended, so that is kept as revoked without it.
+        """
+        first = None
+        for one in asked:
+            if one.material.not_after <= self.clock.now():
+                ledger.revoked(one)
+                self.report.done(name, "a certificate that was to be revoked has ended before it was")
+                continue
+            self.report.doing(name, "revoking the certificate")
+            try:
+                self.issuer.revoke(one.material, one.reason)
+            except RenewerError as error:
+                self.report.problem(name, f"the certificate is not revoked yet: {error}", error.hint)
+                first = first or error
+            else:
+                ledger.revoked(one)
+                self.report.done(name, f"the certificate is revoked ({one.reason})")
+        return first
+
+
+def _suggested(suggestion: Suggestion) -> str:
+    page = suggestion.explanation_url
+    return (
+        f"the CA suggests to renew from {suggestion.start:{_TIME}} to {suggestion.end:{_TIME}} UTC"
+        f" ({f'see {page}; ' if page else ''}chosen in it: {suggestion.instant:{_TIME}})"
+    )
+
+
+def _from(spec: CertSpec, server: str) -> CertSpec:
+    """Return what to order from a CA; a profile is the first one's."""
+    return spec if server == spec.server else replace(spec, server=server, profile=None)

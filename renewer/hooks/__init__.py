@@ -1,1 +1,0 @@
-"""Hooks: what goes along on the cycle of the certificates."""

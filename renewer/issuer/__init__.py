@@ -1,1 +1,0 @@
-"""Issuers: where certificates come from."""

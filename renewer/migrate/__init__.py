@@ -1,0 +1,1 @@
+"""Import from other ACME clients: a module for each client. Nothing of theirs is changed."""

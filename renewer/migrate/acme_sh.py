@@ -1,0 +1,93 @@
+"""The home of acme.sh (~/.acme.sh), as acme.sh 2.8 to 3.1 write it."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from renewer.core.errors import Refused
+from renewer.migrate import folder, keys
+from renewer.migrate.folder import Folder
+from renewer.migrate.model import Estate, Lineage, Login, Secret, Trouble
+
+MARK = "account.conf"
+"""What tells its folder from others."""
+
+OFF = ("acme.sh --uninstall-cronjob",)
+"""How it is switched off."""
+
+_ECC = "_ecc"
+"""What the name of a folder ends in where the key is of an elliptic curve."""
+
+_BEGIN, _END = "__ACME_BASE64__START_", "__ACME_BASE64__END_"
+
+
+def read(place: Folder, server: str) -> Estate:
+    """Return what is there; `server` counts for certificates whose settings name none."""
+    lineages, troubles, confs = [], [], [_conf(place, MARK)]
+    for home in place.names():
+        name = home.removesuffix(_ECC)
+        try:
+            if not place.has(home, f"{name}.conf"):
+                continue
+            confs.append(_conf(place, home, f"{name}.conf"))
+            lineages.append(_lineage(place, home, confs[-1].get("Le_API") or server))
+        except Refused as error:
+            troubles.append(Trouble(home, error))
+    logins, lost = _logins(place, list(dict.fromkeys(one.server for one in lineages if one.server)))
+    return Estate(lineages, logins, [*troubles, *lost], _token(place, confs))
+
+
+def _lineage(place: Folder, home: str, server: str) -> Lineage:
+    key = place.text(home, f"{home.removesuffix(_ECC)}.key")
+    return Lineage(home, key, place.text(home, "fullchain.cer"), server)
+
+
+def _conf(place: Folder, *parts: str) -> Mapping[str, str]:
+    if not place.has(*parts):
+        return {}
+    return {name: _plain(value) for name, value in folder.settings(place.text(*parts)).items()}
+
+
+def _plain(value: str) -> str:
+    """Return a value, which may be written in base64."""
+    if not (value.startswith(_BEGIN) and value.endswith(_END)):
+        return value
+    try:
+        return base64.b64decode(value.removeprefix(_BEGIN).removesuffix(_END)).decode()
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _logins(place: Folder, servers: Sequence[str]) -> tuple[list[Login], list[Trouble]]:
+    logins, troubles = [], []
+    for server in servers:
+        try:
+            logins.append(_login(place, server))
+        except Refused as error:
+            troubles.append(Trouble(f"account at {server}", error))
+    return logins, troubles
+
+
+def _login(place: Folder, server: str) -> Login:
+    """Read an account: its folder is named after the CA's host, without the port, and the URL's path."""
+    host, _, path = server.removeprefix("https://").partition("/")
+    home: tuple[str, ...] = ("ca", host.partition(":")[0], *filter(None, path.split("/")))
+    if not place.has(*home, "account.key"):
+        home = home[:2]  # before 2.9 there was one account for a host
+    key = keys.account_key(place.text(*home, "account.key"))
+    told: Mapping[str, str] = {}
+    with suppress(Refused):  # without it the CA finds the account by its key
+        told = _conf(place, *home, "ca.conf")
+    return Login(server, key, told.get("ACCOUNT_URL") or None, told.get("CA_EMAIL") or None)
+
+
+def _token(place: Folder, confs: Sequence[Mapping[str, str]]) -> Secret | None:
+    """Return the token: it stands with the account, or with a certificate where a zone was given to it."""
+    where = str(place.root / MARK)
+    for conf in confs:
+        if token := conf.get("SAVED_CF_Token") or conf.get("CF_Token"):
+            return Secret(where, token)
+    if any(conf.get("SAVED_CF_Key") or conf.get("CF_Key") for conf in confs):
+        return Secret(where, refused="it holds a Global API Key, which opens the whole account")
+    return None

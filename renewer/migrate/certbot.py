@@ -1,0 +1,87 @@
+"""certbot's configuration folder (/etc/letsencrypt), as certbot 1 to 5 write it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from renewer.config.acme import DIRECTORIES
+from renewer.core.errors import Refused
+from renewer.migrate import folder, keys
+from renewer.migrate.folder import Folder
+from renewer.migrate.model import Estate, Lineage, Login, Secret, Trouble
+
+MARK = "renewal"
+"""What tells its folder from others."""
+
+OFF = (
+    "systemctl disable --now certbot.timer",
+    "rm /etc/cron.d/certbot   # where there is no such timer",
+)
+"""How it is switched off."""
+
+
+def read(place: Folder, server: str) -> Estate:
+    """Return what is there; `server` counts for certificates whose settings name none."""
+    lineages, troubles = [], []
+    renewals: dict[str, Mapping[str, str]] = {}
+    for name in [file.removesuffix(".conf") for file in place.names(MARK) if file.endswith(".conf")]:
+        try:
+            renewals[name] = folder.settings(place.text(MARK, f"{name}.conf"))
+            lineages.append(_lineage(place, name, renewals[name], server))
+        except Refused as error:
+            troubles.append(Trouble(name, error))
+    logins, lost = _logins(place, list(renewals.values()), server)
+    token = next(_secrets(place, list(renewals.values())), None)
+    return Estate(lineages, logins, [*troubles, *lost], token)
+
+
+def _lineage(place: Folder, name: str, renewal: Mapping[str, str], server: str) -> Lineage:
+    key, chain = (place.text("live", name, file) for file in ("privkey.pem", "fullchain.pem"))
+    return Lineage(name, key, chain, _server(renewal, server))
+
+
+def _server(renewal: Mapping[str, str], server: str) -> str:
+    return renewal.get("server") or server or DIRECTORIES["letsencrypt"]
+
+
+def _logins(
+    place: Folder, renewals: Sequence[Mapping[str, str]], server: str
+) -> tuple[list[Login], list[Trouble]]:
+    """Return an account for each CA: the one that most of its certificates name."""
+    used = Counter((_server(one, server), one.get("account", "")) for one in renewals)
+    logins: dict[str, Login] = {}
+    troubles = []
+    for (url, account), _ in used.most_common():
+        if url in logins:
+            continue
+        try:
+            logins[url] = _login(place, url, account)
+        except Refused as error:
+            troubles.append(Trouble(f"account at {url}", error))
+    return list(logins.values()), troubles
+
+
+def _login(place: Folder, server: str, account: str) -> Login:
+    home = ("accounts", *server.removeprefix("https://").split("/"), account)
+    key = keys.account_key_of_jwk(place.table(*home, "private_key.json"))
+    url = None
+    with suppress(Refused):  # without it the CA finds the account by its key
+        url = place.table(*home, "regr.json").get("uri")
+    return Login(server, key, url if isinstance(url, str) else None)
+
+
+def _secrets(place: Folder, renewals: Sequence[Mapping[str, str]]) -> Iterator[Secret]:
+    """Yield what the files of certbot-dns-cloudflare hold; they lie wherever a person put them."""
+    for file in dict.fromkeys(one.get("dns_cloudflare_credentials", "") for one in renewals):
+        if not file:
+            continue
+        try:
+            found = folder.settings(place.elsewhere(Path(file)))
+        except Refused as error:
+            yield Secret(file, refused=str(error))
+            continue
+        if token := found.get("dns_cloudflare_api_token"):
+            yield Secret(file, token)
+        elif "dns_cloudflare_api_key" in found:
+            yield Secret(file, refused="it holds a Global API Key, which opens the whole account")

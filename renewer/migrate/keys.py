@@ -1,0 +1,113 @@
+"""Keys and chains that another client made: whether they go together, and in the form in which we keep them.
+
+Unlike in `x509`, nothing here was asked for by us, so whatever is strange is told as what it is.
+`cryptography` is imported inside the functions, as there.
+"""
+# ruff: noqa: PLC0415  (see above: the late imports are the point)
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from renewer.core import x509
+from renewer.core.errors import Refused
+from renewer.core.model import KeyKind, Pair
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+LEAST_RSA_BITS = 2048
+"""What CAs take for an account's key."""
+
+_CHAIN = "put the CA's intermediate certificates behind it, in the same file, and import again"
+
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+"""Those that ACME signs with (RFC 8555, section 6.2)."""
+
+
+def pair(key_pem: str, chain_pem: str) -> Pair:
+    """Return a key and its chain (PEM, leaf first); raises `Refused` for two that do not go together."""
+    key = x509.private_key(_without_password(key_pem))
+    name = x509.kind_of(key.public_key())
+    if name not in set(KeyKind):
+        raise Refused(
+            f"its key is {name}, which renewer does not make",
+            hint=f"have a new one made with one of {', '.join(KeyKind)}",
+        )
+    try:
+        found = x509.read_pair(KeyKind(name), x509.private_pem(key), chain_pem)
+        own, whole = x509.leaf(chain_pem).public_key() == key.public_key(), x509.chained(chain_pem)
+    except (Refused, UnicodeEncodeError, IndexError):
+        raise Refused("its certificate cannot be read") from None
+    if not own:
+        raise Refused("its key and its certificate do not belong together")
+    if not whole:
+        raise Refused("the chain above its certificate is missing, or does not fit", hint=_CHAIN)
+    return found
+
+
+def account_key(key_pem: str) -> str:
+    """Return the private key of an account as PKCS#8; raises `Refused` for one that no CA takes."""
+    key = x509.private_key(_without_password(key_pem))
+    _refuse_weak(key)
+    return x509.private_pem(key)
+
+
+def account_key_of_jwk(document: Mapping[str, object]) -> str:
+    """Return the private key that a JWK (RFC 7517; RFC 7518, section 6) holds, as PKCS#8 PEM."""
+    try:
+        key = _of_jwk({name: str(value) for name, value in document.items()})
+    except (KeyError, ValueError, binascii.Error):
+        # "from None", because the text of the cause might show some of the key.
+        raise Refused("the key is no private key of an account (JWK)") from None
+    _refuse_weak(key)
+    return x509.private_pem(key)
+
+
+def _of_jwk(jwk: Mapping[str, str]) -> "EllipticCurvePrivateKey | RSAPrivateKey":
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    if jwk["kty"] == "EC":
+        curves: Mapping[str, ec.EllipticCurve] = {
+            "P-256": ec.SECP256R1(),
+            "P-384": ec.SECP384R1(),
+            "P-521": ec.SECP521R1(),
+        }
+        return ec.derive_private_key(_number(jwk["d"]), curves[jwk["crv"]])
+    if jwk["kty"] != "RSA":
+        raise ValueError
+    public = rsa.RSAPublicNumbers(_number(jwk["e"]), _number(jwk["n"]))
+    return rsa.RSAPrivateNumbers(
+        p=_number(jwk["p"]),
+        q=_number(jwk["q"]),
+        d=_number(jwk["d"]),
+        dmp1=_number(jwk["dp"]),
+        dmq1=_number(jwk["dq"]),
+        iqmp=_number(jwk["qi"]),
+        public_numbers=public,
+    ).private_key()
+
+
+def _number(text: str) -> int:
+    padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+    return int.from_bytes(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True), "big")
+
+
+def _without_password(key_pem: str) -> str:
+    if "ENCRYPTED" in key_pem:
+        raise Refused(
+            "its private key is protected by a password",
+            hint="write it without one (openssl pkey -in KEY -out KEY), or have a new certificate ordered",
+        )
+    return key_pem
+
+
+def _refuse_weak(key: "EllipticCurvePrivateKey | RSAPrivateKey") -> None:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    weak = isinstance(key, rsa.RSAPrivateKey) and key.key_size < LEAST_RSA_BITS
+    odd = not isinstance(key, rsa.RSAPrivateKey) and key.curve.name not in _CURVES
+    if weak or odd:
+        raise Refused(f"the account's key ({x509.kind_of(key.public_key())}) is one that no CA takes")

@@ -1,0 +1,56 @@
+"""What another ACME client leaves behind: accounts, certificates with their keys, a Cloudflare token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from renewer.core.errors import RenewerError
+
+
+@dataclass(frozen=True)
+class Login:
+    """An account at the CA with this directory: its private key (PEM); URL and mail address where known."""
+
+    server: str
+    key: str = field(repr=False)
+    url: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A certificate by the name that the other client has for it; key and chain are PEM, the leaf first.
+
+    `server` is the directory of the CA that issued it, empty where nothing tells it.
+    """
+
+    name: str
+    key: str = field(repr=False)
+    chain: str = field(repr=False)
+    server: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What cannot be read, and why; the rest is not concerned."""
+
+    subject: str
+    error: RenewerError
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A Cloudflare token and the file that it stands in; `refused` says why it is none that we take."""
+
+    place: str
+    value: str = field(default="", repr=False)
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Estate:
+    """All of it."""
+
+    lineages: Sequence[Lineage] = ()
+    logins: Sequence[Login] = ()
+    troubles: Sequence[Trouble] = ()
+    token: Secret | None = None

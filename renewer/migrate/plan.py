@@ -1,0 +1,314 @@
+"""What becomes of another client's certificates and accounts: what is taken over, as what, and why not.
+
+`plan` decides and touches nothing; `keep` writes what was decided into the vault.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from renewer.config import fields
+from renewer.config.acme import DIRECTORIES
+from renewer.config.acme import server as authority
+from renewer.config.schema import Config
+from renewer.config.template import Planned, called
+from renewer.core.domains import clashes, domain
+from renewer.core.errors import ConfigError, Refused, RenewerError
+from renewer.core.model import Account, CertSpec, KeyKind, Material, Pair
+from renewer.migrate import keys
+from renewer.migrate.model import Estate, Lineage, Trouble
+from renewer.store.state import Vault
+
+STAGING = DIRECTORIES["letsencrypt-staging"]
+ANEW = "the next renew orders a new one, once it is in the configuration"
+
+
+class Fate(StrEnum):
+    """What becomes of one."""
+
+    IMPORTED = "imported"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Heir:
+    """A certificate as it is taken over; `lineage` is what the other client calls it, `name` what we do.
+
+    `listed`: the configuration names it already. `why` says why it is kept as it was, or not taken.
+    """
+
+    lineage: str
+    name: str
+    fate: Fate
+    server: str = ""
+    domains: tuple[str, ...] = ()
+    material: Material | None = None
+    listed: bool = False
+    why: str = ""
+    hint: str = ""
+
+    @property
+    def planned(self) -> Planned:
+        """Its table in a configuration: commented out where it is not taken."""
+        kinds = tuple(pair.kind for pair in self.material.pairs) if self.material else (KeyKind.EC256,)
+        remark = f"{self.lineage} was not taken over: {self.why}" if self.fate is Fate.FAILED else ""
+        return Planned(self.name, self.domains, kinds, remark)
+
+
+@dataclass(frozen=True)
+class Access:
+    """An account as it is taken over."""
+
+    server: str
+    fate: Fate
+    account: Account | None = None
+    why: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of it; `servers` are the CAs of a configuration for it, the first one first."""
+
+    heirs: Sequence[Heir]
+    accesses: Sequence[Access]
+    servers: tuple[str, ...]
+    email: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was not taken."""
+        fates = [heir.fate for heir in self.heirs] + [access.fate for access in self.accesses]
+        return Fate.FAILED in fates
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Decides on an estate; `settings` is the configuration where there is one already."""
+
+    estate: Estate
+    settings: Config | None
+    now: datetime
+    _names: set[str] = field(default_factory=set)
+
+    def plan(self) -> Plan:
+        """Return what becomes of everything; what the vault holds already is not looked at yet."""
+        sound, heirs = self._sound()
+        servers = self._servers([lineage for lineage, _ in sound])
+        together: dict[frozenset[str], list[tuple[Lineage, Pair]]] = {}
+        for lineage, pair in sound:
+            together.setdefault(frozenset(pair.domains), []).append((lineage, pair))
+        self._names.update(self.settings.certificates if self.settings else ())
+        for group in together.values():
+            heirs += self._decide(sorted(group, key=lambda one: one[1].not_after, reverse=True), servers)
+        first = next((login for login in self.estate.logins if login.server == servers[0]), None)
+        return Plan(heirs, list(self._accesses()), servers, first.email if first else None)
+
+    def _sound(self) -> tuple[list[tuple[Lineage, Pair]], list[Heir]]:
+        """Return what is a certificate that is still valid, and what is not taken because it is none."""
+        sound: list[tuple[Lineage, Pair]] = []
+        lost = [_told(trouble) for trouble in self.estate.troubles]
+        for lineage in self.estate.lineages:
+            pair = None
+            try:
+                pair = keys.pair(lineage.key, lineage.chain)
+                self._check(lineage, pair)
+                sound.append((lineage, pair))
+            except Refused as error:
+                lost.append(self._lost(lineage, pair, error))
+        return sound, lost
+
+    def _check(self, lineage: Lineage, pair: Pair) -> None:
+        if pair.not_after <= self.now:
+            raise Refused(f"it ended on {pair.not_after:%Y-%m-%d}", hint=ANEW)
+        if not lineage.server:
+            raise Refused("nothing tells which CA it is from", hint="name the CA's directory: --server URL")
+        try:
+            authority(lineage.server)
+        except ConfigError as error:
+            raise Refused(f"the CA that it names {error}", hint=ANEW) from None
+        try:
+            for name in pair.domains:
+                domain(name)
+            faults = [message for _, message in clashes(dict(enumerate(pair.domains)))]
+        except ConfigError as error:
+            faults = [f"one of its names {error}"]
+        if faults or not pair.domains:
+            raise Refused(
+                faults[0] if faults else "it has no names", hint="it cannot be renewed through the DNS"
+            )
+
+    def _lost(self, lineage: Lineage, pair: Pair | None, error: RenewerError) -> Heir:
+        domains = pair.domains if pair else ()
+        name = _called(lineage.name, domains)
+        hint = error.hint or ANEW
+        return Heir(lineage.name, name, Fate.FAILED, lineage.server, domains, why=str(error), hint=hint)
+
+    def _servers(self, sound: Sequence[Lineage]) -> tuple[str, ...]:
+        """Return the CAs that may issue: those configured, or those that did, most certificates first.
+
+        One for tests stands in for none, and one without an account may want a customer's.
+        """
+        if self.settings:
+            own = self.settings.acme
+            return (own.directory, *(other.directory for other in own.fallbacks))
+        known = {login.server for login in self.estate.logins}
+        counted = Counter(lineage.server for lineage in sound)
+        ranked = sorted(counted, key=lambda url: (url == STAGING, url not in known, -counted[url]))
+        head = ranked[:1] or [DIRECTORIES["letsencrypt"]]
+        return (*head, *(url for url in ranked[1:] if url != STAGING and url in known))
+
+    def _decide(self, group: Sequence[tuple[Lineage, Pair]], servers: Sequence[str]) -> Iterator[Heir]:
+        """Yield what becomes of the certificates for one set of names, the one that ends last first."""
+        head, newest = group[0]
+        spec = self._spec(newest)
+        name = spec.name if spec else _free(_called(head.name, newest.domains), self._names)
+        self._names.add(name)
+        pairs: dict[KeyKind, Pair] = {}
+        for lineage, pair in group:
+            if lineage.server == head.server:
+                pairs.setdefault(pair.kind, pair)
+        wanted = spec.keys if spec else tuple(sorted(pairs))
+        chosen = tuple(pairs[kind] for kind in wanted if kind in pairs)
+        heir = Heir(head.name, name, Fate.IMPORTED, head.server, newest.domains, listed=spec is not None)
+        try:
+            self._admit(head, wanted, pairs, servers)
+        except Refused as error:
+            yield replace(heir, fate=Fate.FAILED, why=str(error), hint=error.hint)
+            return
+        yield replace(heir, material=Material(chosen, head.server, self.now))
+        for lineage, pair in group[1:]:
+            if pair not in chosen:
+                why = f"{head.name} has the same names and ends later"
+                yield replace(heir, lineage=lineage.name, fate=Fate.KEPT, why=why)
+
+    def _spec(self, pair: Pair) -> CertSpec | None:
+        specs = self.settings.specs if self.settings else ()
+        return next((spec for spec in specs if set(spec.domains) == set(pair.domains)), None)
+
+    def _admit(
+        self, head: Lineage, wanted: Sequence[KeyKind], pairs: Mapping[KeyKind, Pair], servers: Sequence[str]
+    ) -> None:
+        """Raise `Refused` for what the next renew would replace at once."""
+        if head.server == STAGING and servers[0] != STAGING:
+            raise Refused("it is from Let's Encrypt's CA for tests, which no browser trusts", hint=ANEW)
+        if head.server not in servers:
+            known = any(login.server == head.server for login in self.estate.logins)
+            more = f'add [[acme.fallback]] with server = "{called(head.server)}" to keep it until it is due'
+            account = "" if known else ", for which there is no account"
+            hint = more if self.settings else ANEW
+            raise Refused(f"it is from another CA ({head.server}){account}", hint=hint)
+        if missing := set(wanted) - set(pairs):
+            raise Refused(
+                f"the configuration wants a key of the kind {', '.join(sorted(missing))}",
+                hint=f"set keys = {json.dumps(sorted(pairs))} for it, and import it again",
+            )
+
+    def _accesses(self) -> Iterator[Access]:
+        for login in self.estate.logins:
+            try:
+                authority(login.server)
+            except ConfigError as error:
+                yield Access("a CA of no name", Fate.FAILED, why=f"its directory {error}")
+            else:
+                yield Access(login.server, Fate.IMPORTED, Account(login.key, login.url))
+
+
+def settle(plan: Plan, vault: Vault) -> Plan:
+    """Return the plan with what the vault holds already taken into account; nothing of that is replaced.
+
+    But a certificate that ends later takes the place of one from another time.
+    """
+    return replace(
+        plan,
+        heirs=[_beside(heir, vault) for heir in plan.heirs],
+        accesses=[_access(access, vault) for access in plan.accesses],
+    )
+
+
+def keep(plan: Plan, vault: Vault) -> Plan:
+    """Write what is to be imported into the vault; return what became of it."""
+    return replace(
+        plan,
+        heirs=[_kept(heir, vault) for heir in plan.heirs],
+        accesses=[_account(access, vault) for access in plan.accesses],
+    )
+
+
+def _beside(heir: Heir, vault: Vault) -> Heir:
+    if heir.material is None:
+        return heir
+    if why := vault.known(heir.name).revoked(heir.material.fingerprints):
+        return replace(heir, fate=Fate.FAILED, why=f"renewer has revoked it ({why})", hint=ANEW)
+    there = vault.material(heir.name)
+    if there is None:
+        return heir
+    if there.fingerprints == heir.material.fingerprints:
+        return replace(heir, fate=Fate.KEPT, why="it was imported before")
+    if there.not_after >= heir.material.not_after:
+        return replace(heir, fate=Fate.KEPT, why=f"renewer has one that ends {there.not_after:%Y-%m-%d}")
+    return heir
+
+
+def _access(access: Access, vault: Vault) -> Access:
+    try:
+        there = vault.account(access.server)
+    except Refused as error:
+        return replace(access, fate=Fate.FAILED, why=str(error), hint=error.hint)
+    if there is None:
+        return access
+    same = access.account is not None and there.key == access.account.key
+    return replace(access, fate=Fate.KEPT, why="it was imported before" if same else "renewer has its own")
+
+
+def _kept(heir: Heir, vault: Vault) -> Heir:
+    if heir.fate is not Fate.IMPORTED or heir.material is None:
+        return heir
+    try:
+        with vault.certificate(heir.name) as ledger:
+            ledger.keep(heir.material)
+            ledger.succeeded()
+    except RenewerError as error:
+        return replace(heir, fate=Fate.FAILED, why=str(error), hint=error.hint)
+    return heir
+
+
+def _account(access: Access, vault: Vault) -> Access:
+    if access.fate is not Fate.IMPORTED or access.account is None:
+        return access
+    try:
+        vault.keep_account(access.server, access.account)
+    except RenewerError as error:
+        return replace(access, fate=Fate.FAILED, why=str(error), hint=error.hint)
+    return access
+
+
+def _told(trouble: Trouble) -> Heir:
+    """Return what could not be read, with what happens next."""
+    anew = "the next order makes a new account" if trouble.subject.startswith("account ") else ANEW
+    why, hint = str(trouble.error), trouble.error.hint or anew
+    return Heir(trouble.subject, trouble.subject, Fate.FAILED, why=why, hint=hint)
+
+
+def _called(lineage: str, domains: Sequence[str]) -> str:
+    """Return what a certificate is called here: as it was there, if a name can be like that."""
+    plain = lineage.lower().removesuffix("_ecc").removeprefix("_.").removeprefix("*.")
+    return plain if not domains or _is_name(plain) else domains[0].removeprefix("*.")
+
+
+def _is_name(text: str) -> bool:
+    try:
+        fields.certificate_name(text)
+    except ConfigError:
+        return False
+    return True
+
+
+def _free(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    return next(other for number in range(2, len(taken) + 3) if (other := f"{name}-{number}") not in taken)

@@ -1,0 +1,189 @@
+"""Where to look for what nginx really serves: sockets and names of the servers that show a certificate."""
+
+import errno
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from renewer.core.errors import ConfigError, Fault
+from renewer.core.model import CertSpec
+from renewer.nginx.configuration import Configuration, Listen, Server, endpoint
+from renewer.nginx.layout import Layout
+
+MADE_UP = "renewer-probe"
+"""The label that stands for the `*` of a wildcard."""
+
+_HOST_NAME = re.compile(r"(?=.*[a-z0-9])[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_ADDRESS = re.compile(r"[0-9.]+")
+_NEAR6 = "::1"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A handshake to try: where to connect to, and the name to ask for (SNI)."""
+
+    host: str
+    port: int
+    name: str
+    proxy_protocol: bool = False
+
+    @property
+    def address(self) -> str:
+        """Host and port as nginx writes them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where to look for a certificate; without a target, `detail` says why there is none."""
+
+    targets: tuple[Target, ...]
+    detail: str = ""
+
+
+def discover(
+    configuration: Configuration, layout: Layout, spec: CertSpec, probe: Sequence[str] | None
+) -> Found:
+    """Return the handshakes that show whether nginx serves the certificate.
+
+    `probe` replaces the addresses that nginx's configuration gives, but not the names; `None` leaves them.
+    """
+    if probe is not None and not probe:
+        return Found((), "not looked at: the check is switched off ([nginx] probe = [])")
+    showing = configuration.showing(
+        os.path.realpath(layout.snippet(spec.name)), os.path.realpath(layout.home(spec.name))
+    )
+    if not showing and not (probe and configuration.problem):
+        nobody = f"no server in nginx's configuration includes {layout.snippet(spec.name)}"
+        return Found((), configuration.problem or nobody)
+    others = (server for server in configuration.servers if server not in showing)
+    targets = _of_servers(showing, spec, (name for server in others for name in server.names))
+    if probe:
+        return Found(_elsewhere(targets, spec, probe))
+    return Found(targets, "" if targets else _silent(showing, layout.snippet(spec.name)))
+
+
+def _silent(servers: Iterable[Server], snippet: Path) -> str:
+    if any(listen.ssl for server in servers for listen in server.listens):
+        return f"no name of the certificate leads to the servers that include {snippet}"
+    return f"the servers that include {snippet} have no TCP socket with ssl to look at"
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of an entry of `[nginx] probe`; raises `ConfigError`."""
+    place = endpoint(text, default_port=443)
+    if place is None:
+        raise ConfigError(
+            [Fault("nginx.probe", f"{text!r} is not an address")], hint='write it like "127.0.0.1:443"'
+        )
+    return place
+
+
+def _of_servers(servers: Iterable[Server], spec: CertSpec, foreign: Iterable[str]) -> tuple[Target, ...]:
+    """Return the handshakes; `foreign`, the names of all other servers, is read only where it matters."""
+    taken: list[str] = []
+    targets: list[Target] = []
+    for server in servers:
+        own = _own_names(server, spec)
+        taken += [] if own else foreign
+        names = own or _free_names(server, spec, taken)
+        sockets = _reachable([listen for listen in server.listens if listen.ssl])
+        targets += [
+            Target(listen.host, listen.port, name, listen.proxy_protocol)
+            for listen in sockets
+            for name in names
+        ]
+    return tuple(dict.fromkeys(targets))
+
+
+def _elsewhere(targets: Sequence[Target], spec: CertSpec, probe: Sequence[str]) -> tuple[Target, ...]:
+    names = dict.fromkeys(target.name for target in targets) or _concrete(spec.domains)
+    proxied = {(target.host, target.port) for target in targets if target.proxy_protocol}
+    places = [address(text) for text in probe]
+    return tuple(Target(*place, name, place in proxied) for place in places for name in names)
+
+
+def _own_names(server: Server, spec: CertSpec) -> list[str]:
+    """Return the server's own names that a client can ask for, best those that the certificate is for."""
+    own = _concrete(one for name in server.names for one in _completed(name, spec.domains))
+    return [name for name in own if _covers(spec.domains, name)] or own
+
+
+def _completed(name: str, domains: Iterable[str]) -> Iterator[str]:
+    """Yield the name of a server, `cloud.*` with the domains of the certificate."""
+    if not name.endswith(".*"):
+        yield name
+        return
+    label = name[:-1].lower()
+    for domain in (domain.removeprefix("*.") for domain in domains):
+        yield domain if domain.startswith(label) else label + domain
+
+
+def _free_names(server: Server, spec: CertSpec, taken: Sequence[str]) -> list[str]:
+    """Return the names that lead to a server for everything (`_`, no name at all) or a regular expression.
+
+    That is those of the certificate that no server with another certificate takes. Of a regular expression
+    that none of them fits there is no name to ask for.
+    """
+    wanted = _concrete(spec.domains)
+    if expressions := [name for name in server.names if name.startswith("~")]:
+        wanted = [name for name in wanted if _covers(expressions, name)]
+    return [name for name in wanted if not _covers(taken, name)] or wanted
+
+
+def _concrete(names: Iterable[str]) -> list[str]:
+    """Return names that a client can ask for: exact ones as they are, `*.x` and `.x` with a made-up label."""
+    found: list[str] = []
+    for name in (name.lower().rstrip(".") for name in names):
+        if name.startswith("."):
+            found += name[1:], f"{MADE_UP}{name}"
+        else:
+            found.append(re.sub(r"^\*\.", f"{MADE_UP}.", name))
+    fit = (name for name in found if _HOST_NAME.fullmatch(name) and not _ADDRESS.fullmatch(name))
+    return list(dict.fromkeys(fit))
+
+
+def _covers(patterns: Iterable[str], name: str) -> bool:
+    """Tell whether one of the names of a server or a certificate stands for this one (`server_name`)."""
+    parent = name.partition(".")[2]
+    spelt = (name, f"*.{parent}", f".{parent}", f".{name}")
+    return any(
+        _fits(pattern[1:], name)
+        if pattern.startswith("~")
+        else pattern.lower() in spelt or (pattern.endswith(".*") and name.startswith(pattern[:-1].lower()))
+        for pattern in patterns
+    )
+
+
+def _fits(expression: str, name: str) -> bool:
+    """Tell whether a regular expression of nginx fits; one that Python does not know fits nothing."""
+    if "[[" in expression:  # a class of POSIX, which Python takes for something else
+        return False
+    try:
+        return re.search(re.sub(r"\(\?<(?![=!])", "(?P<", expression), name, re.IGNORECASE) is not None
+    except re.error:
+        return False
+
+
+def _reachable(sockets: Sequence[Listen]) -> Sequence[Listen]:
+    """Leave out `::1` where this machine has no such address, unless there is nothing else."""
+    others = [listen for listen in sockets if listen.host != _NEAR6]
+    return others if others and len(others) < len(sockets) and not _has_near6() else sockets
+
+
+def _has_near6() -> bool:
+    """Tell whether IPv6 is on: nginx binds `[::]` also where it is switched off (sysctl disable_ipv6)."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+            trial.bind((_NEAR6, 0))
+    except OSError as error:
+        return error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+    return True
+
+
+def addresses(targets: Iterable[Target]) -> str:
+    """Return the addresses for a sentence."""
+    return ", ".join(dict.fromkeys(target.address for target in targets))

@@ -1,0 +1,176 @@
+"""What those outside are told after a cycle, and what they were told before: pure.
+
+A trouble is told once, when it is more than "try later" or when that lasts; that a certificate will expire,
+at two points of its life and at its end; and that all is well again once, to whoever heard of the trouble.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from renewer.core.errors import RenewerError, Transient
+from renewer.core.hook import HookOutcome
+from renewer.core.model import CertOutcome, Material, Outcome
+from renewer.core.notice import CYCLE, Finding, Heard, Kind, Life, Message, Notice, Record, Trouble, Warned
+from renewer.core.printable import printable
+from renewer.core.site import SiteOutcome
+from renewer.core.timefmt import at, distance
+
+LASTING = timedelta(days=1)
+"""How long a trouble that is only "try later" goes untold."""
+
+OF_LIFE = 1 / 10
+"""The part of a certificate's life that it goes untold at most."""
+
+_CALL = re.compile(r"<(?=\S)|(?<![\w.+-])@(?=[\w&!])|\](?=\()")
+"""What a chat takes for more than text: `@everyone`, `<!channel>`, `<URL|a text>`, `[a text](URL)`."""
+
+LONGEST = 3000
+"""Characters of a message: some services take no more than 4,096."""
+
+
+def certificate(name: str) -> str:
+    """Return the subject that stands for a certificate."""
+    return f"certificate/{name}"
+
+
+def site(name: str) -> str:
+    """Return the subject that stands for a site."""
+    return f"site/{name}"
+
+
+def hook(name: str) -> str:
+    """Return the subject that stands for a deploy hook."""
+    return f"hook/{name}"
+
+
+def findings(
+    outcome: Outcome, broke: RenewerError | None, kept: Mapping[str, Material | None]
+) -> tuple[Finding, ...]:
+    """Return how everything stands; `broke` ended the cycle early, `kept` is every certificate as stored."""
+    looked = {one.name: one for one in outcome.certificates}
+    certificates = (_certificate(name, looked.get(name), material) for name, material in kept.items())
+    sites = (_whole(site(one.name), f"the site {one.name}", one) for one in outcome.sites)
+    hooks = (_whole(hook(one.name), one.name, one) for one in outcome.hooks)
+    whole = Finding(CYCLE, "renewer")
+    if outcome.error:
+        whole = replace(whole, error=outcome.error, exit_code=outcome.code)
+    if broke:
+        whole = replace(whole, error=str(broke), hint=broke.hint, exit_code=broke.exit_code)
+    return (whole, *certificates, *sites, *hooks)
+
+
+def troubles(before: Mapping[str, Trouble], found: Sequence[Finding], now: datetime) -> Mapping[str, Trouble]:
+    """Return the troubles after a cycle; what it did not look at stays as it was."""
+    after = dict(before)
+    for finding in found:
+        if finding.looked and finding.error is None:
+            after.pop(finding.subject, None)
+        elif finding.error is not None:
+            known = before.get(finding.subject, Trouble(now))
+            since = min(known.since, now)  # the clock may have been set back
+            grave = finding.exit_code != Transient.exit_code or now - since >= _patience(finding.life)
+            after[finding.subject] = Trouble(since, known.grave or grave)
+    return after
+
+
+def news(
+    found: Sequence[Finding], record: Record, recipient: str, now: datetime, share: float
+) -> tuple[Notice, ...]:
+    """Return what this recipient has to be told now."""
+    heard = record.heard.get(recipient, {})
+    told = (
+        _notice(
+            one,
+            record.troubles.get(one.subject),
+            heard.get(one.subject, Heard()),
+            one.life.warned(now, share) if one.life else Warned.NOT,
+        )
+        for one in found
+    )
+    return tuple(notice for notice in told if notice)
+
+
+def verdict(found: Sequence[Finding], record: Record) -> bool | None:
+    """Return whether all is well, or a thing that was looked at failed; `None` where neither can be said.
+
+    That has to be tried later, or that something else failed before, is neither.
+    """
+    standing = record.troubles
+    if any(one.looked and one.subject in standing and standing[one.subject].grave for one in found):
+        return False
+    return None if standing else True
+
+
+def message(notices: Sequence[Notice], host: str, now: datetime) -> Message:
+    """Return the notices as one message."""
+    first, rest = notices[0], len(notices) - 1
+    host = printable(host)
+    title = f"renewer on {host}: {first.finding.name} {first.kind}" + (f", and {rest} more" if rest else "")
+    body, left = "", len(notices)
+    for notice in notices:
+        paragraph = _paragraph(notice, now)
+        if body and len(body) + len(paragraph) > LONGEST:
+            body += f"And {left} more: see renewer status on {host}.\n\n"
+            break
+        body += paragraph[:LONGEST] + "\n\n"
+        left -= 1
+    return Message(title, body.rstrip(), good=all(one.kind is Kind.RECOVERED for one in notices))
+
+
+def _certificate(name: str, outcome: CertOutcome | None, material: Material | None) -> Finding:
+    life = Life(material.fingerprints[0], material.not_before, material.not_after) if material else None
+    if outcome is None:
+        return Finding(certificate(name), name, life=life, looked=False)
+    return Finding(certificate(name), name, outcome.error, outcome.hint, outcome.exit_code, life)
+
+
+def _whole(subject: str, name: str, outcome: SiteOutcome | HookOutcome) -> Finding:
+    return Finding(subject, name, outcome.error, outcome.hint, outcome.exit_code)
+
+
+def _patience(life: Life | None) -> timedelta:
+    return min(LASTING, (life.end - life.begin) * OF_LIFE) if life else LASTING
+
+
+def _notice(finding: Finding, trouble: Trouble | None, heard: Heard, warned: Warned) -> Notice | None:
+    """Return what is to be told of a subject, if anything."""
+    before = heard.of(finding.life)
+    failing = trouble.since if trouble and trouble.grave else None
+    fingerprint = finding.life.fingerprint if finding.life else ""
+    after = Heard(heard.trouble or failing, fingerprint, max(warned, before, key=lambda one: one.rank))
+    if warned.rank > before.rank:
+        kind = Kind.EXPIRED if warned is Warned.OVER else Kind.EXPIRING
+        return Notice(kind, finding, after, trouble.since if trouble else None)
+    if failing and heard.trouble is None:
+        return Notice(Kind.FAILED, finding, after, failing)
+    if not finding.looked or trouble:
+        return None
+    renewed = heard.warned is not Warned.NOT and fingerprint not in {"", heard.fingerprint}
+    if heard.trouble or (renewed and warned is Warned.NOT):
+        quiet = Heard() if after.warned is Warned.NOT else replace(after, trouble=None)
+        return Notice(Kind.RECOVERED, finding, quiet, heard.trouble)
+    return None
+
+
+def _harmless(text: str) -> str:
+    """Return a sentence that calls nobody in a chat and has no link under another text."""
+    return _CALL.sub(r"\g<0> ", text)
+
+
+def _paragraph(notice: Notice, now: datetime) -> str:
+    """Return what happened, since when, and what to do."""
+    finding, life = notice.finding, notice.finding.life
+    lines = [f"{finding.name} {notice.kind}."]
+    if notice.kind is Kind.RECOVERED:
+        lines += [f"It had failed since {at(notice.since)}."] if notice.since else []
+    elif finding.error:
+        lines += [f"What: {_harmless(finding.error)}"]
+        lines += [f"Since: {at(notice.since)}"] if notice.since else []
+        lines += [f"What to do: {_harmless(finding.hint) or 'see renewer status'}"]
+    else:
+        lines += ["What to do: see renewer status and renewer renew"]
+    if life:
+        lines.append(f"Its certificate ends {at(life.end)}, {distance(life.end - now)}.")
+    return "\n".join(lines)

@@ -1,1 +1,0 @@
-"""Those outside who are told how cycles end: a collector of figures, people, a monitor."""

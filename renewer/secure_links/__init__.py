@@ -1,0 +1,1 @@
+"""Secure links: the keys of sites, the links made with them, and their rotation."""

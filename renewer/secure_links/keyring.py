@@ -1,0 +1,157 @@
+"""Which keys a site has next: pure. See `core.site` for the phases."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from renewer.core.errors import RenewerError
+from renewer.core.policy import CLOCK_BEHIND
+from renewer.core.site import (
+    AGAIN,
+    Asked,
+    Cycle,
+    Kept,
+    Key,
+    Retiring,
+    Ring,
+    SiteAction,
+    SiteOutcome,
+    SiteSpec,
+)
+
+Draw = Callable[[], str]
+"""Returns a new master: 32 random bytes as hex."""
+
+
+def wanted(spec: SiteSpec, kept: Kept, cycle: Cycle, draw: Draw) -> Ring:
+    """Return the keys that the site shall have now; equal to those that it has if nothing is to be done.
+
+    What an earlier cycle wanted and nginx was not seen to take up goes first, so a rotation is finished
+    before the next one begins: a key that nginx may not know yet is never made the current one.
+    """
+    before = kept.wanted or kept.served
+    if before is None or _asked(spec, cycle) == Asked(spec.name, at_once=True):
+        return _first(spec, before, cycle, draw)
+    ring = before
+    if _rotation_due(spec, ring, cycle) and not _rotating(kept):
+        ring = _rotated(spec, ring, cycle, draw)
+    retiring = tuple(one for one in ring.retiring if cycle.now < one.since + spec.grace)
+    followed = (
+        _followed(spec, cycle) if kept.served is None else {**_followed(spec, cycle), **ring.certificates}
+    )
+    certificates = {name: followed[name] for name in spec.follows if name in followed}
+    return replace(ring, retiring=retiring, people=spec.people, certificates=certificates)
+
+
+def rotation(spec: SiteSpec, ring: Ring) -> datetime:
+    """Return when the next rotation is due at the latest.
+
+    With the certificates' rhythm, that is in time for the last session opened with the current key to live as
+    long as the grace after it: a certificate that is not renewed must not shut the site.
+    """
+    return ring.since + spec.rotate if spec.rotate else ring.session_end - spec.grace
+
+
+def honoured_until(spec: SiteSpec, ring: Ring) -> datetime | None:
+    """Return when the oldest key that is retiring ends."""
+    return min((one.since + spec.grace for one in ring.retiring), default=None)
+
+
+def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool, detail: str = "") -> SiteOutcome:
+    """Return what it means for the site to have these keys; `detail` is what nginx lacks."""
+    rotated = kept.served is None or kept.served.current != ring.current
+    until, planned = honoured_until(spec, ring), rotation(spec, ring)
+    return SiteOutcome(
+        name=spec.name,
+        action=SiteAction.ROTATED if rotated else SiteAction.KEPT,
+        next=min(planned, until or planned),
+        due=due,
+        since=ring.since,
+        rotation=planned,
+        honoured_until=until,
+        people=spec.people,
+        detail=detail,
+    )
+
+
+def ahead(told: SiteOutcome, spec: SiteSpec, kept: Kept, now: datetime) -> SiteOutcome:
+    """Return the outcome while it is still to come: with the keys that the site has, and none before that."""
+    if not told.due:
+        return told
+    until = honoured_until(spec, kept.served) if kept.served else None
+    return replace(
+        told,
+        next=now,
+        since=kept.served.since if kept.served else None,
+        rotation=now if told.action is SiteAction.ROTATED else told.rotation,
+        honoured_until=until,
+    )
+
+
+def held(spec: SiteSpec, kept: Kept, error: RenewerError, now: datetime) -> SiteOutcome:
+    """Return how the site stands while its keys, and whom they are for, are left alone for that reason."""
+    ring = kept.served
+    return SiteOutcome(
+        name=spec.name,
+        action=SiteAction.KEPT,
+        next=now + AGAIN,
+        since=ring.since if ring else None,
+        people=ring.people if ring else (),
+        error=str(error),
+        hint=error.hint,
+        exit_code=error.exit_code,
+    )
+
+
+def _first(spec: SiteSpec, before: Ring | None, cycle: Cycle, draw: Draw) -> Ring:
+    """Return two new keys and no old one."""
+    count = before.count if before else 0
+    return Ring(
+        published=Key(f"k{count + 2}", draw()),
+        current=Key(f"k{count + 1}", draw()),
+        since=cycle.now,
+        session_end=cycle.now + spec.session,
+        count=count + 2,
+        people=spec.people,
+        certificates=_followed(spec, cycle),
+    )
+
+
+def _rotated(spec: SiteSpec, ring: Ring, cycle: Cycle, draw: Draw) -> Ring:
+    return Ring(
+        published=Key(f"k{ring.count + 1}", draw()),
+        current=ring.published,
+        since=cycle.now,
+        session_end=cycle.now + spec.session,
+        count=ring.count + 1,
+        retiring=(*ring.retiring, Retiring(ring.current, cycle.now)),
+        certificates=_followed(spec, cycle),
+    )
+
+
+def _rotation_due(spec: SiteSpec, ring: Ring, cycle: Cycle) -> bool:
+    if _asked(spec, cycle) or cycle.now >= rotation(spec, ring):
+        return True
+    if ring.since - cycle.now > CLOCK_BEHIND:  # made by a clock that was wrong: not due for all that time
+        return True
+    renewed = (
+        name for name in spec.follows if cycle.certificates.get(name, "") != ring.certificates.get(name)
+    )
+    return spec.rotate is None and any(
+        name in ring.certificates and name in cycle.certificates for name in renewed
+    )
+
+
+def _rotating(kept: Kept) -> bool:
+    """Tell whether a rotation is under way that nginx was not seen to take up."""
+    if kept.wanted is None:
+        return False
+    return kept.served is None or kept.served.published != kept.wanted.published
+
+
+def _asked(spec: SiteSpec, cycle: Cycle) -> Asked | None:
+    return cycle.asked if cycle.asked and cycle.asked.site == spec.name else None
+
+
+def _followed(spec: SiteSpec, cycle: Cycle) -> Mapping[str, str]:
+    return {name: cycle.certificates[name] for name in spec.follows if name in cycle.certificates}

@@ -1,0 +1,165 @@
+"""The hook that rotates the keys of nginx's `secure_link` on the engine's cycle.
+
+What is wanted is kept before nginx is asked, and counts as served only after nginx was seen to work with it.
+So a rotation that died anywhere is finished by the next run, and nothing is signed with a key that nginx does
+not know.
+"""
+
+import grp
+import json
+import os
+import pwd
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from renewer.core import tokens
+from renewer.core.errors import ConfigError, RenewerError
+from renewer.core.interfaces import Deployer, Follower
+from renewer.core.site import Cycle, Gate, Guard, Kept, Proposal, Ring, Signer, SiteSpec
+from renewer.secure_links import keyring
+from renewer.store.following import ALONE
+from renewer.store.state import Vault
+from renewer.system import files
+
+_MASTER = 32
+"""Bytes of a key, as many as the hash that keys are derived with gives (RFC 2104, section 3)."""
+
+
+@dataclass(frozen=True)
+class SecureLink:
+    """All sites of the configuration."""
+
+    specs: tuple[SiteSpec, ...]
+    vault: Vault
+    deployer: Deployer
+    follower: Follower = ALONE
+
+    def plan(self, cycle: Cycle) -> Proposal:
+        """Return what would be proposed now, with how the sites stand, changing nothing."""
+        if outdated := self.follower.outdated():
+            return self._held(outdated, cycle)
+        proposal = self._proposal(self._wanted(cycle))
+        outcomes = tuple(
+            keyring.ahead(one, spec, self.vault.site(spec.name), cycle.now)
+            for one, spec in zip(proposal.outcomes, self.specs, strict=True)
+        )
+        return replace(proposal, outcomes=outcomes)
+
+    def propose(self, cycle: Cycle) -> Proposal:
+        """Return what nginx is to take up; the keys that it needs are kept as wanted.
+
+        Nothing, where the configuration has changed since it was read: who is let in is the newest one's
+        business. Nginx is held, so nobody who goes by a newer one has written anything before this looks.
+        """
+        if outdated := self.follower.outdated():
+            return self._held(outdated, cycle)
+        wanted = self._wanted(cycle)
+        proposal = self._proposal(wanted)
+        if proposal.guard:
+            with self.vault.sites() as ledger:
+                self.follower.follow(ledger.follow)
+                for name, ring in wanted.items():
+                    ledger.keep(name, Kept(self.vault.site(name).served, ring))
+        return proposal
+
+    def settle(self, proposal: Proposal) -> Mapping[str, RenewerError]:
+        """Keep the keys as served, forget those of sites that are no more, and hand the current ones on."""
+        if proposal.guard:
+            with self.vault.sites() as ledger:
+                for gate in proposal.guard.gates:
+                    ledger.keep(gate.spec.name, Kept(served=gate.ring))
+                for name in () if self.follower.outdated() else self._left_over():
+                    ledger.drop(name)
+        failed: dict[str, RenewerError] = {}
+        for spec in self.specs:
+            if spec.signer:
+                try:
+                    self._sign(spec, spec.signer)
+                except RenewerError as error:
+                    failed[spec.name] = error
+        return failed
+
+    def _wanted(self, cycle: Cycle) -> dict[str, Ring]:
+        return {
+            spec.name: keyring.wanted(
+                spec, self.vault.site(spec.name), cycle, lambda: secrets.token_hex(_MASTER)
+            )
+            for spec in self.specs
+        }
+
+    def _proposal(self, wanted: Mapping[str, Ring]) -> Proposal:
+        kept = {spec.name: self.vault.site(spec.name) for spec in self.specs}
+        gates = tuple(Gate(spec, wanted[spec.name]) for spec in self.specs)
+        guard = Guard(gates)
+        settled = all(kept[name] == Kept(served=ring) for name, ring in wanted.items())
+        nothing = settled and not self._left_over() and self.deployer.stands(guard)
+        lacking = self.deployer.unguarded(list(wanted)) if wanted else {}
+        outcomes = tuple(
+            keyring.outcome(
+                spec,
+                kept[spec.name],
+                wanted[spec.name],
+                due=not nothing,
+                detail=lacking.get(spec.name, ""),
+            )
+            for spec in self.specs
+        )
+        return Proposal(None if nothing else guard, outcomes)
+
+    def _sign(self, spec: SiteSpec, signer: Signer) -> None:
+        """Let the signing program's file hold the current key; not by a reading that is not the newest."""
+        ring = self.vault.site(spec.name).served
+        if ring is None or _holds(signer, _signing(spec, ring)):
+            return
+        with self.vault.sites():
+            ring = self.vault.site(spec.name).served
+            if ring and not self.follower.outdated():
+                _hand_over(signer, _signing(spec, ring))
+
+    def _held(self, error: RenewerError, cycle: Cycle) -> Proposal:
+        """Return that nothing is proposed, and why."""
+        kept = ((spec, self.vault.site(spec.name)) for spec in self.specs)
+        return Proposal(None, tuple(keyring.held(spec, one, error, cycle.now) for spec, one in kept))
+
+    def _left_over(self) -> list[str]:
+        names = {spec.name for spec in self.specs}
+        return [name for name in self.vault.known_sites() if name not in names]
+
+
+def _signing(spec: SiteSpec, ring: Ring) -> bytes:
+    """Return what another program needs to sign; a URL that is valid for `grace` seconds outlives no key."""
+    secret = tokens.derived(ring.current.master, spec.name)
+    told = {
+        "site": spec.name,
+        "k": ring.current.kid,
+        "secret": secret,
+        "grace": int(spec.grace.total_seconds()),
+    }
+    return json.dumps(told).encode() + b"\n"
+
+
+def _holds(signer: Signer, content: bytes) -> bool:
+    """Tell whether the signing program's file holds just this, with its owner and mode."""
+    return files.holds(signer.path, content, _ids(signer.owner), signer.mode)
+
+
+def _hand_over(signer: Signer, content: bytes) -> None:
+    """Let the signing program's file hold this, with its owner and mode, whole or not at all."""
+    files.folder(signer.path.parent, 0o755)
+    files.write(signer.path, content, signer.mode, _ids(signer.owner))
+    files.sweep(signer.path.parent, signer.path.name)
+
+
+def _ids(owner: str | None) -> tuple[int, int]:
+    """Return user and group by number; raises `ConfigError` for one that this machine does not have."""
+    if owner is None:
+        return os.geteuid(), os.getegid()
+    user, _, group = owner.partition(":")
+    try:
+        known = pwd.getpwnam(user)
+        return known.pw_uid, grp.getgrnam(group).gr_gid if group else known.pw_gid
+    except KeyError:
+        raise ConfigError(
+            f"signer_owner: this machine has no {owner}", hint='name a user, or "user:group", that it has'
+        ) from None

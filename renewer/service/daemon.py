@@ -1,0 +1,324 @@
+"""The daemon, on `apscheduler`: a lean parent that keeps time and starts the `renew` that a person would.
+
+Nothing of a cycle stays in this process, nor what reads a configuration: keys and nonces do not age in
+memory, a crash in a cycle cannot stop the clock, and idle it holds little more than the scheduler.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NoReturn
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from renewer.core.errors import ConfigError, RenewerError, Transient
+from renewer.core.interfaces import Report
+from renewer.engine.idle import HANDED
+from renewer.service.watched import Watched
+from renewer.store.files import FileStore
+from renewer.system.console import Lines, Quiet, speak_for_all
+from renewer.system.sd_notify import notify, watched
+from renewer.system.signals import Signals
+
+HEARTBEAT = 60
+"""Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
+
+LOOK = timedelta(minutes=30)
+"""A worker is started this often at least, whatever is planned: it looks, or sees that nothing changed."""
+
+GRACE = 4.0
+"""Seconds that a worker has to end its step when the daemon is asked to end."""
+
+GAP = timedelta(seconds=5)
+"""The least time from one cycle to the next, whatever is due."""
+
+AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
+"""How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
+
+CHECK = 60.0
+"""Seconds that the check of a configuration may take, the watchdog unfed, before it is taken to hang."""
+
+LAST_WORDS = timedelta(minutes=2)
+"""How long it may take to tell those outside that a worker was killed, before that hangs too."""
+
+RENEWER = (sys.executable, "-P", "-m", "renewer")
+"""The program itself; the folder that it is started in is no place to find modules (-P)."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A configuration that was checked: its text, the state folder, and how long one cycle may take.
+
+    `handed` tells a worker what text it is given, see `idle.HANDED`.
+    """
+
+    text: str
+    state: Path
+    deadline: timedelta
+    handed: str = ""
+
+
+def accept(file: str) -> Accepted:
+    """Have a configuration checked, in a process of its own; its faults are told on standard error.
+
+    Raises `ConfigError` for a faulty one, and `Transient` where the check came to no end of its own.
+    """
+    code, said = _checked((*RENEWER, "--config", file, "accept"))
+    if code == ConfigError.exit_code:
+        raise ConfigError(
+            f"{file} has the faults that are told above",
+            hint="mend them, then: systemctl reload renewer, or wait a minute; until then a restart fails",
+        )
+    if code:
+        raise _unchecked(
+            f"the check was killed by signal {-code}" if code < 0 else f"the check failed with {code}"
+        )
+    answer = json.loads(said)
+    deadline = timedelta(seconds=answer["deadline"])
+    return Accepted(answer["text"], Path(answer["state"]), deadline, answer["handed"])
+
+
+def _checked(command: Sequence[str]) -> tuple[int, bytes]:
+    """Return the exit code of a check (minus the signal that killed it), and what it answered."""
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own program
+            command, stdout=subprocess.PIPE, check=False, timeout=CHECK
+        )
+    except subprocess.TimeoutExpired:
+        raise _unchecked(f"the check took more than {CHECK:g} s and was ended") from None
+    except OSError as error:
+        raise _unchecked(f"the check cannot be started: {error.strerror}") from error
+    return ended.returncode, ended.stdout
+
+
+def _unchecked(why: str) -> Transient:
+    hint = "the lines above say more, or journalctl -k (was memory short?); then start or reload it again"
+    return Transient(f"the configuration could not be checked: {why}", hint=hint)
+
+
+class Daemon:
+    """Runs a cycle at once, then whenever one is due; `read` raises what `accept` does.
+
+    Of `file`, the configuration, it notices at each heartbeat, and before each cycle, that it has changed.
+    """
+
+    def __init__(self, read: Callable[[], Accepted], report: Report, file: str) -> None:
+        self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        self._read = read
+        self._report = report
+        self._file = Watched(file)
+        self._config = read()
+        self._due = _now()
+        self._crashes = 0
+        self._distance = _distance()
+        self._worker: subprocess.Popen[str] | None = None
+        self._working = threading.Lock()
+        self._starting = threading.Lock()
+        self._reading = threading.Lock()
+        self._ending = False
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(2)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 2},
+        )
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self._config.state
+
+    def run(self) -> None:
+        """Keep time until SIGTERM or SIGINT; SIGHUP reads the configuration again at once."""
+        self._scheduler.start()
+        self._plan(_now())
+        notify("READY=1", "WATCHDOG=1")
+        while (asked := self._signals.wait_for(watched(HEARTBEAT))) in {None, signal.SIGHUP}:
+            if asked:
+                self._reload()
+            else:
+                self._beat()
+        notify("STOPPING=1", "STATUS=ending")
+        self._scheduler.pause()
+        self._end_worker()
+
+    def _beat(self) -> None:
+        """Feed the watchdog, and catch up with what the scheduler slept through.
+
+        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one. The
+        scheduler goes by the wall clock, so this is none of its jobs: set back, it would come a day late.
+        """
+        notify("WATCHDOG=1")
+        before, self._distance = self._distance, _distance()
+        if _now() >= self._due or abs(self._distance - before) > HEARTBEAT:
+            self._scheduler.add_job(self._cycle)
+        if self._look():
+            self._plan(_now())
+
+    def _cycle(self) -> None:
+        """Run a worker and plan the next; one at a time."""
+        if not self._working.acquire(blocking=False):
+            return
+        try:
+            self._look()
+            config = self._config
+            notify("STATUS=looking at every certificate")
+            due = max(self._work(config), _now() + GAP)
+        finally:
+            self._working.release()
+        self._plan(due)
+        if (
+            config is not self._config
+        ):  # it was read again, and the plan made then may just have been replaced
+            self._plan(_now())
+
+    def _plan(self, due: datetime) -> None:
+        self._due = due
+        self._scheduler.add_job(self._cycle, "date", run_date=due, id="cycle", replace_existing=True)
+        notify(f"STATUS=next look at {due:%Y-%m-%d %H:%M:%S} UTC")
+
+    def _work(self, config: Accepted) -> datetime:
+        """Run one cycle in a process of its own; return when the next is due."""
+        late = f"a cycle took more than {config.deadline} and was ended"
+        code, answer = self._run(config, config.deadline, late, "renew", "--json")
+        if code < 0:  # killed, so that it could not tell anybody itself
+            self._run(config, LAST_WORDS, "nobody could be told in time that a cycle was lost", "lost")
+        return self._next(answer)
+
+    def _run(self, config: Accepted, deadline: timedelta, late: str, *arguments: str) -> tuple[int, str]:
+        """Run the program; return its exit code (minus the signal that killed it) and what it answered."""
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        environment[HANDED] = config.handed
+        command = (*RENEWER, "--verbose", "--config", "-", *arguments)
+        with self._starting:
+            if self._ending:
+                return 0, ""
+            self._worker = subprocess.Popen(  # noqa: S603 - our own program
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=environment
+            )
+        with self._worker as worker:
+            try:
+                answer, _ = worker.communicate(config.text, timeout=deadline.total_seconds())
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                answer = ""
+                self._report.problem("renewer", late)
+        return worker.returncode, answer
+
+    def _next(self, answer: str) -> datetime:
+        """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
+        try:
+            due = min([*_planned(answer), _now() + LOOK])
+        except (KeyError, TypeError, ValueError):
+            self._crashes += 1
+            return _now() + AFTER_A_CRASH[min(self._crashes, len(AFTER_A_CRASH)) - 1]
+        self._crashes = 0
+        return due
+
+    def _reload(self) -> None:
+        """Read the configuration, whether or not it has changed."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "WATCHDOG=1")
+        with self._reading:
+            self._file.changed()
+            taken = self._take()
+        if taken:
+            self._plan(_now())
+        notify("READY=1", "WATCHDOG=1")
+
+    def _look(self) -> bool:
+        """Take what the file holds if that has changed; tell whether it was taken.
+
+        What is wrong with it is told once. Who finds another thread at it leaves it to that one.
+        """
+        if self._ending or not self._reading.acquire(blocking=False):
+            return False
+        try:
+            return self._file.changed() and self._take()
+        finally:
+            self._reading.release()
+
+    def _take(self) -> bool:
+        """Take the new configuration or, if that is faulty, keep the old one; tell whether it was taken."""
+        try:
+            self._config = self._read_again()
+        except RenewerError as error:
+            if isinstance(error, Transient):  # nothing is known about it yet
+                self._file.forget()
+            self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
+            return False
+        self._report.done("renewer", "the new configuration is in force")
+        return True
+
+    def _read_again(self) -> Accepted:
+        """Read the configuration; another state folder is refused, for the lease is held on the old one."""
+        found = self._read()
+        if found.state != self.state:
+            raise ConfigError(
+                f"the state folder is {found.state} there, no longer {self.state}, which takes a restart",
+                hint="run: systemctl restart renewer",
+            )
+        return found
+
+    def _end_worker(self) -> None:
+        """Let the worker end its step; what it cannot end in time the next run finishes."""
+        with self._starting:
+            self._ending = True
+            worker = self._worker
+        if worker is None or worker.poll() is not None:
+            return
+        worker.terminate()
+        if self._working.acquire(timeout=GRACE):
+            return
+        worker.kill()
+
+
+def main() -> NoReturn:
+    """Run the daemon for the configuration that the command line names; `renewer run` turns into this."""
+    speak_for_all()
+    report = Lines()
+    try:
+        daemon = Daemon(lambda: accept(sys.argv[1]), report, sys.argv[1])
+        with FileStore(daemon.state).lease("daemon", LOOK):
+            daemon.run()
+    except ConfigError as error:
+        sys.exit(error.exit_code)  # what is wrong was told by the check
+    except RenewerError as error:
+        sys.exit(_last_words(error))
+    sys.exit(0)
+
+
+def _last_words(error: RenewerError) -> int:
+    Quiet().problem("renewer", str(error), error.hint)
+    return error.exit_code
+
+
+def _planned(answer: str) -> list[datetime]:
+    """Return when something is due; raises KeyError, TypeError or ValueError where the answer tells nothing.
+
+    A worker that ended before it looked at anything answers with its `error` alone.
+    """
+    found = json.loads(answer)
+    if "error" in found:
+        raise ValueError(found["error"])
+    every = (*found["certificates"], *found["sites"], *found.get("hooks", ()))
+    return [datetime.fromisoformat(one["next"]) for one in every if one["next"]]
+
+
+def _distance() -> float:
+    return time.time() - time.monotonic()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main()

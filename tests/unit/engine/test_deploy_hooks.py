@@ -1,0 +1,158 @@
+"""What deploy hooks are told, and when, with hooks that are fakes; and what is shown of their words."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from fakes import DAY, NOW, FakeClock, MemStore, Notes
+
+from renewer.core import backoff
+from renewer.core.errors import HookFailed, LockBusy
+from renewer.core.hook import Deployed, HookAction
+from renewer.core.model import Action, CertOutcome, Fingerprint
+from renewer.core.site import SiteAction, SiteOutcome
+from renewer.engine.deploy_hooks import FollowUp
+from renewer.store.state import Vault
+
+
+def certificate(name: str = "a.example", number: int = 1) -> CertOutcome:
+    return CertOutcome(name, Action.FRESH, NOW, fingerprint=Fingerprint(f"{number:064x}"), served=True)
+
+
+def site(name: str = "nodered", days: int = 0) -> SiteOutcome:
+    return SiteOutcome(name, SiteAction.KEPT, NOW, since=NOW + days * DAY)
+
+
+@dataclass
+class FakeHook:
+    key: str = "a1"
+    failing: bool = False
+    told: list[Deployed] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"hook.command[{self.key}]"
+
+    @property
+    def what(self) -> str:
+        return "/bin/fake"
+
+    def run(self, news: Deployed) -> None:
+        self.told.append(news)
+        if self.failing:
+            raise HookFailed("it failed", hint="mend it")
+
+
+class World:
+    def __init__(self, *hooks: FakeHook) -> None:
+        self.hooks, self.store, self.clock = hooks or (FakeHook(),), MemStore(), FakeClock()
+        self.vault = Vault(self.store, Notes())
+
+    @property
+    def followup(self) -> FollowUp:
+        return FollowUp(self.vault, self.clock, Notes(), self.hooks)
+
+    def actions(self, *certificates: CertOutcome, sites: tuple[SiteOutcome, ...] = ()) -> list[HookAction]:
+        return [one.action for one in self.followup.tell(certificates, sites)]
+
+
+def test_a_hook_is_told_once_of_what_is_new() -> None:
+    world = World()
+    assert world.actions(certificate(), sites=(site(),)) == [HookAction.RAN]
+    assert world.actions(certificate(), sites=(site(),)) == [HookAction.KEPT]
+    assert world.actions(certificate(number=2), sites=(site(),)) == [HookAction.RAN]
+    assert world.actions(certificate(number=2), sites=(site(days=1),)) == [HookAction.RAN]
+    first, renewed, rotated = world.hooks[0].told
+    assert (list(first.certificates), list(first.sites)) == (["a.example"], ["nodered"])
+    assert (list(renewed.certificates), list(renewed.sites)) == (["a.example"], [])
+    assert (list(rotated.certificates), list(rotated.sites)) == ([], ["nodered"])
+
+
+def test_a_cycle_for_one_certificate_forgets_nothing_of_the_others() -> None:
+    world = World()
+    world.actions(certificate("a.example"), certificate("b.example"))
+    assert world.actions(certificate("a.example")) == [HookAction.KEPT]
+    assert world.actions(certificate("b.example")) == [HookAction.KEPT]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        replace(certificate(), served=False),
+        replace(certificate(), served=None, action=Action.FAILED),
+        replace(certificate(), fingerprint=None),
+    ],
+)
+def test_nothing_is_told_of_what_nginx_does_not_serve(outcome: CertOutcome) -> None:
+    world = World()
+    assert world.actions(outcome) == [HookAction.KEPT]
+    assert world.hooks[0].told == []
+
+
+def test_the_old_one_that_is_served_while_a_renewal_fails_is_no_news() -> None:
+    world = World()
+    world.actions(certificate())
+    assert world.actions(replace(certificate(), action=Action.FAILED)) == [HookAction.KEPT]
+
+
+def test_a_hook_that_failed_is_told_again_and_holds_up_no_other() -> None:
+    bad, good = FakeHook("b1", failing=True), FakeHook("a1")
+    world = World(bad, good)
+    assert world.actions(certificate()) == [HookAction.FAILED, HookAction.RAN]
+    assert world.actions(certificate()) == [HookAction.FAILED, HookAction.KEPT]
+    (outcome, _) = world.followup.planned([certificate()], ())
+    assert (outcome.action, outcome.error, outcome.exit_code) == (HookAction.FAILED, "it failed", 1)
+    assert outcome.next == NOW + backoff.HOOK[1]
+    bad.failing = False
+    assert world.actions(certificate()) == [HookAction.RAN, HookAction.KEPT]
+    assert world.vault.hook("b1").failures == 0
+    assert (len(bad.told), len(good.told)) == (3, 1)
+
+
+def test_what_a_hook_would_be_told_is_told_ahead_without_running_it() -> None:
+    world = World()
+    (ahead,) = world.followup.planned([certificate()], [site()])
+    assert (ahead.action, world.hooks[0].told) == (HookAction.RAN, [])
+    assert "a.example, the site nodered" in ahead.detail
+
+
+def test_a_site_whose_key_nginx_has_yet_to_take_up_is_not_told_ahead() -> None:
+    world = World()
+    (ahead,) = world.followup.planned([], [replace(site(), due=True)])
+    assert ahead.action is HookAction.KEPT
+
+
+def test_a_hook_that_is_no_more_is_forgotten() -> None:
+    world = World(FakeHook("a1"), FakeHook("b1"))
+    world.actions(certificate())
+    assert world.vault.known_hooks() == ["a1", "b1"]
+    world.hooks = (FakeHook("b1"),)
+    assert world.actions(certificate()) == [HookAction.KEPT]
+    assert world.vault.known_hooks() == ["b1"]
+
+
+def test_without_hooks_nothing_is_held_or_written() -> None:
+    world = World()
+    world.hooks = ()
+    assert world.actions(certificate()) == []
+    assert world.store.writes == []
+
+
+def test_hooks_that_another_run_is_at_are_left_to_it() -> None:
+    world = World()
+    with world.vault.hooks():
+        (outcome,) = world.followup.tell([certificate()], ())
+    assert (outcome.exit_code, world.hooks[0].told) == (LockBusy.exit_code, [])
+
+
+def test_who_is_asked_to_end_begins_no_hook() -> None:
+    world = World()
+    world.clock = FakeClock(sleeps=0)
+    (outcome,) = world.followup.tell([certificate()], ())
+    assert (outcome.action, outcome.next, world.hooks[0].told) == (HookAction.RAN, NOW, [])
+
+
+def test_the_waits_grow() -> None:
+    waits = [backoff.hook(count) for count in range(1, 9)]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (timedelta(minutes=1), DAY)
