@@ -21,7 +21,7 @@ from renewer.core.model import CertSpec, Material, Reason, Window
 from renewer.notify import audience
 from renewer.store.files import FileStore
 from renewer.store.following import ALONE, Following
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system import permissions, privileges, process
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def build(config: Config, clock: Clock, report: Report, follower: Follower = ALO
     privileges.settle(config.state, config.secret_files, secrets.remember)
     check(config)
     follower.refuse_foreign()
-    memory = Vault(FileStore(config.state), report)
+    memory = State(FileStore(config.state), report)
     deployer = nginx(config, clock, report)
     issuer = _Late(lambda: _acme(config, memory, clock, report))
     hooks = (SecureLink(config.site_specs, memory, deployer, follower),)
@@ -54,7 +54,7 @@ def build(config: Config, clock: Clock, report: Report, follower: Follower = ALO
 
 def follower(config: Config, view: View, clock: Clock, report: Report) -> Follower:
     """Return who knows whether a reading of the configuration is the newest."""
-    memory = Vault(FileStore(config.state), report)
+    memory = State(FileStore(config.state), report)
     return Following(memory, config.state, view, lambda other: not any(unfit(other)), clock, report)
 
 
@@ -84,7 +84,7 @@ def nginx(config: Config, clock: Clock, report: Report) -> "NginxDeployer":
 
 
 def dns(
-    config: Config, zones: Mapping[str, str], memory: Vault, clock: Clock, report: Report
+    config: Config, zones: Mapping[str, str], memory: State, clock: Clock, report: Report
 ) -> "CloudflareDns":
     """Return the DNS provider that knows these zones (identifiers by name); raises `ConfigError`."""
     from renewer.dns.cloudflare.provider import CloudflareDns
@@ -98,7 +98,7 @@ def _calls(secret: str, config: Config, clock: Clock, report: Report) -> "Calls"
     return Api(client(secret, config.cloudflare.base_url), clock, report)
 
 
-def vault(config: Config, report: Report, follower: Follower) -> Vault:
+def vault(config: Config, report: Report, follower: Follower) -> State:
     """Return the program's memory alone; raises `ConfigError` for a state folder not safe, or another's.
 
     Root becomes the owner of the state folder first.
@@ -106,7 +106,7 @@ def vault(config: Config, report: Report, follower: Follower) -> Vault:
     privileges.settle(config.state, config.secret_files, secrets.remember)
     permissions.refuse_unsafe(config.state)
     follower.refuse_foreign()
-    return Vault(FileStore(config.state), report)
+    return State(FileStore(config.state), report)
 
 
 def check(config: Config) -> None:
@@ -159,18 +159,18 @@ def _holds_roots(bundle: Path) -> bool:
     return True
 
 
-def _acme(config: Config, memory: Vault, clock: Clock, report: Report) -> "tuple[Issuer, Ahead]":
+def _acme(config: Config, memory: State, clock: Clock, report: Report) -> "tuple[Issuer, Ahead]":
     """Return the issuer, and the calls to Cloudflare that are better begun before it is asked to issue."""
     from renewer.acme.dns01 import Dns01
     from renewer.acme.issuer import AcmeIssuer
     from renewer.dns.cloudflare.ahead import Ahead
     from renewer.dns.cloudflare.provider import CloudflareDns
-    from renewer.dns.resolver import Authorities
+    from renewer.dns.resolver import AuthoritativeCheck
 
     secret = secrets.token(config, os.environ)
     api = Ahead(lambda: _calls(secret, config, clock, report))
     provider = CloudflareDns(api, config.cloudflare.zone_ids, memory)
-    authorities = Authorities(config.propagation.resolver, clock)
+    authorities = AuthoritativeCheck(config.propagation.resolver, clock)
     dns01 = Dns01(provider, authorities, config.propagation.timeout, report)
     return AcmeIssuer(config.acme, dns01, memory, clock, report), api
 
@@ -181,7 +181,7 @@ def token(secret: str, config: Config, clock: Clock, report: Report) -> "Token":
     from renewer.dns.cloudflare.token import Token
 
     api = _calls(secret, config, clock, report)
-    return Token(CloudflareDns(api, {}, Vault(FileStore(config.state), report)))
+    return Token(CloudflareDns(api, {}, State(FileStore(config.state), report)))
 
 
 class _Late:

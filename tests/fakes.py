@@ -18,10 +18,10 @@ from renewer.core.model import (
     Grounds,
     KeyKind,
     Material,
+    Observation,
     Pair,
     Publish,
     Reason,
-    Sight,
     Window,
 )
 from renewer.core.site import Guard
@@ -207,14 +207,14 @@ class FakeDeployer:
     def grounds(self) -> Grounds | None:
         return None
 
-    def look(self, spec: CertSpec, material: Material | None) -> Sight:
+    def look(self, spec: CertSpec, material: Material | None) -> Observation:
         if spec.name in self.blind:
             raise self.blind[spec.name]
         if spec.name in self.unseen:
             published = material is not None and self.files.get(spec.name) == material.fingerprints
-            return Sight(published=published, served=None)
+            return Observation(published=published, served=None)
         same = material is not None and self.shown.get(spec.name) == material.fingerprints
-        return Sight(published=same, served=same, detail="" if same else "nginx shows something else")
+        return Observation(published=same, served=same, detail="" if same else "nginx shows something else")
 
     def stands(self, guard: Guard) -> bool:
         return not guard.gates

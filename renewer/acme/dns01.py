@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from renewer.core.errors import Refused, RenewerError, Stopped, Transient
-from renewer.core.interfaces import DnsProvider, Journal, Propagation, Report
+from renewer.core.interfaces import DnsProvider, Journal, PropagationCheck, Report
 from renewer.core.journal import Progress, TxtRecord
 
 
@@ -15,7 +15,7 @@ class Dns01:
     """Shows TXT records to the world for as long as the CA needs them."""
 
     provider: DnsProvider
-    propagation: Propagation
+    propagation: PropagationCheck
     timeout: timedelta
     report: Report
 

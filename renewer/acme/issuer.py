@@ -19,7 +19,7 @@ from renewer.core.interfaces import Clock, Journal, Report
 from renewer.core.model import Account, CertSpec, KeyKind, Material, Pair, Reason, Window
 from renewer.core.policy import ASK_DEFAULT
 from renewer.core.rate_limits import Exemption
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 _PAGE = re.compile(r"https?://[!-~]{1,500}")
 """What is taken for the address of a page that a person may be shown."""
@@ -31,7 +31,7 @@ class AcmeIssuer:
 
     settings: Acme
     dns01: Dns01
-    vault: Vault
+    vault: State
     clock: Clock
     report: Report
     _account: threading.Lock = field(default_factory=threading.Lock)

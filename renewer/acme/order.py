@@ -19,7 +19,7 @@ from renewer.core.errors import Refused, Transient
 from renewer.core.interfaces import Clock, Journal, Report
 from renewer.core.journal import PendingOrder
 from renewer.core.model import CertSpec, KeyKind, Pair
-from renewer.core.rate_limits import Exemption, Kind
+from renewer.core.rate_limits import EventKind, Exemption
 from renewer.system.http_bounds import Astray
 
 FIRST_POLL, LAST_POLL = 0.02, 5.0
@@ -141,7 +141,7 @@ class Issuance:
         if order.status != READY:
             return order
         self._doing("finalizing the order")
-        self.allowance.note(Kind.CERTIFICATE, self.spec.domains, order.url, exemption)
+        self.allowance.note(EventKind.CERTIFICATE, self.spec.domains, order.url, exemption)
         return self.ca.finalize(order, self._pending.csr)
 
     def _poll(self, order: Order, purpose: str, *until: str) -> Order:
@@ -167,7 +167,7 @@ class Issuance:
     def _why_invalid(self, order: Order) -> Refused:
         """Return the CA's reasons; the order is given up."""
         self._give_up()
-        self.allowance.note(Kind.FAILED_AUTHORIZATION, self.spec.domains, order.url)
+        self.allowance.note(EventKind.FAILED_AUTHORIZATION, self.spec.domains, order.url)
         complaints = list(self.ca.complaints(order))
         said = "; ".join(sentence for _, sentence in complaints) or "it gives no reason"
         hint = next((HINTS[kind] for kind, _ in complaints if kind in HINTS), "")

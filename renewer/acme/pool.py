@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from renewer.acme.client import Connection
 from renewer.core.interfaces import Clock
-from renewer.system.rate_limiter import Pace
+from renewer.system.rate_limiter import RateLimiter
 
 OPENED, PERIOD = 15, 1.0
 """Connections that are opened at most in so many seconds: each begins with a request for a nonce, and Let's
@@ -24,14 +24,14 @@ class Connections:
 
     open_: Callable[[str], Connection]
     clock: Clock
-    _pace: Pace = field(init=False)
+    _pace: RateLimiter = field(init=False)
     _first: dict[str, "Future[Connection]"] = field(default_factory=dict)
     _idle: defaultdict[str, list[Connection]] = field(default_factory=lambda: defaultdict(list))
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Have nobody wait yet."""
-        object.__setattr__(self, "_pace", Pace(self.clock, OPENED, PERIOD))
+        object.__setattr__(self, "_pace", RateLimiter(self.clock, OPENED, PERIOD))
 
     def take(self, server: str) -> Connection:
         """Return a connection that nobody uses; raises what `open_` does, to all that wait for it at once."""

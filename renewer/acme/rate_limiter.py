@@ -7,9 +7,9 @@ from datetime import timedelta
 from renewer.core import rate_limits
 from renewer.core.errors import LockBusy, Transient
 from renewer.core.interfaces import Clock
-from renewer.core.rate_limits import Event, Exemption, History, Kind, Limit, Told
-from renewer.store.state import Vault
-from renewer.system.batching import Jointly
+from renewer.core.rate_limits import Event, EventKind, Exemption, History, Limit, Told
+from renewer.store.state import State
+from renewer.system.batching import Batcher
 
 TRIES, PAUSE = 100, 0.05
 """How often, and after how many seconds, the ledger is tried again while another process writes it."""
@@ -26,12 +26,12 @@ class _Entry:
 class Allowance:
     """The ledger of one CA; safe to use from threads, which write it together."""
 
-    def __init__(self, server: str, known: tuple[Limit, ...], vault: Vault, clock: Clock) -> None:
+    def __init__(self, server: str, known: tuple[Limit, ...], vault: State, clock: Clock) -> None:
         self.server = server
         self.limits = known
         self.vault = vault
         self.clock = clock
-        self._jointly = Jointly(self._write)
+        self._jointly = Batcher(self._write)
 
     def require(self, names: Sequence[str], exemption: Exemption) -> None:
         """Raise `Transient` with the wait if an order for these names would cross a limit."""
@@ -45,7 +45,7 @@ class Allowance:
 
         def spent(history: History) -> History:
             self._refuse(history, names, exemption)
-            event = Event(self.clock.now(), Kind.ORDER, tuple(sorted(names)), exemption)
+            event = Event(self.clock.now(), EventKind.ORDER, tuple(sorted(names)), exemption)
             return rate_limits.noted(history, event, event.at)
 
         self._keep(spent)
@@ -68,7 +68,7 @@ class Allowance:
         return ", ".join(rate_limits.cost(history, self.limits, names, self.clock.now()))
 
     def note(
-        self, kind: Kind, names: Sequence[str], order: str, exemption: Exemption = Exemption.NONE
+        self, kind: EventKind, names: Sequence[str], order: str, exemption: Exemption = Exemption.NONE
     ) -> None:
         """Keep what is about to be asked of the order with this URL, or that it has failed.
 

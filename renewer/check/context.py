@@ -18,11 +18,11 @@ from renewer.core.errors import ConfigError, Refused, RenewerError
 from renewer.core.interfaces import Clock, Follower, Journal
 from renewer.core.journal import Progress
 from renewer.dns.cloudflare.token import Token, Verdict, Zone
-from renewer.dns.resolver import Authorities, Delegation
+from renewer.dns.resolver import AuthoritativeCheck, Delegation
 from renewer.service import install, unit_files
 from renewer.store.files import FileStore
 from renewer.store.following import ALONE
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system import permissions
 from renewer.system.console import Silent
 
@@ -94,7 +94,7 @@ class Scene:
     token: Once[Token] = field(init=False)
     verdict: Once[Verdict] = field(init=False)
     zones: Once[tuple[Zone, ...]] = field(init=False)
-    authorities: Once[Authorities] = field(init=False)
+    authorities: Once[AuthoritativeCheck] = field(init=False)
     directory: Fetched[Directory] = field(init=False)
     delegation: Fetched[Delegation] = field(init=False)
     challenge: Fetched[str] = field(init=False)
@@ -107,7 +107,7 @@ class Scene:
             "token": Once(lambda: Token(app.dns(self.config, ids, self.vault, self.clock, Silent()))),
             "verdict": Once(lambda: self.token().verdict(ids.values())),
             "zones": Once(self._zones),
-            "authorities": Once(lambda: Authorities(self.config.propagation.resolver, self.clock)),
+            "authorities": Once(lambda: AuthoritativeCheck(self.config.propagation.resolver, self.clock)),
             "directory": Fetched(self._directory),
             "delegation": Fetched(lambda name: self.authorities().delegation(name)),
             "challenge": Fetched(self._challenge),
@@ -116,9 +116,9 @@ class Scene:
             object.__setattr__(self, name, one)
 
     @property
-    def vault(self) -> Vault:
+    def vault(self) -> State:
         """The program's memory."""
-        return Vault(FileStore(self.config.state), Silent())
+        return State(FileStore(self.config.state), Silent())
 
     @property
     def unit(self) -> str:

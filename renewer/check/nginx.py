@@ -12,7 +12,7 @@ from renewer.check import gates
 from renewer.check.context import Scene
 from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.core.errors import Fault, RenewerError
-from renewer.core.model import CertSpec, Sight
+from renewer.core.model import CertSpec, Observation
 from renewer.nginx.configuration import Line, lines, read
 from renewer.nginx.control import LIMIT, Control
 from renewer.nginx.deployer import WHO_ANSWERS
@@ -138,7 +138,7 @@ def _served(scene: Scene, spec: CertSpec) -> Iterator[Finding]:
             yield _TOPIC.error("served", f"{spec.name}: {detail}", _UNSERVED, after)
 
 
-def _seen(scene: Scene, spec: CertSpec, sight: Sight) -> Finding:
+def _seen(scene: Scene, spec: CertSpec, sight: Observation) -> Finding:
     """Return that nginx serves the certificate, or why nobody can tell."""
     if sight.served is None and "includes" in sight.detail:
         why = "the certificate is renewed, but no client of nginx ever sees it"

@@ -11,9 +11,9 @@ from renewer.core.followed import Followed
 from renewer.core.hook import Deployed
 from renewer.core.journal import Handle, Progress, TxtRecord
 from renewer.core.metrics import Readings
-from renewer.core.model import CertSpec, Change, Grounds, Material, Reason, Sight, Window
+from renewer.core.model import CertSpec, Change, Grounds, Material, Observation, Reason, Window
 from renewer.core.notice import Message
-from renewer.core.site import Cycle, Guard, Proposal, SiteSpec
+from renewer.core.site import Guard, HookContext, Proposal, SiteSpec
 
 
 class Clock(Protocol):
@@ -70,7 +70,7 @@ class DnsProvider(Protocol):
         """Return the zone that records of this name go into, as is seen now; `None` where there is none."""
 
 
-class Propagation(Protocol):
+class PropagationCheck(Protocol):
     """Looks at the DNS as the CA will."""
 
     def canonical(self, names: Sequence[str], timeout: timedelta) -> Mapping[str, str]:
@@ -177,7 +177,7 @@ class Deployer(Protocol):
     def grounds(self) -> Grounds | None:
         """Return what all that `look` sees rests on, besides the state folder; `None` if uncertain."""
 
-    def look(self, spec: CertSpec, material: Material | None) -> Sight:
+    def look(self, spec: CertSpec, material: Material | None) -> Observation:
         """Return what is on disk and what nginx serves, changing nothing."""
 
     def stands(self, guard: Guard) -> bool:
@@ -203,10 +203,10 @@ class Hook(Protocol):
     def specs(self) -> Sequence[SiteSpec]:
         """The sites that it answers for."""
 
-    def plan(self, cycle: Cycle) -> Proposal:
+    def plan(self, cycle: HookContext) -> Proposal:
         """Return what it would propose now, changing nothing."""
 
-    def propose(self, cycle: Cycle) -> Proposal:
+    def propose(self, cycle: HookContext) -> Proposal:
         """Return what nginx is to take up; whatever has to survive a crash is on disk by then."""
 
     def settle(self, proposal: Proposal) -> Mapping[str, RenewerError]:

@@ -195,7 +195,7 @@ class Grounds:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """What is seen of a certificate on this machine.
 
     `published`: nginx's include and `current` name a generation that holds exactly the stored certificate.
@@ -221,7 +221,7 @@ class Snapshot:
     """
 
     spec: CertSpec
-    sight: Sight
+    sight: Observation
     material: Material | None = None
     suggestion: Suggestion | None = None
     failure: Failure | None = None
@@ -239,7 +239,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Turn:
+class CertificateRun:
     """How far one certificate got: `deploy` says that nginx has to take it up, `held` why it has to wait."""
 
     snapshot: Snapshot

@@ -30,7 +30,7 @@ class Warned(StrEnum):
         return list(Warned).index(self)
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """What a notice is about."""
 
     FAILED = "failed"
@@ -55,7 +55,7 @@ class Life:
 
 
 @dataclass(frozen=True)
-class Finding:
+class SubjectStatus:
     """How a subject stood at the end of a cycle; `looked` tells whether the cycle was about it at all."""
 
     subject: str
@@ -89,7 +89,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Seen:
+class LastSeen:
     """What a cycle last saw of a certificate: whether it was served, and when nothing was wrong with it."""
 
     served: bool | None = None
@@ -102,7 +102,7 @@ class Record:
 
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     heard: Mapping[str, Mapping[str, Heard]] = field(default_factory=dict)
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+    seen: Mapping[str, LastSeen] = field(default_factory=dict)
 
     def of(self, subjects: Sequence[str], recipients: Sequence[str]) -> "Record":
         """Return it with these recipients, and without what the configuration does not have any more."""
@@ -129,8 +129,8 @@ class Record:
 class Notice:
     """One thing to tell somebody, and what he has heard once he is told."""
 
-    kind: Kind
-    finding: Finding
+    kind: NoticeKind
+    finding: SubjectStatus
     heard: Heard
     since: datetime | None = None
 

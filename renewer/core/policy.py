@@ -69,7 +69,7 @@ ASK_DEFAULT = timedelta(hours=6)
 def decide(snapshot: Snapshot, now: datetime) -> Step:
     """Return the one next step for a certificate."""
     reason = why_issue(snapshot, now)
-    server = authority(snapshot, now)
+    server = choose_ca(snapshot, now)
     held = _held(snapshot, server, now) if reason else None
     if reason and not held:
         return Issue(reason, server, _rehearsal(snapshot, server, now))
@@ -82,7 +82,7 @@ def decide(snapshot: Snapshot, now: datetime) -> Step:
     return Rest(renewal(snapshot, now))
 
 
-def authority(snapshot: Snapshot, now: datetime) -> str:
+def choose_ca(snapshot: Snapshot, now: datetime) -> str:
     """Return the directory of the CA to order from: the first one, unless it failed and another may step in.
 
     Those that may take turns, each after the failure of the one before.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What is counted."""
 
     ORDER = "order"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     FAILED_AUTHORIZATION = "failed authorization"
 
 
-class Scope(StrEnum):
+class LimitScope(StrEnum):
     """What it is counted for."""
 
     ACCOUNT = "account"
@@ -44,8 +44,8 @@ class Exemption(StrEnum):
 class Rule:
     """What is counted, and for what; orders with one of `exempt` neither count nor are held."""
 
-    kind: Kind
-    scope: Scope
+    kind: EventKind
+    scope: LimitScope
     exempt: frozenset[Exemption] = frozenset()
 
 
@@ -63,7 +63,7 @@ class Event:
     """Something that counts, for these names; of those about one `order` (its URL) only the last does."""
 
     at: datetime
-    kind: Kind
+    kind: EventKind
     names: tuple[str, ...]
     exemption: Exemption = Exemption.NONE
     order: str = ""
@@ -99,10 +99,10 @@ _reading = threading.Lock()
 
 _RENEWALS = frozenset({Exemption.SAME_SET, Exemption.ARI})
 
-ORDERS = Rule(Kind.ORDER, Scope.ACCOUNT, _RENEWALS)
-PER_DOMAIN = Rule(Kind.CERTIFICATE, Scope.DOMAIN, _RENEWALS)
-PER_SET = Rule(Kind.CERTIFICATE, Scope.SET, frozenset({Exemption.ARI}))
-FAILURES = Rule(Kind.FAILED_AUTHORIZATION, Scope.NAME)
+ORDERS = Rule(EventKind.ORDER, LimitScope.ACCOUNT, _RENEWALS)
+PER_DOMAIN = Rule(EventKind.CERTIFICATE, LimitScope.DOMAIN, _RENEWALS)
+PER_SET = Rule(EventKind.CERTIFICATE, LimitScope.SET, frozenset({Exemption.ARI}))
+FAILURES = Rule(EventKind.FAILED_AUTHORIZATION, LimitScope.NAME)
 
 
 def _lets_encrypt(orders: int, per_domain: int, per_set: int, failures: int) -> tuple[Limit, ...]:
@@ -139,7 +139,7 @@ def cost(history: History, limits: Iterable[Limit], names: Sequence[str], now: d
     return [
         f"{_ordinal(len(used) + 1, limit.count)} {_counted(limit, scope)}"
         for limit in limits
-        if limit.rule.kind is not Kind.FAILED_AUTHORIZATION
+        if limit.rule.kind is not EventKind.FAILED_AUTHORIZATION
         for scope, used in _used(history, limit, names, now)
     ]
 
@@ -193,16 +193,16 @@ def _used(
         )
 
 
-def _scopes(scope: Scope, names: Sequence[str]) -> Iterator[tuple[str, Callable[[Sequence[str]], bool]]]:
+def _scopes(scope: LimitScope, names: Sequence[str]) -> Iterator[tuple[str, Callable[[Sequence[str]], bool]]]:
     match scope:
-        case Scope.ACCOUNT:
+        case LimitScope.ACCOUNT:
             yield "", lambda _: True
-        case Scope.SET:
+        case LimitScope.SET:
             yield "exactly these names", lambda others: _same(others, names)
-        case Scope.DOMAIN:
+        case LimitScope.DOMAIN:
             for domain in sorted({registered(name) for name in names}):
                 yield domain, partial(_concerns, registered, domain)
-        case Scope.NAME:
+        case LimitScope.NAME:
             for name in sorted({_plain(name) for name in names}):
                 yield name, partial(_concerns, _plain, name)
 

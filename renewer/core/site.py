@@ -153,7 +153,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Cycle:
+class HookContext:
     """What a hook has to know of a cycle: the time, the certificates as kept, and what a person asked for."""
 
     now: datetime

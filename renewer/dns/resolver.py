@@ -61,7 +61,7 @@ class Delegation:
     more: int = 0
 
 
-class Authorities:
+class AuthoritativeCheck:
     """The look at the DNS; `resolver` is "address", "address:port", or `None` for the system's."""
 
     def __init__(self, resolver: str | None, clock: Clock) -> None:

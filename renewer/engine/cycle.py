@@ -23,26 +23,26 @@ from renewer.core.errors import (
 )
 from renewer.core.interfaces import Clock, Deployer, DeployHook, Follower, Hook, Issuer, Report
 from renewer.core.model import (
+    CertificateRun,
     CertOutcome,
     CertSpec,
     Material,
+    Observation,
     Outcome,
     Pair,
     Reason,
     Revocation,
-    Sight,
     Snapshot,
-    Turn,
 )
 from renewer.core.policy import Ask, Deploy, Issue, Rest
-from renewer.core.site import Asked, Cycle
+from renewer.core.site import Asked, HookContext
 from renewer.engine import outcome
 from renewer.engine.deploy_hooks import FollowUp
-from renewer.engine.deployment import Brought, Deployment
+from renewer.engine.deployment import Deployment, DeploymentResult
 from renewer.engine.failures import Setbacks
 from renewer.engine.issuance import Ordering
 from renewer.store.following import ALONE
-from renewer.store.state import Ledger, Vault
+from renewer.store.state import CertificateState, State
 
 Result = TypeVar("Result")
 
@@ -55,7 +55,7 @@ class Engine:
     """The one code path of one-shot, cron and daemon."""
 
     specs: tuple[CertSpec, ...]
-    vault: Vault
+    vault: State
     issuer: Issuer
     deployer: Deployer
     clock: Clock
@@ -121,7 +121,7 @@ class Engine:
             if stored := self.vault.material(spec.name):
                 hold(spec.name, stored)
             ledger.keep(material)
-        return self._finish([Turn(self._look(spec, forced=False), deploy=True)])
+        return self._finish([CertificateRun(self._look(spec, forced=False), deploy=True)])
 
     def prepare(self) -> Sequence[str]:
         """See to it that every file that nginx may include exists; return those that were written."""
@@ -169,9 +169,9 @@ class Engine:
 
     # -- one certificate ------------------------------------------------------------------------------------
 
-    def _tend(self, spec: CertSpec, *, forced: bool) -> Turn:
+    def _tend(self, spec: CertSpec, *, forced: bool) -> CertificateRun:
         """Take one certificate as far as the common deploy; whatever goes wrong stays with it."""
-        snapshot = Snapshot(spec, sight=Sight(published=False, served=None))
+        snapshot = Snapshot(spec, sight=Observation(published=False, served=None))
         failed: RenewerError
         try:
             snapshot = self._look(spec, forced=forced)
@@ -189,9 +189,9 @@ class Engine:
             self.report.idle(spec.name)
         if not isinstance(failed, Stopped | LockBusy | LostLease | Outdated):
             self._setbacks.ordering(snapshot, failed)
-        return Turn(snapshot, deploy=policy.undeployed(snapshot), error=failed)
+        return CertificateRun(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
-    def _look(self, spec: CertSpec, *, forced: bool, sight: Sight | None = None) -> Snapshot:
+    def _look(self, spec: CertSpec, *, forced: bool, sight: Observation | None = None) -> Snapshot:
         material, progress = self.vault.material(spec.name), self.vault.progress(spec.name)
         rehearsed = self.vault.progress(spec.name, "rehearsal")
         return Snapshot(
@@ -208,7 +208,7 @@ class Engine:
             forced=forced,
         )
 
-    def _advance(self, snapshot: Snapshot) -> Turn:
+    def _advance(self, snapshot: Snapshot) -> CertificateRun:
         """Take the steps that need the certificate's lease; without one to take, none is held."""
         policy.refuse_wrong_clock(snapshot.material, self.clock.now())
         untidy = snapshot.leftovers or snapshot.revocation or self._setbacks.mended(snapshot)
@@ -248,17 +248,17 @@ class Engine:
         """Tell whether an order is written down that nobody needs any more."""
         return snapshot.pending and not policy.why_issue(snapshot, self.clock.now())
 
-    def _settled(self, snapshot: Snapshot) -> Turn | None:
+    def _settled(self, snapshot: Snapshot) -> CertificateRun | None:
         """Return the turn if nothing is left to do for the certificate alone."""
         match policy.decide(snapshot, self.clock.now()):
             case Deploy():
-                return Turn(snapshot, deploy=True)
+                return CertificateRun(snapshot, deploy=True)
             case Rest(held=held):
-                return Turn(snapshot, held=held)
+                return CertificateRun(snapshot, held=held)
             case _:
                 return None
 
-    def _steps(self, snapshot: Snapshot, ledger: Ledger) -> Turn:
+    def _steps(self, snapshot: Snapshot, ledger: CertificateState) -> CertificateRun:
         """Take step after step, but order only once: a new one that is due at once has to wait."""
         issued = False
         while True:
@@ -272,7 +272,9 @@ class Engine:
                     self._ordering.ask(snapshot, ledger)
                     snapshot = self._look(snapshot.spec, forced=snapshot.forced, sight=snapshot.sight)
                 case _:
-                    turn = self._settled(snapshot) or Turn(snapshot, deploy=policy.undeployed(snapshot))
+                    turn = self._settled(snapshot) or CertificateRun(
+                        snapshot, deploy=policy.undeployed(snapshot)
+                    )
                     return replace(turn, issued=issued)
 
     def _refuse_outdated(self, snapshot: Snapshot) -> None:
@@ -291,7 +293,7 @@ class Engine:
     def _follow_up(self) -> FollowUp:
         return FollowUp(self.vault, self.clock, self.report, self.deploy_hooks, self.follower)
 
-    def _finish(self, turns: Sequence[Turn], asked: Asked | None = None) -> Outcome:
+    def _finish(self, turns: Sequence[CertificateRun], asked: Asked | None = None) -> Outcome:
         """Deploy, conclude, and tell the hooks: the end of whatever was begun."""
         brought = self._deploy(turns, asked)
         refused = brought.refusals
@@ -301,7 +303,7 @@ class Engine:
             self.report.problem("secure links", str(brought.error), brought.error.hint)
         return _failing(done, "secure links", brought.error)
 
-    def _deploy(self, turns: Sequence[Turn], asked: Asked | None) -> Brought:
+    def _deploy(self, turns: Sequence[CertificateRun], asked: Asked | None) -> DeploymentResult:
         """Deploy what is not served, and whatever the hooks propose, with one reload."""
         due = [turn.snapshot for turn in turns if turn.deploy]
         cycle = self._cycle([turn.snapshot for turn in turns], asked)
@@ -312,15 +314,15 @@ class Engine:
                 self._setbacks.deploying(one, refusal)
         return brought
 
-    def _cycle(self, snapshots: Sequence[Snapshot], asked: Asked | None = None) -> Cycle:
+    def _cycle(self, snapshots: Sequence[Snapshot], asked: Asked | None = None) -> HookContext:
         """Return what the hooks have to know; certificates that are not worked on count as they are kept."""
         kept = {snapshot.spec.name: snapshot.material for snapshot in snapshots}
         for name in {name for hook in self.hooks for spec in hook.specs for name in spec.follows} - set(kept):
             kept[name] = self.vault.material(name)
         known = {name: str(material.fingerprints[0]) for name, material in kept.items() if material}
-        return Cycle(self.clock.now(), known, asked)
+        return HookContext(self.clock.now(), known, asked)
 
-    def _conclude(self, turn: Turn, refusal: RenewerError | None) -> CertOutcome:
+    def _conclude(self, turn: CertificateRun, refusal: RenewerError | None) -> CertOutcome:
         """Return what became of a certificate, as it is seen now."""
         spec, error = turn.snapshot.spec, turn.error or refusal
         try:

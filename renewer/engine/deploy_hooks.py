@@ -16,14 +16,14 @@ from renewer.core.interfaces import Clock, DeployHook, Follower, Report
 from renewer.core.model import Action, CertOutcome
 from renewer.core.site import SiteAction, SiteOutcome
 from renewer.store.following import ALONE
-from renewer.store.state import Shelf, Vault
+from renewer.store.state import Section, State
 
 
 @dataclass(frozen=True)
 class FollowUp:
     """The deploy hooks of the configuration, in its order."""
 
-    vault: Vault
+    vault: State
     clock: Clock
     report: Report
     hooks: tuple[DeployHook, ...]
@@ -58,14 +58,14 @@ class FollowUp:
         """Return how the hooks stand and which are to be run, running none."""
         return self._told(deployed(certificates, (one for one in sites if not one.due)))
 
-    def _tried(self, hook: DeployHook, now: Deployed, ledger: Shelf[Memory]) -> HookOutcome:
+    def _tried(self, hook: DeployHook, now: Deployed, ledger: Section[Memory]) -> HookOutcome:
         """Run one; what is kept of it may be unreadable, or not to be written: that is its own failure."""
         try:
             return self._run(hook, now, ledger)
         except RenewerError as error:
             return _failed(hook, error, self.clock.now() + backoff.hook(1))
 
-    def _run(self, hook: DeployHook, now: Deployed, ledger: Shelf[Memory]) -> HookOutcome:
+    def _run(self, hook: DeployHook, now: Deployed, ledger: Section[Memory]) -> HookOutcome:
         memory = self.vault.hook(hook.key)
         news = now.since(memory.told)
         if not news:

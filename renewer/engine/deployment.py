@@ -8,15 +8,15 @@ from renewer.core import site
 from renewer.core.errors import DeployFailed, RenewerError, Stopped
 from renewer.core.interfaces import Deployer, Hook
 from renewer.core.model import CertSpec, Change, Publish
-from renewer.core.site import Cycle, Proposal, SiteOutcome
-from renewer.store.state import Vault
+from renewer.core.site import HookContext, Proposal, SiteOutcome
+from renewer.store.state import State
 
 Refusals = Mapping[str, RenewerError]
 """What stood in the way, by the owner of the change."""
 
 
 @dataclass(frozen=True)
-class Brought:
+class DeploymentResult:
     """What became of it; `error` is what stood in the way of a hook that has no site left to tell it of."""
 
     refusals: Refusals
@@ -32,11 +32,11 @@ Answer = Proposal | RenewerError
 class Deployment:
     """Brings nginx to work with what is kept and proposed."""
 
-    vault: Vault
+    vault: State
     deployer: Deployer
     hooks: tuple[Hook, ...]
 
-    def bring(self, specs: Sequence[CertSpec], cycle: Cycle) -> Brought:
+    def bring(self, specs: Sequence[CertSpec], cycle: HookContext) -> DeploymentResult:
         """Deploy these certificates and what the hooks propose; tell of refusals and of the sites."""
         plans = self._asked(lambda hook: hook.plan(cycle))
         if not specs and not any(isinstance(plan, Proposal) and plan.guard for plan in plans):
@@ -47,16 +47,18 @@ class Deployment:
         except RenewerError as error:
             every = [site.failed(spec, error, cycle.now) for hook in self.hooks for spec in hook.specs]
             told = every or specs
-            return Brought({spec.name: error for spec in specs}, tuple(every), None if told else error)
+            return DeploymentResult(
+                {spec.name: error for spec in specs}, tuple(every), None if told else error
+            )
 
-    def planned(self, cycle: Cycle) -> tuple[SiteOutcome, ...]:
+    def planned(self, cycle: HookContext) -> tuple[SiteOutcome, ...]:
         """Return how the sites stand and what would be done for them, changing nothing."""
         plans = self._asked(lambda hook: hook.plan(cycle))
         return tuple(
             one for hook, plan in zip(self.hooks, plans, strict=True) for one in _told(hook, plan, cycle)
         )
 
-    def _together(self, specs: Sequence[CertSpec], cycle: Cycle) -> Brought:
+    def _together(self, specs: Sequence[CertSpec], cycle: HookContext) -> DeploymentResult:
         kept = [(spec, self.vault.material(spec.name)) for spec in specs]
         changes: list[Change] = [Publish(spec, material) for spec, material in kept if material]
         proposals = self._asked(lambda hook: hook.propose(cycle))
@@ -86,7 +88,7 @@ class Deployment:
                 answers.append(error)
         return answers
 
-    def _settled(self, answers: Sequence[Answer], refusals: Refusals, cycle: Cycle) -> Brought:
+    def _settled(self, answers: Sequence[Answer], refusals: Refusals, cycle: HookContext) -> DeploymentResult:
         """Let each hook keep what nginx took up, and tell what became of its sites."""
         found: list[SiteOutcome] = []
         orphan: RenewerError | None = None
@@ -102,11 +104,11 @@ class Deployment:
             found += _told(hook, final, cycle, failed)
             if isinstance(final, RenewerError) and not hook.specs:
                 orphan = orphan or final
-        return Brought(refusals, tuple(found), orphan)
+        return DeploymentResult(refusals, tuple(found), orphan)
 
 
 def _told(
-    hook: Hook, answer: Answer, cycle: Cycle, failed: Mapping[str, RenewerError] = MappingProxyType({})
+    hook: Hook, answer: Answer, cycle: HookContext, failed: Mapping[str, RenewerError] = MappingProxyType({})
 ) -> tuple[SiteOutcome, ...]:
     """Return the outcomes of a hook's sites; an error concerns all of them, `failed` some."""
     if isinstance(answer, RenewerError):

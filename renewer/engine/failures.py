@@ -9,14 +9,14 @@ from renewer.core.errors import LockBusy, RenewerError
 from renewer.core.failure import Deploys, Stage
 from renewer.core.interfaces import Clock, Report
 from renewer.core.model import Snapshot
-from renewer.store.state import Ledger, Vault
+from renewer.store.state import CertificateState, State
 
 
 @dataclass(frozen=True)
 class Setbacks:
     """Writes them down, each stage for itself; what cannot be written is told."""
 
-    vault: Vault
+    vault: State
     clock: Clock
     report: Report
 
@@ -41,7 +41,7 @@ class Setbacks:
         """Tell whether a failure is on record that nothing is left of; the next must not count from it."""
         return self._made_good(snapshot) != snapshot
 
-    def forget(self, snapshot: Snapshot, ledger: Ledger) -> Snapshot:
+    def forget(self, snapshot: Snapshot, ledger: CertificateState) -> Snapshot:
         """Take out what nothing is left of."""
         after = self._made_good(snapshot)
         if after.failure != snapshot.failure:
@@ -59,7 +59,7 @@ class Setbacks:
             deploys=kept if kept.failure in standing else replace(kept, failure=None),
         )
 
-    def _note(self, name: str, write: Callable[[Ledger], None]) -> None:
+    def _note(self, name: str, write: Callable[[CertificateState], None]) -> None:
         try:
             with self.vault.certificate(name) as ledger:
                 write(ledger)

@@ -8,7 +8,7 @@ from renewer.core.errors import RenewerError, Stopped, Transient
 from renewer.core.interfaces import Clock, Issuer, Report
 from renewer.core.model import CertSpec, Material, Revocation, Snapshot, Suggestion
 from renewer.core.policy import Issue
-from renewer.store.state import Ledger
+from renewer.store.state import CertificateState
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -21,7 +21,7 @@ class Ordering:
     clock: Clock
     report: Report
 
-    def issue(self, snapshot: Snapshot, ledger: Ledger, step: Issue) -> None:
+    def issue(self, snapshot: Snapshot, ledger: CertificateState, step: Issue) -> None:
         """Obtain a new certificate and keep it; what was there before stays until then."""
         spec = snapshot.spec
         self._rehearse(spec, step, ledger.rehearsal)
@@ -46,7 +46,7 @@ class Ordering:
             return error
         return None
 
-    def _rehearse(self, spec: CertSpec, step: Issue, journal: Ledger) -> None:
+    def _rehearse(self, spec: CertSpec, step: Issue, journal: CertificateState) -> None:
         """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
         if step.rehearse is None:
             return
@@ -54,7 +54,9 @@ class Ordering:
         self._order(_from(spec, step.rehearse), None, journal, step)
         journal.save(journal.load().with_nothing_done().with_order(None))
 
-    def _order(self, spec: CertSpec, replaces: Material | None, journal: Ledger, step: Issue) -> Material:
+    def _order(
+        self, spec: CertSpec, replaces: Material | None, journal: CertificateState, step: Issue
+    ) -> Material:
         """Obtain it; what goes wrong holds up the CA of the step, also where it is only rehearsed."""
         try:
             return self.issuer.issue(spec, replaces, journal)
@@ -62,7 +64,7 @@ class Ordering:
             error.server = step.server
             raise
 
-    def ask(self, snapshot: Snapshot, ledger: Ledger) -> None:
+    def ask(self, snapshot: Snapshot, ledger: CertificateState) -> None:
         """Ask for the renewal window; a CA that does not answer must not hold anything up."""
         material, name = snapshot.material, snapshot.spec.name
         if material is None:
@@ -86,7 +88,7 @@ class Ordering:
             if snapshot.suggestion is None or snapshot.suggestion.instant != chosen.instant:
                 self.report.done(name, _suggested(chosen))
 
-    def tidy(self, snapshot: Snapshot, ledger: Ledger) -> None:
+    def tidy(self, snapshot: Snapshot, ledger: CertificateState) -> None:
         """Take out what earlier attempts left in the journals and in the DNS."""
         progress = ledger.load().without(snapshot.material)
         needed = policy.why_issue(snapshot, self.clock.now())
@@ -99,7 +101,7 @@ class Ordering:
         if rehearsal.in_dns and not (isinstance(step, Issue) and step.rehearse and rehearsal.order):
             self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
 
-    def forget(self, name: str, ledger: Ledger) -> None:
+    def forget(self, name: str, ledger: CertificateState) -> None:
         """Take out what was begun for a certificate that is not wanted any more, and revoke what has to be.
 
         What is finished stays.
@@ -113,7 +115,7 @@ class Ordering:
         asked = ledger.vault.revocation(name)
         self.revoke(name, asked.each if asked else (), ledger)
 
-    def revoke(self, name: str, asked: Sequence[Revocation], ledger: Ledger) -> RenewerError | None:
+    def revoke(self, name: str, asked: Sequence[Revocation], ledger: CertificateState) -> RenewerError | None:
         """Have revoked what has to be, whether or not it could be replaced; return what stood in the way.
 
         A CA refuses to revoke what has ended, so that is kept as revoked without it.

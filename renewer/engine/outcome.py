@@ -11,7 +11,7 @@ from renewer.core import backoff, policy
 from renewer.core.errors import NotServed, Transient
 from renewer.core.failure import Failure
 from renewer.core.hook import HookAction
-from renewer.core.model import Action, CertOutcome, Outcome, Snapshot, Turn
+from renewer.core.model import Action, CertificateRun, CertOutcome, Outcome, Snapshot
 from renewer.core.policy import Ask, Deploy, Issue, Rest, Step
 from renewer.core.printable import LINE, printable
 from renewer.core.site import SiteAction
@@ -19,7 +19,7 @@ from renewer.core.site import SiteAction
 _DEPLOYS = "run: renewer renew, which brings nginx to serve it or tells what stands in the way"
 
 
-def of(turn: Turn, now: datetime) -> CertOutcome:
+def of(turn: CertificateRun, now: datetime) -> CertOutcome:
     """Return the outcome of a cycle for one certificate; the snapshot is the one taken at its end."""
     if turn.error is not None:
         error = turn.error

@@ -8,7 +8,7 @@ from contextlib import suppress
 from renewer.core.errors import Refused
 from renewer.migrate import folder, keys
 from renewer.migrate.folder import Folder
-from renewer.migrate.model import Estate, Lineage, Login, Secret, Trouble
+from renewer.migrate.model import Estate, Lineage, Login, Secret, Unreadable
 
 MARK = "account.conf"
 """What tells its folder from others."""
@@ -33,7 +33,7 @@ def read(place: Folder, server: str) -> Estate:
             confs.append(_conf(place, home, f"{name}.conf"))
             lineages.append(_lineage(place, home, confs[-1].get("Le_API") or server))
         except Refused as error:
-            troubles.append(Trouble(home, error))
+            troubles.append(Unreadable(home, error))
     logins, lost = _logins(place, list(dict.fromkeys(one.server for one in lineages if one.server)))
     return Estate(lineages, logins, [*troubles, *lost], _token(place, confs))
 
@@ -59,13 +59,13 @@ def _plain(value: str) -> str:
         return ""
 
 
-def _logins(place: Folder, servers: Sequence[str]) -> tuple[list[Login], list[Trouble]]:
+def _logins(place: Folder, servers: Sequence[str]) -> tuple[list[Login], list[Unreadable]]:
     logins, troubles = [], []
     for server in servers:
         try:
             logins.append(_login(place, server))
         except Refused as error:
-            troubles.append(Trouble(f"account at {server}", error))
+            troubles.append(Unreadable(f"account at {server}", error))
     return logins, troubles
 
 

@@ -9,7 +9,7 @@ from renewer.config.acme import DIRECTORIES
 from renewer.core.errors import Refused
 from renewer.migrate import folder, keys
 from renewer.migrate.folder import Folder
-from renewer.migrate.model import Estate, Lineage, Login, Secret, Trouble
+from renewer.migrate.model import Estate, Lineage, Login, Secret, Unreadable
 
 MARK = "renewal"
 """What tells its folder from others."""
@@ -30,7 +30,7 @@ def read(place: Folder, server: str) -> Estate:
             renewals[name] = folder.settings(place.text(MARK, f"{name}.conf"))
             lineages.append(_lineage(place, name, renewals[name], server))
         except Refused as error:
-            troubles.append(Trouble(name, error))
+            troubles.append(Unreadable(name, error))
     logins, lost = _logins(place, list(renewals.values()), server)
     token = next(_secrets(place, list(renewals.values())), None)
     return Estate(lineages, logins, [*troubles, *lost], token)
@@ -47,7 +47,7 @@ def _server(renewal: Mapping[str, str], server: str) -> str:
 
 def _logins(
     place: Folder, renewals: Sequence[Mapping[str, str]], server: str
-) -> tuple[list[Login], list[Trouble]]:
+) -> tuple[list[Login], list[Unreadable]]:
     """Return an account for each CA: the one that most of its certificates name."""
     used = Counter((_server(one, server), one.get("account", "")) for one in renewals)
     logins: dict[str, Login] = {}
@@ -58,7 +58,7 @@ def _logins(
         try:
             logins[url] = _login(place, url, account)
         except Refused as error:
-            troubles.append(Trouble(f"account at {url}", error))
+            troubles.append(Unreadable(f"account at {url}", error))
     return list(logins.values()), troubles
 
 

@@ -13,7 +13,7 @@ from renewer.core.errors import Refused
 from renewer.migrate import folder
 from renewer.migrate import keys as inherited
 from renewer.migrate.folder import Folder
-from renewer.migrate.model import Estate, Lineage, Login, Trouble
+from renewer.migrate.model import Estate, Lineage, Login, Unreadable
 
 MARK = "certificates"
 """What tells its folder from others."""
@@ -40,7 +40,7 @@ def read(place: Folder, server: str) -> Estate:
             found = _login(place, host, account, directories)
             logins.setdefault(found.server, found)
         except Refused as error:
-            troubles.append(Trouble(f"account {account} at {host}", error))
+            troubles.append(Unreadable(f"account {account} at {host}", error))
     directories |= {folder.host(url): url for url in logins}
     for file in place.names(MARK):
         name = file.removesuffix(".key")
@@ -48,7 +48,7 @@ def read(place: Folder, server: str) -> Estate:
             if file.endswith(".key"):
                 lineages.append(_lineage(place, name, directories))
         except Refused as error:
-            troubles.append(Trouble(name, error))
+            troubles.append(Unreadable(name, error))
     return Estate(lineages, list(logins.values()), troubles)
 
 

@@ -30,7 +30,7 @@ class Lineage:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Unreadable:
     """What cannot be read, and why; the rest is not concerned."""
 
     subject: str
@@ -52,5 +52,5 @@ class Estate:
 
     lineages: Sequence[Lineage] = ()
     logins: Sequence[Login] = ()
-    troubles: Sequence[Trouble] = ()
+    troubles: Sequence[Unreadable] = ()
     token: Secret | None = None

@@ -19,8 +19,8 @@ from renewer.core.domains import clashes, domain
 from renewer.core.errors import ConfigError, Refused, RenewerError
 from renewer.core.model import Account, CertSpec, KeyKind, Material, Pair
 from renewer.migrate import keys
-from renewer.migrate.model import Estate, Lineage, Trouble
-from renewer.store.state import Vault
+from renewer.migrate.model import Estate, Lineage, Unreadable
+from renewer.store.state import State
 
 STAGING = DIRECTORIES["letsencrypt-staging"]
 ANEW = "the next renew orders a new one, once it is in the configuration"
@@ -35,7 +35,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True)
-class Heir:
+class Imported:
     """A certificate as it is taken over; `lineage` is what the other client calls it, `name` what we do.
 
     `listed`: the configuration names it already. `why` says why it is kept as it was, or not taken.
@@ -74,7 +74,7 @@ class Access:
 class Plan:
     """All of it; `servers` are the CAs of a configuration for it, the first one first."""
 
-    heirs: Sequence[Heir]
+    heirs: Sequence[Imported]
     accesses: Sequence[Access]
     servers: tuple[str, ...]
     email: str | None = None
@@ -108,7 +108,7 @@ class Planner:
         first = next((login for login in self.estate.logins if login.server == servers[0]), None)
         return Plan(heirs, list(self._accesses()), servers, first.email if first else None)
 
-    def _sound(self) -> tuple[list[tuple[Lineage, Pair]], list[Heir]]:
+    def _sound(self) -> tuple[list[tuple[Lineage, Pair]], list[Imported]]:
         """Return what is a certificate that is still valid, and what is not taken because it is none."""
         sound: list[tuple[Lineage, Pair]] = []
         lost = [_told(trouble) for trouble in self.estate.troubles]
@@ -142,11 +142,11 @@ class Planner:
                 faults[0] if faults else "it has no names", hint="it cannot be renewed through the DNS"
             )
 
-    def _lost(self, lineage: Lineage, pair: Pair | None, error: RenewerError) -> Heir:
+    def _lost(self, lineage: Lineage, pair: Pair | None, error: RenewerError) -> Imported:
         domains = pair.domains if pair else ()
         name = _called(lineage.name, domains)
         hint = error.hint or ANEW
-        return Heir(lineage.name, name, Fate.FAILED, lineage.server, domains, why=str(error), hint=hint)
+        return Imported(lineage.name, name, Fate.FAILED, lineage.server, domains, why=str(error), hint=hint)
 
     def _servers(self, sound: Sequence[Lineage]) -> tuple[str, ...]:
         """Return the CAs that may issue: those configured, or those that did, most certificates first.
@@ -162,7 +162,7 @@ class Planner:
         head = ranked[:1] or [DIRECTORIES["letsencrypt"]]
         return (*head, *(url for url in ranked[1:] if url != STAGING and url in known))
 
-    def _decide(self, group: Sequence[tuple[Lineage, Pair]], servers: Sequence[str]) -> Iterator[Heir]:
+    def _decide(self, group: Sequence[tuple[Lineage, Pair]], servers: Sequence[str]) -> Iterator[Imported]:
         """Yield what becomes of the certificates for one set of names, the one that ends last first."""
         head, newest = group[0]
         spec = self._spec(newest)
@@ -174,7 +174,7 @@ class Planner:
                 pairs.setdefault(pair.kind, pair)
         wanted = spec.keys if spec else tuple(sorted(pairs))
         chosen = tuple(pairs[kind] for kind in wanted if kind in pairs)
-        heir = Heir(head.name, name, Fate.IMPORTED, head.server, newest.domains, listed=spec is not None)
+        heir = Imported(head.name, name, Fate.IMPORTED, head.server, newest.domains, listed=spec is not None)
         try:
             self._admit(head, wanted, pairs, servers)
         except Refused as error:
@@ -218,7 +218,7 @@ class Planner:
                 yield Access(login.server, Fate.IMPORTED, Account(login.key, login.url))
 
 
-def settle(plan: Plan, vault: Vault) -> Plan:
+def settle(plan: Plan, vault: State) -> Plan:
     """Return the plan with what the vault holds already taken into account; nothing of that is replaced.
 
     But a certificate that ends later takes the place of one from another time.
@@ -230,7 +230,7 @@ def settle(plan: Plan, vault: Vault) -> Plan:
     )
 
 
-def keep(plan: Plan, vault: Vault) -> Plan:
+def keep(plan: Plan, vault: State) -> Plan:
     """Write what is to be imported into the vault; return what became of it."""
     return replace(
         plan,
@@ -239,7 +239,7 @@ def keep(plan: Plan, vault: Vault) -> Plan:
     )
 
 
-def _beside(heir: Heir, vault: Vault) -> Heir:
+def _beside(heir: Imported, vault: State) -> Imported:
     if heir.material is None:
         return heir
     if why := vault.known(heir.name).revoked(heir.material.fingerprints):
@@ -254,7 +254,7 @@ def _beside(heir: Heir, vault: Vault) -> Heir:
     return heir
 
 
-def _access(access: Access, vault: Vault) -> Access:
+def _access(access: Access, vault: State) -> Access:
     try:
         there = vault.account(access.server)
     except Refused as error:
@@ -265,7 +265,7 @@ def _access(access: Access, vault: Vault) -> Access:
     return replace(access, fate=Fate.KEPT, why="it was imported before" if same else "renewer has its own")
 
 
-def _kept(heir: Heir, vault: Vault) -> Heir:
+def _kept(heir: Imported, vault: State) -> Imported:
     if heir.fate is not Fate.IMPORTED or heir.material is None:
         return heir
     try:
@@ -277,7 +277,7 @@ def _kept(heir: Heir, vault: Vault) -> Heir:
     return heir
 
 
-def _account(access: Access, vault: Vault) -> Access:
+def _account(access: Access, vault: State) -> Access:
     if access.fate is not Fate.IMPORTED or access.account is None:
         return access
     try:
@@ -287,11 +287,11 @@ def _account(access: Access, vault: Vault) -> Access:
     return access
 
 
-def _told(trouble: Trouble) -> Heir:
+def _told(trouble: Unreadable) -> Imported:
     """Return what could not be read, with what happens next."""
     anew = "the next order makes a new account" if trouble.subject.startswith("account ") else ANEW
     why, hint = str(trouble.error), trouble.error.hint or anew
-    return Heir(trouble.subject, trouble.subject, Fate.FAILED, why=why, hint=hint)
+    return Imported(trouble.subject, trouble.subject, Fate.FAILED, why=why, hint=hint)
 
 
 def _called(lineage: str, domains: Sequence[str]) -> str:

@@ -10,20 +10,20 @@ from typing import NoReturn
 
 from renewer.core.errors import DeployFailed, NotServed, RenewerError
 from renewer.core.interfaces import Clock, Report
-from renewer.core.model import CertSpec, Change, Grounds, Material, Publish, Sight
+from renewer.core.model import CertSpec, Change, Grounds, Material, Observation, Publish
 from renewer.core.site import Guard
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import START, Control, Reloaded
 from renewer.nginx.error_log import ErrorLog
 from renewer.nginx.generations import Generations, Pointers
-from renewer.nginx.handshake import Seen, handshake
+from renewer.nginx.handshake import HandshakeResult, handshake
 from renewer.nginx.helper import Helper
 from renewer.nginx.includes import Includes
 from renewer.nginx.layout import Layout
 from renewer.nginx.placeholder import placeholder_fingerprint, prepare, stands_in
 from renewer.nginx.processes import Master, accepting, all_since, master
 from renewer.nginx.secure_link.gates import HTTP, Gates
-from renewer.nginx.targets import Found, addresses, discover
+from renewer.nginx.targets import ProbeTargets, addresses, discover
 from renewer.nginx.witness import Sought, replaced, unserved
 
 LIMIT = 10.0
@@ -68,16 +68,16 @@ class NginxDeployer:
         self._place()
         return [str(path) for path in written]
 
-    def look(self, spec: CertSpec, material: Material | None) -> Sight:
+    def look(self, spec: CertSpec, material: Material | None) -> Observation:
         """Return what is on disk and what nginx serves; that it does not run is an answer, not an error."""
         published = material is not None and self._generations.published(spec.name, material)
         placeholder = stands_in(self._generations, spec.name)
         configuration = self._configuration()
         found = self._discover(configuration, spec)
         if not found.targets:
-            return Sight(published, None, found.detail, placeholder)
+            return Observation(published, None, found.detail, placeholder)
         detail = self._difference(_sought(spec, material, found), configuration)
-        return Sight(published, not detail, detail, placeholder, START if detail == _DOWN else "")
+        return Observation(published, not detail, detail, placeholder, START if detail == _DOWN else "")
 
     def differences(self, spec: CertSpec, material: Material | None) -> tuple[str, ...]:
         """Return every address at which another certificate is shown, or none: `look` tells the first."""
@@ -192,7 +192,7 @@ class NginxDeployer:
         http = os.path.realpath(self._gates.path(HTTP))
         return http in configuration.includes or bool(configuration.problem)
 
-    def _discover(self, configuration: Configuration, spec: CertSpec) -> Found:
+    def _discover(self, configuration: Configuration, spec: CertSpec) -> ProbeTargets:
         return discover(configuration, self._layout, spec, self.probe)
 
     def _master(self, configuration: Configuration) -> Master:
@@ -266,7 +266,7 @@ class NginxDeployer:
         if missing or not applied:
             raise self._not_served(missing, before.log.since(before.mark))
 
-    def _not_served(self, missing: Mapping[Sought, Seen], log: str) -> NotServed:
+    def _not_served(self, missing: Mapping[Sought, HandshakeResult], log: str) -> NotServed:
         told = [self._words(one, seen) for one, seen in missing.items()]
         message = told[0] if told else "nginx took the reload but its old workers go on"
         if len(told) > 1:
@@ -283,7 +283,7 @@ class NginxDeployer:
             hint=WHO_ANSWERS,
         )
 
-    def _words(self, one: Sought, seen: Seen) -> str:
+    def _words(self, one: Sought, seen: HandshakeResult) -> str:
         place = f"{one.target.address} (server name {one.target.name})"
         if seen.fingerprint is None:
             return f"{place} shows no certificate for {one.name}: {seen.reason}"
@@ -316,7 +316,7 @@ class _Before:
     mark: int
 
 
-def _sought(spec: CertSpec, material: Material | None, found: Found) -> list[Sought]:
+def _sought(spec: CertSpec, material: Material | None, found: ProbeTargets) -> list[Sought]:
     fingerprints = material.fingerprints if material else ()
     return [Sought(spec.name, target, fingerprints) for target in found.targets]
 

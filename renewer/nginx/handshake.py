@@ -20,24 +20,24 @@ _PROXY = b"PROXY UNKNOWN\r\n"
 
 
 @dataclass(frozen=True)
-class Seen:
+class HandshakeResult:
     """What a handshake showed: a fingerprint, or the reason in words why there is none."""
 
     fingerprint: Fingerprint | None
     reason: str = ""
 
 
-def handshake(target: Target) -> Seen:
+def handshake(target: Target) -> HandshakeResult:
     """Return which certificate is shown there; whatever goes wrong is an answer too."""
     try:
         certificate = _certificate(target)
     except TimeoutError:
-        return Seen(None, f"no answer within {LIMIT:g} s")
+        return HandshakeResult(None, f"no answer within {LIMIT:g} s")
     except OSError as error:
-        return Seen(None, _words(error))
+        return HandshakeResult(None, _words(error))
     if not certificate:
-        return Seen(None, "no certificate")
-    return Seen(Fingerprint(hashlib.sha256(certificate).hexdigest()))
+        return HandshakeResult(None, "no certificate")
+    return HandshakeResult(Fingerprint(hashlib.sha256(certificate).hexdigest()))
 
 
 def _certificate(target: Target) -> bytes | None:

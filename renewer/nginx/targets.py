@@ -37,7 +37,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbeTargets:
     """Where to look for a certificate; without a target, `detail` says why there is none."""
 
     targets: tuple[Target, ...]
@@ -46,24 +46,24 @@ class Found:
 
 def discover(
     configuration: Configuration, layout: Layout, spec: CertSpec, probe: Sequence[str] | None
-) -> Found:
+) -> ProbeTargets:
     """Return the handshakes that show whether nginx serves the certificate.
 
     `probe` replaces the addresses that nginx's configuration gives, but not the names; `None` leaves them.
     """
     if probe is not None and not probe:
-        return Found((), "not looked at: the check is switched off ([nginx] probe = [])")
+        return ProbeTargets((), "not looked at: the check is switched off ([nginx] probe = [])")
     showing = configuration.showing(
         os.path.realpath(layout.snippet(spec.name)), os.path.realpath(layout.home(spec.name))
     )
     if not showing and not (probe and configuration.problem):
         nobody = f"no server in nginx's configuration includes {layout.snippet(spec.name)}"
-        return Found((), configuration.problem or nobody)
+        return ProbeTargets((), configuration.problem or nobody)
     others = (server for server in configuration.servers if server not in showing)
     targets = _of_servers(showing, spec, (name for server in others for name in server.names))
     if probe:
-        return Found(_elsewhere(targets, spec, probe))
-    return Found(targets, "" if targets else _silent(showing, layout.snippet(spec.name)))
+        return ProbeTargets(_elsewhere(targets, spec, probe))
+    return ProbeTargets(targets, "" if targets else _silent(showing, layout.snippet(spec.name)))
 
 
 def _silent(servers: Iterable[Server], snippet: Path) -> str:

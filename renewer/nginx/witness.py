@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from renewer.core.interfaces import Clock
 from renewer.core.model import Fingerprint
-from renewer.nginx.handshake import Seen, handshake
+from renewer.nginx.handshake import HandshakeResult, handshake
 from renewer.nginx.processes import Master, accepting
 from renewer.nginx.targets import Target
 
@@ -40,13 +40,13 @@ def replaced(old: frozenset[int] | None, master: Master, deadline: float, clock:
         clock.sleep(_TICK)
 
 
-def unserved(sought: Sequence[Sought], deadline: float, clock: Clock) -> dict[Sought, Seen]:
+def unserved(sought: Sequence[Sought], deadline: float, clock: Clock) -> dict[Sought, HandshakeResult]:
     """Look until everything was shown three times in a row; return what was seen instead by the deadline.
 
     What has begun to be shown by then is looked at to the end.
     """
     rows = dict.fromkeys(sought, 0)
-    last: dict[Sought, Seen] = {}
+    last: dict[Sought, HandshakeResult] = {}
     while True:
         for one in (one for one in sought if rows[one] < IN_A_ROW):
             if one in last and not rows[one] and clock.monotonic() >= deadline:

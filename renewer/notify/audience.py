@@ -13,7 +13,7 @@ from renewer.config.schema import Config
 from renewer.core.errors import ConfigError, Fault
 from renewer.core.interfaces import Clock, Follower, Report
 from renewer.store.files import FileStore
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system import permissions, privileges
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def observer(config: Config, clock: Clock, report: Report, follower: Follower) -
         config.specs,
         tuple(config.sites),
         hook_names(config),
-        Vault(FileStore(config.state), report),
+        State(FileStore(config.state), report),
         audience,
         clock,
         report,

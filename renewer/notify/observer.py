@@ -14,11 +14,11 @@ from renewer.core import policy
 from renewer.core.errors import LockBusy, RenewerError
 from renewer.core.interfaces import Clock, Follower, Gauges, Pulse, Recipients, Report
 from renewer.core.metrics import CertificateReading, Readings
-from renewer.core.model import CertSpec, Material, Outcome, Sight, Snapshot
-from renewer.core.notice import Finding, Record, Seen
+from renewer.core.model import CertSpec, Material, Observation, Outcome, Snapshot
+from renewer.core.notice import LastSeen, Record, SubjectStatus
 from renewer.notify import rules
 from renewer.store.following import ALONE
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 Save = Callable[[Record], None]
 Trim = Callable[[Record], Record]
@@ -41,7 +41,7 @@ class Observer:
     specs: tuple[CertSpec, ...]
     sites: tuple[str, ...]
     hooks: tuple[str, ...]
-    vault: Vault
+    vault: State
     audience: Audience
     clock: Clock
     report: Report
@@ -86,7 +86,7 @@ class Observer:
         self,
         record: Record,
         outcome: Outcome,
-        found: Sequence[Finding],
+        found: Sequence[SubjectStatus],
         now: datetime,
         trimmed: Trim,
     ) -> Record:
@@ -94,9 +94,9 @@ class Observer:
         seen = dict(record.seen)
         if self.audience.gauges:
             for one in outcome.certificates:
-                before = seen.get(rules.certificate(one.name), Seen())
+                before = seen.get(rules.certificate(one.name), LastSeen())
                 success = before.success if one.error else now
-                seen[rules.certificate(one.name)] = Seen(one.served, success)
+                seen[rules.certificate(one.name)] = LastSeen(one.served, success)
         return trimmed(replace(record, troubles=rules.troubles(record.troubles, found, now), seen=seen))
 
     def _trimmer(self, known: Sequence[str] | None) -> Trim:
@@ -128,7 +128,7 @@ class Observer:
             with self._at_most_told("metrics"):
                 self.audience.gauges.show(Readings(now, exit_code, certificates, self._keys()))
 
-    def _deliver(self, found: Sequence[Finding], record: Record, save: Save, now: datetime) -> None:
+    def _deliver(self, found: Sequence[SubjectStatus], record: Record, save: Save, now: datetime) -> None:
         """Send what is new to each; it counts as told once it was taken: a death between tells it twice."""
         due = {who: rules.news(found, record, who, now, self.audience.share) for who in record.heard}
         messages = {who: rules.message(new, self.host, now) for who, new in due.items() if new}
@@ -149,12 +149,12 @@ class Observer:
     def _reading(self, spec: CertSpec, record: Record, now: datetime) -> CertificateReading:
         material = self.vault.material(spec.name)
         failed = (self.vault.failure(spec.name), self.vault.deploys(spec.name).failure)
-        seen = record.seen.get(rules.certificate(spec.name), Seen())
+        seen = record.seen.get(rules.certificate(spec.name), LastSeen())
         failures = max(failure.count if failure else 0 for failure in failed)
         if material is None:
             return CertificateReading(served=seen.served, failures=failures, success=seen.success)
         known = Snapshot(
-            spec, Sight(published=True, served=seen.served), material, self.vault.suggestion(spec.name)
+            spec, Observation(published=True, served=seen.served), material, self.vault.suggestion(spec.name)
         )
         return CertificateReading(
             material.not_before,

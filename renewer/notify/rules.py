@@ -12,7 +12,18 @@ from datetime import datetime, timedelta
 from renewer.core.errors import RenewerError, Transient
 from renewer.core.hook import HookOutcome
 from renewer.core.model import CertOutcome, Material, Outcome
-from renewer.core.notice import CYCLE, Finding, Heard, Kind, Life, Message, Notice, Record, Trouble, Warned
+from renewer.core.notice import (
+    CYCLE,
+    Heard,
+    Life,
+    Message,
+    Notice,
+    NoticeKind,
+    Record,
+    SubjectStatus,
+    Trouble,
+    Warned,
+)
 from renewer.core.printable import printable
 from renewer.core.site import SiteOutcome
 from renewer.core.timefmt import at, distance
@@ -47,13 +58,13 @@ def hook(name: str) -> str:
 
 def findings(
     outcome: Outcome, broke: RenewerError | None, kept: Mapping[str, Material | None]
-) -> tuple[Finding, ...]:
+) -> tuple[SubjectStatus, ...]:
     """Return how everything stands; `broke` ended the cycle early, `kept` is every certificate as stored."""
     looked = {one.name: one for one in outcome.certificates}
     certificates = (_certificate(name, looked.get(name), material) for name, material in kept.items())
     sites = (_whole(site(one.name), f"the site {one.name}", one) for one in outcome.sites)
     hooks = (_whole(hook(one.name), one.name, one) for one in outcome.hooks)
-    whole = Finding(CYCLE, "renewer")
+    whole = SubjectStatus(CYCLE, "renewer")
     if outcome.error:
         whole = replace(whole, error=outcome.error, exit_code=outcome.code)
     if broke:
@@ -61,7 +72,9 @@ def findings(
     return (whole, *certificates, *sites, *hooks)
 
 
-def troubles(before: Mapping[str, Trouble], found: Sequence[Finding], now: datetime) -> Mapping[str, Trouble]:
+def troubles(
+    before: Mapping[str, Trouble], found: Sequence[SubjectStatus], now: datetime
+) -> Mapping[str, Trouble]:
     """Return the troubles after a cycle; what it did not look at stays as it was."""
     after = dict(before)
     for finding in found:
@@ -76,7 +89,7 @@ def troubles(before: Mapping[str, Trouble], found: Sequence[Finding], now: datet
 
 
 def news(
-    found: Sequence[Finding], record: Record, recipient: str, now: datetime, share: float
+    found: Sequence[SubjectStatus], record: Record, recipient: str, now: datetime, share: float
 ) -> tuple[Notice, ...]:
     """Return what this recipient has to be told now."""
     heard = record.heard.get(recipient, {})
@@ -92,7 +105,7 @@ def news(
     return tuple(notice for notice in told if notice)
 
 
-def verdict(found: Sequence[Finding], record: Record) -> bool | None:
+def verdict(found: Sequence[SubjectStatus], record: Record) -> bool | None:
     """Return whether all is well, or a thing that was looked at failed; `None` where neither can be said.
 
     That has to be tried later, or that something else failed before, is neither.
@@ -116,41 +129,41 @@ def message(notices: Sequence[Notice], host: str, now: datetime) -> Message:
             break
         body += paragraph[:LONGEST] + "\n\n"
         left -= 1
-    return Message(title, body.rstrip(), good=all(one.kind is Kind.RECOVERED for one in notices))
+    return Message(title, body.rstrip(), good=all(one.kind is NoticeKind.RECOVERED for one in notices))
 
 
-def _certificate(name: str, outcome: CertOutcome | None, material: Material | None) -> Finding:
+def _certificate(name: str, outcome: CertOutcome | None, material: Material | None) -> SubjectStatus:
     life = Life(material.fingerprints[0], material.not_before, material.not_after) if material else None
     if outcome is None:
-        return Finding(certificate(name), name, life=life, looked=False)
-    return Finding(certificate(name), name, outcome.error, outcome.hint, outcome.exit_code, life)
+        return SubjectStatus(certificate(name), name, life=life, looked=False)
+    return SubjectStatus(certificate(name), name, outcome.error, outcome.hint, outcome.exit_code, life)
 
 
-def _whole(subject: str, name: str, outcome: SiteOutcome | HookOutcome) -> Finding:
-    return Finding(subject, name, outcome.error, outcome.hint, outcome.exit_code)
+def _whole(subject: str, name: str, outcome: SiteOutcome | HookOutcome) -> SubjectStatus:
+    return SubjectStatus(subject, name, outcome.error, outcome.hint, outcome.exit_code)
 
 
 def _patience(life: Life | None) -> timedelta:
     return min(LASTING, (life.end - life.begin) * OF_LIFE) if life else LASTING
 
 
-def _notice(finding: Finding, trouble: Trouble | None, heard: Heard, warned: Warned) -> Notice | None:
+def _notice(finding: SubjectStatus, trouble: Trouble | None, heard: Heard, warned: Warned) -> Notice | None:
     """Return what is to be told of a subject, if anything."""
     before = heard.of(finding.life)
     failing = trouble.since if trouble and trouble.grave else None
     fingerprint = finding.life.fingerprint if finding.life else ""
     after = Heard(heard.trouble or failing, fingerprint, max(warned, before, key=lambda one: one.rank))
     if warned.rank > before.rank:
-        kind = Kind.EXPIRED if warned is Warned.OVER else Kind.EXPIRING
+        kind = NoticeKind.EXPIRED if warned is Warned.OVER else NoticeKind.EXPIRING
         return Notice(kind, finding, after, trouble.since if trouble else None)
     if failing and heard.trouble is None:
-        return Notice(Kind.FAILED, finding, after, failing)
+        return Notice(NoticeKind.FAILED, finding, after, failing)
     if not finding.looked or trouble:
         return None
     renewed = heard.warned is not Warned.NOT and fingerprint not in {"", heard.fingerprint}
     if heard.trouble or (renewed and warned is Warned.NOT):
         quiet = Heard() if after.warned is Warned.NOT else replace(after, trouble=None)
-        return Notice(Kind.RECOVERED, finding, quiet, heard.trouble)
+        return Notice(NoticeKind.RECOVERED, finding, quiet, heard.trouble)
     return None
 
 
@@ -163,7 +176,7 @@ def _paragraph(notice: Notice, now: datetime) -> str:
     """Return what happened, since when, and what to do."""
     finding, life = notice.finding, notice.finding.life
     lines = [f"{finding.name} {notice.kind}."]
-    if notice.kind is Kind.RECOVERED:
+    if notice.kind is NoticeKind.RECOVERED:
         lines += [f"It had failed since {at(notice.since)}."] if notice.since else []
     elif finding.error:
         lines += [f"What: {_harmless(finding.error)}"]

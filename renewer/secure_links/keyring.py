@@ -9,7 +9,7 @@ from renewer.core.policy import CLOCK_BEHIND
 from renewer.core.site import (
     AGAIN,
     Asked,
-    Cycle,
+    HookContext,
     Kept,
     Key,
     Retiring,
@@ -23,7 +23,7 @@ Draw = Callable[[], str]
 """Returns a new master: 32 random bytes as hex."""
 
 
-def wanted(spec: SiteSpec, kept: Kept, cycle: Cycle, draw: Draw) -> Ring:
+def wanted(spec: SiteSpec, kept: Kept, cycle: HookContext, draw: Draw) -> Ring:
     """Return the keys that the site shall have now; equal to those that it has if nothing is to be done.
 
     What an earlier cycle wanted and nginx was not seen to take up goes first, so a rotation is finished
@@ -103,7 +103,7 @@ def held(spec: SiteSpec, kept: Kept, error: RenewerError, now: datetime) -> Site
     )
 
 
-def _first(spec: SiteSpec, before: Ring | None, cycle: Cycle, draw: Draw) -> Ring:
+def _first(spec: SiteSpec, before: Ring | None, cycle: HookContext, draw: Draw) -> Ring:
     """Return two new keys and no old one."""
     count = before.count if before else 0
     return Ring(
@@ -117,7 +117,7 @@ def _first(spec: SiteSpec, before: Ring | None, cycle: Cycle, draw: Draw) -> Rin
     )
 
 
-def _rotated(spec: SiteSpec, ring: Ring, cycle: Cycle, draw: Draw) -> Ring:
+def _rotated(spec: SiteSpec, ring: Ring, cycle: HookContext, draw: Draw) -> Ring:
     return Ring(
         published=Key(f"k{ring.count + 1}", draw()),
         current=ring.published,
@@ -129,7 +129,7 @@ def _rotated(spec: SiteSpec, ring: Ring, cycle: Cycle, draw: Draw) -> Ring:
     )
 
 
-def _rotation_due(spec: SiteSpec, ring: Ring, cycle: Cycle) -> bool:
+def _rotation_due(spec: SiteSpec, ring: Ring, cycle: HookContext) -> bool:
     if _asked(spec, cycle) or cycle.now >= rotation(spec, ring):
         return True
     if ring.since - cycle.now > CLOCK_BEHIND:  # made by a clock that was wrong: not due for all that time
@@ -149,9 +149,9 @@ def _rotating(kept: Kept) -> bool:
     return kept.served is None or kept.served.published != kept.wanted.published
 
 
-def _asked(spec: SiteSpec, cycle: Cycle) -> Asked | None:
+def _asked(spec: SiteSpec, cycle: HookContext) -> Asked | None:
     return cycle.asked if cycle.asked and cycle.asked.site == spec.name else None
 
 
-def _followed(spec: SiteSpec, cycle: Cycle) -> Mapping[str, str]:
+def _followed(spec: SiteSpec, cycle: HookContext) -> Mapping[str, str]:
     return {name: cycle.certificates[name] for name in spec.follows if name in cycle.certificates}

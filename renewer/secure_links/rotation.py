@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from renewer.core import tokens
 from renewer.core.errors import ConfigError, RenewerError
 from renewer.core.interfaces import Deployer, Follower
-from renewer.core.site import Cycle, Gate, Guard, Kept, Proposal, Ring, Signer, SiteSpec
+from renewer.core.site import Gate, Guard, HookContext, Kept, Proposal, Ring, Signer, SiteSpec
 from renewer.secure_links import keyring
 from renewer.store.following import ALONE
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system import files
 
 _MASTER = 32
@@ -31,11 +31,11 @@ class SecureLink:
     """All sites of the configuration."""
 
     specs: tuple[SiteSpec, ...]
-    vault: Vault
+    vault: State
     deployer: Deployer
     follower: Follower = ALONE
 
-    def plan(self, cycle: Cycle) -> Proposal:
+    def plan(self, cycle: HookContext) -> Proposal:
         """Return what would be proposed now, with how the sites stand, changing nothing."""
         if outdated := self.follower.outdated():
             return self._held(outdated, cycle)
@@ -46,7 +46,7 @@ class SecureLink:
         )
         return replace(proposal, outcomes=outcomes)
 
-    def propose(self, cycle: Cycle) -> Proposal:
+    def propose(self, cycle: HookContext) -> Proposal:
         """Return what nginx is to take up; the keys that it needs are kept as wanted.
 
         Nothing, where the configuration has changed since it was read: who is let in is the newest one's
@@ -80,7 +80,7 @@ class SecureLink:
                     failed[spec.name] = error
         return failed
 
-    def _wanted(self, cycle: Cycle) -> dict[str, Ring]:
+    def _wanted(self, cycle: HookContext) -> dict[str, Ring]:
         return {
             spec.name: keyring.wanted(
                 spec, self.vault.site(spec.name), cycle, lambda: secrets.token_hex(_MASTER)
@@ -117,7 +117,7 @@ class SecureLink:
             if ring and not self.follower.outdated():
                 _hand_over(signer, _signing(spec, ring))
 
-    def _held(self, error: RenewerError, cycle: Cycle) -> Proposal:
+    def _held(self, error: RenewerError, cycle: HookContext) -> Proposal:
         """Return that nothing is proposed, and why."""
         kept = ((spec, self.vault.site(spec.name)) for spec in self.specs)
         return Proposal(None, tuple(keyring.held(spec, one, error, cycle.now) for spec, one in kept))

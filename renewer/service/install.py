@@ -14,7 +14,7 @@ from pathlib import Path
 from renewer.service import systemd
 from renewer.service.ownership import is_roots, is_shared, share, take_back
 from renewer.service.requirements import RUNTIME, TOKEN_FILE, USER, Setting
-from renewer.service.unit_files import HELPER, SYSUSERS, TMPFILES, State, placed
+from renewer.service.unit_files import HELPER, SYSUSERS, TMPFILES, FileState, placed
 from renewer.system import files, safe_paths
 
 PATH, DAEMON, TIMER = "renewer-reload.path", "renewer.service", "renewer-renew.timer"
@@ -101,9 +101,9 @@ def _runtime() -> Iterator[Step]:
 
 def _files_away(setting: Setting) -> Iterator[Step]:
     found = [(file.path, file.state) for file in placed(setting.adaptation)]
-    ours = [path for path, state in found if state in (State.SAME, State.OLDER)]
+    ours = [path for path, state in found if state in (FileState.SAME, FileState.OLDER)]
     for path, state in found:
-        if state is State.EDITED:
+        if state is FileState.EDITED:
             yield Step(f"{path} was edited, so it stays: remove it yourself")
     for path in ours:
         yield Step(f"remove {path}", partial(_take_out, path))
@@ -130,13 +130,13 @@ def _notes(setting: Setting) -> Iterator[Step]:
 def _files(setting: Setting) -> Iterator[Step]:
     for file in placed(setting.adaptation):
         match file.state:
-            case State.MISSING:
+            case FileState.MISSING:
                 yield Step(f"write {file.path}", file.put)
-            case State.OLDER:
+            case FileState.OLDER:
                 yield Step(f"bring {file.path} up to date", file.put)
-            case State.EDITED:
+            case FileState.EDITED:
                 yield Step(f"{file.path} was edited, so it stays; move it away to get renewer's again")
-            case State.SAME:
+            case FileState.SAME:
                 pass
 
 

@@ -41,7 +41,7 @@ _MARKED = re.compile(r"# Put here by renewer install-service \(checksum ([0-9a-f
 _FIT = re.compile(r"/[A-Za-z0-9_.,+@=/:-]+")
 
 
-class State(StrEnum):
+class FileState(StrEnum):
     """How a file stands to what is to be there."""
 
     MISSING = "missing"
@@ -97,17 +97,17 @@ class Placed:
         return 0o755 if self.text.startswith("#!") else 0o644
 
     @property
-    def state(self) -> State:
+    def state(self) -> FileState:
         """How what is there now stands to it."""
         found = files.read(self.path)
         if found is None:
-            return State.MISSING
+            return FileState.MISSING
         text = found.decode(errors="replace")
         if text == self._marked:
-            return State.SAME
+            return FileState.SAME
         mark = _MARKED.search(text)
         untouched = mark and _checksum(_MARKED.sub("", text, count=1)) == mark[1]
-        return State.OLDER if untouched else State.EDITED
+        return FileState.OLDER if untouched else FileState.EDITED
 
     def put(self) -> None:
         """Write it, as root's."""

@@ -18,7 +18,7 @@ from renewer.config.schema import Config
 from renewer.core.errors import ConfigError, Fault, Outdated, RenewerError
 from renewer.core.followed import Followed, View
 from renewer.core.interfaces import Clock, Report
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 _AGAIN = "run it again, as the daemon does by itself: what the file says now is then in force"
 
@@ -47,7 +47,7 @@ ALONE = Alone()
 class Following:
     """The `Follower` for one reading; `usable` tells of another whether it could be in force here."""
 
-    vault: Vault
+    vault: State
     state: Path
     view: View
     usable: Callable[[Config], bool]

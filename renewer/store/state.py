@@ -31,7 +31,7 @@ LEASE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Vault:
+class State:
     """The program's memory."""
 
     store: Store
@@ -43,10 +43,10 @@ class Vault:
         return sorted(key for key in tuple(self._damaged) if key.partition("/")[2] == name)
 
     @contextmanager
-    def certificate(self, name: str) -> Iterator["Ledger"]:
+    def certificate(self, name: str) -> Iterator["CertificateState"]:
         """Hold a certificate alone, with the right to write about it; raises `LockBusy`."""
         with self.store.lease(f"certificate.{name}", LEASE) as fence:
-            yield Ledger(self, name, fence)
+            yield CertificateState(self, name, fence)
 
     @contextmanager
     def nginx(self) -> Iterator[None]:
@@ -55,10 +55,10 @@ class Vault:
             yield
 
     @contextmanager
-    def sites(self) -> Iterator["Shelf[Kept]"]:
+    def sites(self) -> Iterator["Section[Kept]"]:
         """Hold the keys of all sites alone, with the right to write about them; raises `LockBusy`."""
         with self.store.lease("sites", LEASE) as fence:
-            yield Shelf(self.store, fence, "site")
+            yield Section(self.store, fence, "site")
 
     def followed(self) -> Followed | None:
         """Return the configuration that the state folder belongs to; `None` if it is nobody's yet."""
@@ -82,10 +82,10 @@ class Vault:
             ) from error
 
     @contextmanager
-    def hooks(self) -> Iterator["Shelf[Memory]"]:
+    def hooks(self) -> Iterator["Section[Memory]"]:
         """Hold all deploy hooks alone, with the right to write about them; raises `LockBusy`."""
         with self.store.lease("hooks", LEASE) as fence:
-            yield Shelf(self.store, fence, "hook")
+            yield Section(self.store, fence, "hook")
 
     def hook(self, key: str) -> Memory:
         """Return what is kept of a deploy hook; one that nothing is kept of was told of nothing."""
@@ -96,10 +96,10 @@ class Vault:
         return [key.removeprefix("hook/") for key in self.store.keys("hook/")]
 
     @contextmanager
-    def checkup(self) -> Iterator["Ledger"]:
+    def checkup(self) -> Iterator["CertificateState"]:
         """Hold the journal of what `check` puts into the DNS to see whether it can; raises `LockBusy`."""
         with self.store.lease("check", LEASE) as fence:
-            yield Ledger(self, "records", fence, "check")
+            yield CertificateState(self, "records", fence, "check")
 
     def unreadable(self, key: str) -> Iterator[str]:
         """Yield why the value is not the document that it should be, if so; nothing is changed or told.
@@ -223,16 +223,16 @@ class Vault:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class CertificateState:
     """What may be written about a certificate while its lease is held; the `Journal` of its issuance too."""
 
-    vault: Vault
+    vault: State
     name: str
     fence: Fence
     kind: str = "journal"
 
     @property
-    def rehearsal(self) -> "Ledger":
+    def rehearsal(self) -> "CertificateState":
         """The same for a rehearsal, which has a journal of its own."""
         return replace(self, kind="rehearsal")
 
@@ -295,7 +295,7 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Shelf(Generic[Value]):
+class Section(Generic[Value]):
     """What may be written about all things of a kind, such as the sites, while their lease is held."""
 
     store: Store

@@ -19,7 +19,7 @@ class _Entry(Generic[Wish]):
 
 
 @dataclass
-class Jointly(Generic[Wish]):
+class Batcher(Generic[Wish]):
     """Fulfils wishes, one go after the other; who comes while one is under way is part of the next.
 
     Nobody waits for company: who comes alone is served at once. What `serve` raises is raised to all of those

@@ -9,7 +9,7 @@ from renewer.core.interfaces import Clock
 
 
 @dataclass(frozen=True)
-class Pace:
+class RateLimiter:
     """Counts the requests of this run, at most `most` in `period` seconds; safe to use from threads.
 
     Beyond `at_once` (1 or more) in a period the rest are spread over what is left of it: those who share

@@ -13,7 +13,7 @@ from renewer.core.errors import Refused, RenewerError, Stopped, Transient
 from renewer.core.journal import Handle, TxtRecord
 from renewer.dns.cloudflare.client import Api, client
 from renewer.dns.cloudflare.provider import COMMENT, PER_PAGE, TTL, CloudflareDns
-from renewer.store.state import Vault
+from renewer.store.state import State
 from sandbox import Fault, Sandbox, Token
 from sandbox.listener import ApiServer, Reply, Request, compact
 
@@ -54,7 +54,7 @@ class Account:
 
     def __init__(self, api: Cloudflare, known: Mapping[str, str], sleeps: int | None) -> None:
         self.clock, self.notes = FakeClock(sleeps=sleeps), Notes()
-        self.vault = Vault(MemStore(), self.notes)
+        self.vault = State(MemStore(), self.notes)
         self.api = api
         self.dns = CloudflareDns(Api(api, self.clock, self.notes), known, self.vault)
 
@@ -65,7 +65,7 @@ class Account:
 
 def provider(api: Cloudflare, known: Mapping[str, str] | None = None) -> CloudflareDns:
     """Return a provider alone."""
-    return CloudflareDns(Api(api, FakeClock(), Notes()), known or {}, Vault(MemStore(), Notes()))
+    return CloudflareDns(Api(api, FakeClock(), Notes()), known or {}, State(MemStore(), Notes()))
 
 
 Make = Callable[..., Account]

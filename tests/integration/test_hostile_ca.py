@@ -23,7 +23,7 @@ from renewer.core import x509
 from renewer.core.errors import RenewerError, Transient
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import CertSpec, KeyKind
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system.clock import SystemClock
 from renewer.system.http_bounds import Astray
 
@@ -231,7 +231,7 @@ def _spec(ca: Ca) -> CertSpec:
 
 def _issuance(ca: Ca, journal: MemJournal) -> Issuance:
     dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=5), Notes())
-    around = AcmeIssuer(Acme(server=ca.url), dns01, Vault(MemStore(), Notes()), FakeClock(), Notes())
+    around = AcmeIssuer(Acme(server=ca.url), dns01, State(MemStore(), Notes()), FakeClock(), Notes())
     return Issuance(
         connections=around._connections,
         ca=ca.connect(),

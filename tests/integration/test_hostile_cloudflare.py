@@ -18,7 +18,7 @@ from renewer.dns.cloudflare.client import Api, client
 from renewer.dns.cloudflare.errors import DEPTH, MOST, codes
 from renewer.dns.cloudflare.provider import PER_PAGE, CloudflareDns
 from renewer.dns.cloudflare.token import OWNERS, PAGES, Token
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system import http_bounds
 from renewer.system.http_bounds import Astray
 
@@ -34,7 +34,7 @@ class Cloudflare(Hostile):
     def ask(self) -> Token:
         connection = client(TOKEN, f"{self.url}/client/v4")
         calls = Api(connection, FakeClock(), Notes())
-        return Token(CloudflareDns(calls, {}, Vault(MemStore(), Notes())))
+        return Token(CloudflareDns(calls, {}, State(MemStore(), Notes())))
 
 
 def enveloped(result: object, status: str = "200 OK", **more: object) -> Answer:
@@ -98,7 +98,7 @@ class TestCloudflare:
         refused = partial(enveloped, None, "401 Unauthorized")
         with Hostile(lambda _, path: enveloped(zones) if "/zones" in path else refused()) as api_server:
             calls = Api(client(TOKEN, api_server.url), FakeClock(), Notes())
-            Token(CloudflareDns(calls, {}, Vault(MemStore(), Notes()))).verdict(())
+            Token(CloudflareDns(calls, {}, State(MemStore(), Notes()))).verdict(())
         asked = [request.split(" ")[1] for request in api_server.requests if "/accounts/" in request]
         assert len(asked) == OWNERS
         assert asked[0] == "/accounts/a%2F..%2F0/tokens/verify"

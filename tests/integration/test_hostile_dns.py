@@ -19,7 +19,7 @@ from renewer.check import name_servers
 from renewer.core.errors import Refused, Transient
 from renewer.core.journal import TxtRecord
 from renewer.dns import resolver
-from renewer.dns.resolver import ADDRESSES, HOSTS, Authorities, serial
+from renewer.dns.resolver import ADDRESSES, HOSTS, AuthoritativeCheck, serial
 from renewer.dns.watch import WATCHERS, NameServer
 from renewer.system.clock import SystemClock
 
@@ -68,8 +68,8 @@ class Dns:
                 tcp.server_close()
 
     @property
-    def authorities(self) -> Authorities:
-        return Authorities(f"127.0.0.1:{self.port}", SystemClock())
+    def authorities(self) -> AuthoritativeCheck:
+        return AuthoritativeCheck(f"127.0.0.1:{self.port}", SystemClock())
 
     def names(self, kind: str) -> set[str]:
         return {name for name, asked in self.asked if asked == kind}

@@ -111,10 +111,10 @@ class TestHandshake:
     def test_none_is_begun_again_when_time_is_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock, looked = FakeClock(), list[Target]()
 
-        def slow(target: Target) -> handshake.Seen:
+        def slow(target: Target) -> handshake.HandshakeResult:
             looked.append(target)
             clock.sleep(2.0)
-            return handshake.Seen(None, "no answer within 2 s")
+            return handshake.HandshakeResult(None, "no answer within 2 s")
 
         monkeypatch.setattr(witness, "handshake", slow)
         sought = [

@@ -10,7 +10,7 @@ from nginx_master import BINARY, Client, Nginx, free_port
 
 from renewer.core.errors import DeployFailed, NotServed
 from renewer.core.model import KeyKind, Publish
-from renewer.nginx.handshake import Seen, handshake
+from renewer.nginx.handshake import HandshakeResult, handshake
 from renewer.nginx.layout import Layout
 from renewer.nginx.placeholder import placeholder_fingerprint
 from renewer.nginx.targets import Target
@@ -36,7 +36,9 @@ def port(nginx: Nginx) -> int:
     return port
 
 
-def shown(port: int, name: str = "example.com", host: str = "127.0.0.1", *, proxied: bool = False) -> Seen:
+def shown(
+    port: int, name: str = "example.com", host: str = "127.0.0.1", *, proxied: bool = False
+) -> HandshakeResult:
     return handshake(Target(host, port, name, proxied))
 
 

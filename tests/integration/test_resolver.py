@@ -15,7 +15,7 @@ from renewer.core.errors import ConfigError, Refused, Stopped, Transient
 from renewer.core.journal import TxtRecord
 from renewer.dns import resolver, watch
 from renewer.dns.crowd import Crowd
-from renewer.dns.resolver import Authorities
+from renewer.dns.resolver import AuthoritativeCheck
 from renewer.dns.watch import NameServer, Watch
 from renewer.system.clock import SystemClock
 from sandbox import Sandbox
@@ -49,11 +49,11 @@ def box(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 
 @pytest.fixture
-def authorities(box: Sandbox) -> Authorities:
-    return Authorities(box.resolver, SystemClock())
+def authorities(box: Sandbox) -> AuthoritativeCheck:
+    return AuthoritativeCheck(box.resolver, SystemClock())
 
 
-def canonical(authorities: Authorities, name: str) -> str:
+def canonical(authorities: AuthoritativeCheck, name: str) -> str:
     return authorities.canonical([name], LONG)[name]
 
 
@@ -76,20 +76,26 @@ def transports(box: Sandbox, server: int) -> list[str]:
 
 
 class TestWaiting:
-    def test_it_lasts_until_the_slowest_server_shows_it(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_it_lasts_until_the_slowest_server_shows_it(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         show(box, ONE, settled=False)
         authorities.wait([ONE], LONG)
         slowest = box.nameservers[1]
         assert [record.content for record in slowest.shown(box.zones["example.com"], NAME)] == ['"one"']
 
-    def test_both_values_of_a_name_have_to_be_there(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_both_values_of_a_name_have_to_be_there(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         show(box, ONE)
         with pytest.raises(Transient, match=r"lacks 1 of 2 values"):
             authorities.wait([ONE, TWO], SHORT)
         show(box, TWO, settled=False)
         authorities.wait([ONE, TWO], LONG)
 
-    def test_a_server_that_withholds_one_value_is_named(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_server_that_withholds_one_value_is_named(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         show(box, ONE, TWO)
         box.nameservers[1].hide = 1
         with pytest.raises(Transient) as caught:
@@ -98,7 +104,9 @@ class TestWaiting:
         assert "ns1" not in str(caught.value)
         assert "CA was not asked" in caught.value.hint
 
-    def test_a_silent_server_is_named_after_the_time(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_silent_server_is_named_after_the_time(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         show(box, ONE)
         box.nameservers[0].silent = True
         with pytest.raises(Transient, match="after 2 seconds") as caught:
@@ -107,7 +115,7 @@ class TestWaiting:
         assert "ns2" not in str(caught.value)
 
     def test_a_server_that_fails_is_named_with_its_answer(
-        self, box: Sandbox, authorities: Authorities
+        self, box: Sandbox, authorities: AuthoritativeCheck
     ) -> None:
         show(box, ONE)
         box.nameservers[1].servfail = True
@@ -115,7 +123,7 @@ class TestWaiting:
             authorities.wait([ONE], SHORT)
 
     def test_a_server_that_comes_back_in_time_is_no_failure(
-        self, box: Sandbox, authorities: Authorities
+        self, box: Sandbox, authorities: AuthoritativeCheck
     ) -> None:
         show(box, ONE)
         box.nameservers[0].servfail = True
@@ -124,35 +132,41 @@ class TestWaiting:
         authorities.wait([ONE], LONG)
         healing.join()
 
-    def test_a_truncated_answer_is_asked_for_over_tcp(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_truncated_answer_is_asked_for_over_tcp(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         show(box, ONE)
         box.nameservers[0].tcp_only = True
         authorities.wait([ONE], LONG)
         assert set(transports(box, 0)) == {"udp", "tcp"}
         assert set(transports(box, 1)) == {"udp"}
 
-    def test_every_server_has_to_show_it_more_than_once(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_every_server_has_to_show_it_more_than_once(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         show(box, ONE)
         authorities.wait([ONE], LONG)
         assert [len(transports(box, server)) for server in (0, 1)] == [2, 2]
 
     def test_the_resolver_is_never_asked_for_the_records(
-        self, box: Sandbox, authorities: Authorities
+        self, box: Sandbox, authorities: AuthoritativeCheck
     ) -> None:
         show(box, ONE)
         authorities.wait([ONE], LONG)
         assert {question.type for question in box.recursor.questions} == {"NS", "A", "AAAA"}
 
-    def test_names_of_two_zones_are_waited_for_together(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_names_of_two_zones_are_waited_for_together(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         other = TxtRecord("_acme-challenge.example.net", "net")
         show(box, ONE, other)
         authorities.wait([ONE, other], LONG)
 
-    def test_nothing_is_waited_for_without_end(self, authorities: Authorities) -> None:
+    def test_nothing_is_waited_for_without_end(self, authorities: AuthoritativeCheck) -> None:
         authorities.wait([], LONG)
 
     def test_where_no_more_threads_are_allowed_those_that_watch_already_end(
-        self, authorities: Authorities, monkeypatch: pytest.MonkeyPatch
+        self, authorities: AuthoritativeCheck, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         start, watching = threading.Thread.start, list[threading.Thread]()
 
@@ -171,7 +185,7 @@ class TestWaiting:
     def test_it_ends_as_soon_as_the_program_is_asked_to(self, box: Sandbox) -> None:
         clock = FakeClock(sleeps=2)
         with pytest.raises(Stopped):
-            Authorities(box.resolver, clock).wait([ONE], LONG)
+            AuthoritativeCheck(box.resolver, clock).wait([ONE], LONG)
         assert len(clock.slept) == 2
         time.sleep(0.2)  # whoever is in the middle of a question may end it
         before = sum(len(server.questions) for server in box.nameservers)
@@ -180,7 +194,7 @@ class TestWaiting:
 
 
 class TestZones:
-    def test_a_name_without_any_name_server_is_refused(self, authorities: Authorities) -> None:
+    def test_a_name_without_any_name_server_is_refused(self, authorities: AuthoritativeCheck) -> None:
         with pytest.raises(
             Refused, match=r"no name server is found for _acme-challenge\.example\.nowhere"
         ) as caught:
@@ -188,7 +202,7 @@ class TestZones:
         assert "delegated" in caught.value.hint
 
     def test_a_resolver_that_does_not_answer_may_come_back(
-        self, box: Sandbox, authorities: Authorities, monkeypatch: pytest.MonkeyPatch
+        self, box: Sandbox, authorities: AuthoritativeCheck, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(resolver, "LIFETIME", 0.1)
         box.recursor.silent = True
@@ -196,34 +210,36 @@ class TestZones:
             canonical(authorities, NAME)
         assert "resolver" in caught.value.hint
 
-    def test_a_resolver_that_fails_may_come_back(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_resolver_that_fails_may_come_back(self, box: Sandbox, authorities: AuthoritativeCheck) -> None:
         box.recursor.servfail = True
         with pytest.raises(Transient, match="no answer"):
             authorities.wait([ONE], LONG)
 
-    def test_the_zone_cut_may_be_some_labels_above(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_the_zone_cut_may_be_some_labels_above(
+        self, box: Sandbox, authorities: AuthoritativeCheck
+    ) -> None:
         deep = TxtRecord("_acme-challenge.a.b.c.example.com", "deep")
         show(box, deep)
         authorities.wait([deep], LONG)
 
 
 class TestAliases:
-    def test_a_chain_is_followed_to_its_end(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_chain_is_followed_to_its_end(self, box: Sandbox, authorities: AuthoritativeCheck) -> None:
         box.zones["example.com"].add(NAME, "CNAME", "hop.example.net")
         box.zones["example.net"].add("hop.example.net", "CNAME", "end.example.net")
         settle(box)
         assert canonical(authorities, NAME) == "end.example.net"
 
     @pytest.mark.parametrize("name", [NAME, "nobody.example.com", "_acme-challenge.example.nowhere"])
-    def test_a_name_without_one_stays(self, authorities: Authorities, name: str) -> None:
+    def test_a_name_without_one_stays(self, authorities: AuthoritativeCheck, name: str) -> None:
         assert canonical(authorities, name) == name
 
-    def test_a_name_with_another_record_stays(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_name_with_another_record_stays(self, box: Sandbox, authorities: AuthoritativeCheck) -> None:
         show(box, ONE)
         assert canonical(authorities, NAME) == NAME
 
     def test_that_of_a_wildcard_ends_with_the_record_to_come(
-        self, box: Sandbox, authorities: Authorities
+        self, box: Sandbox, authorities: AuthoritativeCheck
     ) -> None:
         box.zones["example.com"].add("*.example.com", "CNAME", "home.example.net")
         settle(box)
@@ -232,14 +248,14 @@ class TestAliases:
         authorities.wait([ONE], LONG)
 
     def test_one_of_its_own_is_followed_beside_a_wildcard(
-        self, box: Sandbox, authorities: Authorities
+        self, box: Sandbox, authorities: AuthoritativeCheck
     ) -> None:
         box.zones["example.com"].add("*.example.com", "CNAME", "home.example.net")
         box.zones["example.com"].add(NAME, "CNAME", "proofs.example.net")
         settle(box)
         assert canonical(authorities, NAME) == "proofs.example.net"
 
-    def test_a_circle_is_refused(self, box: Sandbox, authorities: Authorities) -> None:
+    def test_a_circle_is_refused(self, box: Sandbox, authorities: AuthoritativeCheck) -> None:
         box.zones["example.com"].add(NAME, "CNAME", "other.example.com")
         box.zones["example.com"].add("other.example.com", "CNAME", NAME)
         settle(box)
@@ -295,7 +311,7 @@ class TestEndpoint:
     @pytest.mark.parametrize("text", ["nobody.invalid", "127.0.0.1:x", "[::1]:x", ""])
     def test_anything_else_is_a_fault_of_the_configuration(self, text: str) -> None:
         with pytest.raises(ConfigError, match="resolver"):
-            Authorities(text, FakeClock())
+            AuthoritativeCheck(text, FakeClock())
 
 
 class TestPorts:
@@ -311,10 +327,10 @@ class TestPorts:
     def test_only_a_name_server_of_the_loopback_may_be_elsewhere_than_at_53(
         self, resolver_at: str, server: str, ports: tuple[int, ...]
     ) -> None:
-        assert Authorities(resolver_at, FakeClock())._ports(server) == ports
+        assert AuthoritativeCheck(resolver_at, FakeClock())._ports(server) == ports
 
 
 def test_without_a_resolver_the_system_s_is_asked() -> None:
     if not Path("/etc/resolv.conf").read_text().strip():
         pytest.skip("this machine has no resolver")
-    assert Authorities(None, FakeClock())._resolver.nameservers
+    assert AuthoritativeCheck(None, FakeClock())._resolver.nameservers

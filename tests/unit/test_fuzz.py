@@ -51,7 +51,7 @@ from renewer.core.failure import Deploys, Failure, Stage
 from renewer.core.journal import Handle, PendingOrder, Progress, TxtRecord
 from renewer.core.model import Account, KeyKind, Material, Pair, Reason, Revocation, Suggestion
 from renewer.core.provenance import Origin, Provenance
-from renewer.core.rate_limits import Event, Exemption, History, Kind, Told
+from renewer.core.rate_limits import Event, EventKind, Exemption, History, Told
 from renewer.core.site import Kept, Key, Ring
 from renewer.dns.cloudflare import client as calls
 from renewer.dns.cloudflare.provider import CloudflareDns
@@ -64,7 +64,7 @@ from renewer.nginx import helper as request
 from renewer.nginx.error_log import ErrorLog
 from renewer.nginx.layout import Layout, folder_named
 from renewer.store.files import FileStore
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 NAME = "example.com"
 ZONE = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -253,12 +253,12 @@ STORED: Mapping[str, object] = {
     f"revocation/{NAME}": Revocation(material(), Reason.SUPERSEDED),
     "account/ca.example%2Fdirectory": Account("KEY", "https://ca.example/account"),
     "limits/ca.example%2Fdirectory": History(
-        (Event(NOW, Kind.ORDER, (NAME,), Exemption.ARI),), (Told(NOW + DAY, (NAME,)),)
+        (Event(NOW, EventKind.ORDER, (NAME,), Exemption.ARI),), (Told(NOW + DAY, (NAME,)),)
     ),
     "zones/cloudflare": {NAME: ZONE},
     "site/nodered": Kept(Ring(Key("k1", "00" * 32), Key("k2", "11" * 32), NOW, NOW + DAY, 2), None),
 }
-READS: Mapping[str, Callable[[Vault], object]] = {
+READS: Mapping[str, Callable[[State], object]] = {
     "certificate": lambda vault: vault.material(NAME),
     "suggestion": lambda vault: vault.suggestion(NAME),
     "failure": lambda vault: vault.failure(NAME),
@@ -284,9 +284,9 @@ class TestWhatIsStored:
         store, notes = MemStore(), Notes()
         store.values[key] = data
         kind = key.partition("/")[0]
-        absent = READS[kind](Vault(MemStore(), Notes()))
+        absent = READS[kind](State(MemStore(), Notes()))
         try:
-            value = READS[kind](Vault(store, notes))
+            value = READS[kind](State(store, notes))
         except Refused as refused:
             assert kind in {"account", "site"}
             assert refused.hint  # noqa: PT017 - it need not be raised
@@ -298,7 +298,7 @@ class TestWhatIsStored:
     def test_a_cycle_over_it_ends_with_an_outcome(self, found: list[tuple[str, bytes]]) -> None:
         store, notes = MemStore(), Notes()
         store.values = {key: msgspec.json.encode(value) for key, value in STORED.items()} | dict(found)
-        engine = Engine((spec(),), Vault(store, notes), FakeIssuer(), FakeDeployer(), FakeClock(), notes)
+        engine = Engine((spec(),), State(store, notes), FakeIssuer(), FakeDeployer(), FakeClock(), notes)
         engine.status()
         engine.run(dry_run=True)
         assert [one.name for one in engine.run().certificates] == [NAME]
@@ -313,7 +313,7 @@ class TestWhatIsStored:
         for path, data in ((folder / "store/zones/a.json", value), (folder / "lock/zones.a", lock)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        vault = Vault(FileStore(folder), Notes())
+        vault = State(FileStore(folder), Notes())
         vault.zones("a")
         with suppress(LockBusy):
             vault.keep_zones("a", {NAME: ZONE})
@@ -475,7 +475,7 @@ class At:
         ca.__init__()  # type: ignore[misc] # as if it were new
         ca.odd = odd
         self.store, self.notes, self.clock = MemStore(), Notes(), FakeClock()
-        self.vault = Vault(self.store, self.notes)
+        self.vault = State(self.store, self.notes)
         dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=1), self.notes)
         self.issuer = issuer.AcmeIssuer(Acme(), dns01, self.vault, self.clock, self.notes)
         with self.vault.certificate(NAME) as ledger:
@@ -673,7 +673,7 @@ class TestWhatCloudflareSays:
         self, api: Api, odd: tuple[str, int, bytes, Mapping[str, str]], ask: str
     ) -> None:
         api.odd = odd
-        vault = Vault(MemStore(), Notes())
+        vault = State(MemStore(), Notes())
         known = {} if odd[0] == "zones" else {NAME: ZONE}
         provider = CloudflareDns(api.calls, known, vault)
         handles = [Handle(ZONE, "id", RECORD), Handle(ZONE, "other", RECORD)]
@@ -693,7 +693,7 @@ class TestWhatCloudflareSays:
 
     def test_a_huge_answer_is_an_error_of_the_program(self, api: Api) -> None:
         api.odd = ("zones", 200, json.dumps({"result": "x" * 20_000_000}).encode(), {})
-        provider = CloudflareDns(api.calls, {}, Vault(MemStore(), Notes()))
+        provider = CloudflareDns(api.calls, {}, State(MemStore(), Notes()))
         with pytest.raises(RenewerError):
             provider.check([RECORD.name])
 

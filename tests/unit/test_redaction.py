@@ -16,21 +16,21 @@ from renewer.core.errors import ConfigError, Refused, RenewerError
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import (
     Account,
+    CertificateRun,
     KeyKind,
     Material,
+    Observation,
     Pair,
     Publish,
     Reason,
     Revocation,
-    Sight,
     Snapshot,
-    Turn,
 )
 from renewer.core.site import Gate, Guard, Kept, Key, Retiring, Ring, SiteSpec
 from renewer.core.x509 import account_key, check_pair
 from renewer.dns.cloudflare.client import Api
 from renewer.dns.cloudflare.provider import CloudflareDns
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 SECRET = "5ec2e700" * 8
 TOKEN = "a-made-up-token-of-forty-characters-abcd"
@@ -47,8 +47,8 @@ VALUES = [
     Progress((PAIR,), ORDER),
     Account(SECRET, "https://ca.example/account"),
     Revocation(HELD, Reason.UNSPECIFIED),
-    Snapshot(spec(), Sight(published=True, served=True), HELD),
-    Turn(Snapshot(spec(), Sight(published=True, served=True), HELD)),
+    Snapshot(spec(), Observation(published=True, served=True), HELD),
+    CertificateRun(Snapshot(spec(), Observation(published=True, served=True), HELD)),
     Publish(spec(), HELD),
     KEY,
     RING,
@@ -145,7 +145,7 @@ class TestErrors:
         store.values[key] = json.dumps(
             {"key": [SECRET], "pairs": [SECRET], "done": SECRET, "served": SECRET}
         ).encode()
-        vault, said = Vault(store, notes), ""
+        vault, said = State(store, notes), ""
         for read in (lambda: vault.account(SERVER), lambda: vault.site("a")):
             try:
                 read()
@@ -196,7 +196,7 @@ class TestLibraries:
 
         with httpx.Client(transport=httpx.MockTransport(answer)) as http:
             api = Cloudflare(api_token=TOKEN, base_url="https://api.example", max_retries=0, http_client=http)
-            provider = CloudflareDns(Api(api, FakeClock(), Notes()), {}, Vault(MemStore(), Notes()))
+            provider = CloudflareDns(Api(api, FakeClock(), Notes()), {}, State(MemStore(), Notes()))
             with pytest.raises(RenewerError) as caught:
                 provider.check(["_acme-challenge.a.example"])
         assert TOKEN in asked[0].headers["authorization"]

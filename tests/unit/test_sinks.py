@@ -26,7 +26,7 @@ from renewer.core import errors
 from renewer.core import notice as notice_
 from renewer.core.errors import ConfigError, Fault, RenewerError
 from renewer.core.failure import Failure, Stage
-from renewer.core.model import Action, CertOutcome, Outcome, Sight, Snapshot, Turn
+from renewer.core.model import Action, CertificateRun, CertOutcome, Observation, Outcome, Snapshot
 from renewer.engine import outcome
 from renewer.notify import rules
 from renewer.notify.redaction import last_line
@@ -132,12 +132,12 @@ def test_the_live_display_shows_plain_text_alone(text: str) -> None:
 def test_what_was_kept_by_an_earlier_version_is_told_as_if_it_were_new(text: str) -> None:
     kept = Failure(Stage.ISSUE, 1, NOW, NOW + DAY, text, hint=text)
     snapshot = Snapshot(
-        spec(), Sight(published=True, served=None, detail=text), material(spec()), failure=kept
+        spec(), Observation(published=True, served=None, detail=text), material(spec()), failure=kept
     )
     for one in (
         outcome.at_rest(snapshot, NOW),
         outcome.at_rest(replace(snapshot, failure=None), NOW),
-        outcome.of(Turn(snapshot, held=kept), NOW),
+        outcome.of(CertificateRun(snapshot, held=kept), NOW),
     ):
         told = [one.error or "", one.hint, one.detail]
         assert not [bad for text in told for bad in harm(f"x {text}")]
@@ -156,8 +156,10 @@ def test_a_finding_is_fit_from_the_moment_it_is_made(text: str, why: str) -> Non
 
 
 def notice(error: str, host: str = "web1") -> notice_.Message:
-    finding = notice_.Finding("cycle", "renewer", error, error, 1)
-    return rules.message([notice_.Notice(notice_.Kind.FAILED, finding, notice_.Heard(NOW), NOW)], host, NOW)
+    finding = notice_.SubjectStatus("cycle", "renewer", error, error, 1)
+    return rules.message(
+        [notice_.Notice(notice_.NoticeKind.FAILED, finding, notice_.Heard(NOW), NOW)], host, NOW
+    )
 
 
 @given(anything)

@@ -24,7 +24,7 @@ from renewer.core.printable import document
 from renewer.migrate import folder
 from renewer.migrate import plan as heritage
 from renewer.migrate.model import Estate, Secret
-from renewer.migrate.plan import Fate, Heir, Plan, Planner
+from renewer.migrate.plan import Fate, Imported, Plan, Planner
 from renewer.system import files, privileges
 from renewer.system.clock import SystemClock
 from renewer.system.console import Quiet
@@ -38,7 +38,7 @@ Say = Callable[..., None]
 
 
 @dataclass(frozen=True)
-class Target:
+class Destination:
     """Where it all goes: a configuration that is there already, or the text of a new one."""
 
     file: Path
@@ -97,7 +97,9 @@ def import_(  # noqa: PLR0913 - one for each option
     _refuse_another(state, settings, call.file)
     plan = Planner(estate, settings, SystemClock().now()).plan()
     target = (
-        Target(Path(call.file), settings) if settings else _target(call, plan, state or str(DEFAULT.state))
+        Destination(Path(call.file), settings)
+        if settings
+        else _target(call, plan, state or str(DEFAULT.state))
     )
     plan = _carried_out(call, plan, target, dry_run=dry_run)
     if not as_json:
@@ -137,7 +139,7 @@ def _read(module: ModuleType, path: Path, server: str) -> Estate:
     return estate
 
 
-def _target(call: Call, plan: Plan, state: str) -> Target:
+def _target(call: Call, plan: Plan, state: str) -> Destination:
     """Return a new configuration for what is taken; raises `Refused` where there would be nothing in it."""
     file = setup.free(call.file)
     named = [heir for heir in plan.heirs if heir.domains and heir.fate is not Fate.KEPT]
@@ -154,10 +156,10 @@ def _target(call: Call, plan: Plan, state: str) -> Target:
         for heir in plan.heirs:
             Quiet().problem(heir.lineage, heir.why, heir.hint)
         raise Refused("there is nothing that can be taken over; nothing was written")
-    return Target(file, draft.parsed(f"what {file} would hold"), draft)
+    return Destination(file, draft.parsed(f"what {file} would hold"), draft)
 
 
-def _carried_out(call: Call, plan: Plan, target: Target, *, dry_run: bool) -> Plan:
+def _carried_out(call: Call, plan: Plan, target: Destination, *, dry_run: bool) -> Plan:
     settings, clock = target.settings, SystemClock()
     text = target.draft.text if target.draft else call.view.text
     view = View(text, clock.now(), target.file.absolute())
@@ -185,7 +187,7 @@ def _tell(plan: Plan, *, ahead: bool) -> None:
             echo(f"{heir.lineage}: {_line(heir, word)}")
 
 
-def _line(heir: Heir, word: str) -> str:
+def _line(heir: Imported, word: str) -> str:
     if heir.fate is Fate.KEPT or heir.material is None:
         return f"left alone: {heir.why}"
     ends = f"{heir.material.not_after:%Y-%m-%d %H:%M:%S} UTC"
@@ -218,7 +220,7 @@ def _token(secret: Secret | None, place: Path | None, say: Say, *, wanted: bool 
     return "imported"
 
 
-def _configure(target: Target, plan: Plan, say: Say, *, dry_run: bool) -> bool:
+def _configure(target: Destination, plan: Plan, say: Say, *, dry_run: bool) -> bool:
     """Write the new configuration, or print what the one that is there lacks; tell if it was written."""
     if target.draft and not dry_run:
         files.folder(target.file.parent, 0o755)
@@ -238,7 +240,7 @@ def _lacking(plan: Plan) -> str:
     return "\n\n".join(table(heir.planned) for heir in heirs)
 
 
-def _remind(call: Call, target: Target, module: ModuleType, client: str) -> None:
+def _remind(call: Call, target: Destination, module: ModuleType, client: str) -> None:
     echo(
         "",
         "Next:",
@@ -252,7 +254,7 @@ def _remind(call: Call, target: Target, module: ModuleType, client: str) -> None
     )
 
 
-def _record(plan: Plan, target: Target, *, written: bool, token: str) -> dict[str, object]:
+def _record(plan: Plan, target: Destination, *, written: bool, token: str) -> dict[str, object]:
     return {
         "accounts": [
             {"server": one.server, "action": one.fate, "error": one.why or None} for one in plan.accesses

@@ -17,7 +17,7 @@ from renewer.system import files, permissions
 USUAL = "/etc/renewer/renewer.toml"
 
 
-class Found(TypedDict):
+class NginxDefaults(TypedDict):
     """What a draft says of nginx."""
 
     nginx: Path
@@ -53,7 +53,7 @@ def token_file(file: Path) -> Path:
     return file.with_name("cloudflare.token")
 
 
-def nginx(named: str | None, say: Callable[[str], None]) -> Found:
+def nginx(named: str | None, say: Callable[[str], None]) -> NginxDefaults:
     """Find nginx and tell of it; `named` is its main configuration where somebody knows better.
 
     Raises `ConfigError` where that is not there.
@@ -67,7 +67,7 @@ def nginx(named: str | None, say: Callable[[str], None]) -> Found:
             f"--nginx-config: {named} is not there",
             hint="name nginx's main configuration, as nginx -t tells it",
         )
-    found = Found(
+    found = NginxDefaults(
         nginx=program.binary if program else DEFAULT.nginx.binary,
         nginx_config=Path(named).absolute() if named else usual,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from renewer.core.errors import RenewerError
 from renewer.core.journal import TxtRecord
 from renewer.dns.cloudflare.errors import Said
-from renewer.system.batching import Jointly, own
+from renewer.system.batching import Batcher, own
 
 MOST = 200
 """Changes in one call; what Cloudflare takes in the smallest of its plans."""
@@ -32,7 +32,7 @@ class _Wish:
     error: Exception | None = None
 
 
-class Together:
+class ZoneBatch:
     """The changes of one zone; safe to use from threads.
 
     `send` makes one call, all of it or nothing, and returns the identifiers of what was created in the order
@@ -41,7 +41,7 @@ class Together:
 
     def __init__(self, send: Callable[[Changes], Sequence[str]]) -> None:
         self._send = send
-        self._jointly = Jointly(self._serve, _fit)
+        self._jointly = Batcher(self._serve, _fit)
 
     @property
     def waiting(self) -> int:

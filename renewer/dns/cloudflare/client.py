@@ -17,7 +17,7 @@ from renewer.core.interfaces import Clock, Report
 from renewer.dns.cloudflare.calls import Answer, nonsense, sensible
 from renewer.dns.cloudflare.errors import Said, codes
 from renewer.system.http_bounds import Peer
-from renewer.system.rate_limiter import Pace
+from renewer.system.rate_limiter import RateLimiter
 
 Client = cloudflare.Cloudflare
 """A connection with a token."""
@@ -97,7 +97,7 @@ class Api:
         self._clock = clock
         self._report = report
         self._peer = _peer(client)
-        self._pace = Pace(clock, CALLS, PERIOD, self._waits, AT_ONCE)
+        self._pace = RateLimiter(clock, CALLS, PERIOD, self._waits, AT_ONCE)
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Answer:
         """See `Calls`."""

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from renewer.core.errors import LockBusy, Refused, RenewerError, Transient
 from renewer.core.journal import Handle, TxtRecord
-from renewer.dns.cloudflare.batch import Changes, Together
+from renewer.dns.cloudflare.batch import Changes, ZoneBatch
 from renewer.dns.cloudflare.calls import Answer, Calls, sensible
 from renewer.dns.cloudflare.errors import ABSENT, IDENTICAL, REMEDY, Said, explained
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 COMMENT = "renewer: ACME challenge, removed when answered"
 """Marks our records in Cloudflare's dashboard; it has no effect in the DNS."""
@@ -33,13 +33,13 @@ class CloudflareDns:
     `known` maps zone names to identifiers as the configuration gives them; others are looked up and kept.
     """
 
-    def __init__(self, api: Calls, known: Mapping[str, str], vault: Vault) -> None:
+    def __init__(self, api: Calls, known: Mapping[str, str], vault: State) -> None:
         self._api = api
         self._known = dict(known)
         self._vault = vault
         self._lookup = threading.Lock()
         self._found: dict[str, str] | None = None
-        self._changes: dict[str, Together] = {}
+        self._changes: dict[str, ZoneBatch] = {}
 
     def ask(self, path: str, **query: str | int) -> Mapping[str, object]:
         """Return the whole answer to a GET of the API; raises the error that a refusal means."""
@@ -120,10 +120,10 @@ class CloudflareDns:
         ids = self._together(zone).change(Changes(create=tuple(records)))
         return [Handle(zone, id_, record) for id_, record in zip(ids, records, strict=True)]
 
-    def _together(self, zone: str) -> Together:
+    def _together(self, zone: str) -> ZoneBatch:
         with self._lookup:
             if zone not in self._changes:
-                self._changes[zone] = Together(partial(self._change, zone))
+                self._changes[zone] = ZoneBatch(partial(self._change, zone))
             return self._changes[zone]
 
     def _change(self, zone: str, changes: Changes) -> Sequence[str]:

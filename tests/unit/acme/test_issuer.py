@@ -37,7 +37,7 @@ from renewer.core.errors import Refused, RenewerError, Transient
 from renewer.core.journal import Progress
 from renewer.core.model import CertSpec, KeyKind, Material, Window
 from renewer.core.rate_limits import PER_SET, Limit
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 SERVER = "https://ca.example/directory"
 IDENTIFIER = messages.Identifier(typ=messages.IDENTIFIER_FQDN, value="example.com")
@@ -88,7 +88,7 @@ class TestIdentifier:
 
 def issuer() -> acme.AcmeIssuer:
     dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=5), Notes())
-    return acme.AcmeIssuer(Acme(server=SERVER), dns01, Vault(MemStore(), Notes()), FakeClock(), Notes())
+    return acme.AcmeIssuer(Acme(server=SERVER), dns01, State(MemStore(), Notes()), FakeClock(), Notes())
 
 
 class TestFinished:

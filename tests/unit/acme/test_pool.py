@@ -14,7 +14,7 @@ from renewer.acme.pool import OPENED, PERIOD, Connections
 from renewer.acme.rate_limiter import Allowance
 from renewer.core.errors import Stopped, Transient
 from renewer.core.rate_limits import ORDERS, Exemption, Limit
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 SERVER = "https://ca.example/directory"
 
@@ -150,7 +150,7 @@ class TestWays:
 
 
 def test_the_last_order_that_fits_is_the_last_that_is_sent_by_however_many_threads() -> None:
-    vault = Vault(MemStore(), Notes())
+    vault = State(MemStore(), Notes())
     limits = (Limit(ORDERS, 5, timedelta(hours=3)),)
     allowance = Allowance(SERVER, limits, vault, FakeClock())
     names = [f"c{number}.example.com" for number in range(20)]

@@ -37,7 +37,7 @@ from renewer.core.failure import Failure, Stage
 from renewer.core.journal import Handle, TxtRecord
 from renewer.core.model import Reason
 from renewer.core.provenance import Provenance
-from renewer.core.rate_limits import ORDERS, Event, History, Kind, Limit
+from renewer.core.rate_limits import ORDERS, Event, EventKind, History, Limit
 from renewer.system import privileges
 from renewer.system.clock import SystemClock
 from renewer.system.console import Silent
@@ -153,7 +153,7 @@ def test_a_certificate_that_another_one_makes_needless() -> None:
 
 def test_a_limit_of_the_ca_that_is_reached() -> None:
     one = spec(NAME)
-    history = History((Event(NOW, Kind.ORDER, (NAME,)),))
+    history = History((Event(NOW, EventKind.ORDER, (NAME,)),))
     limits = [Limit(ORDERS, 1, timedelta(hours=3))]
     (found,) = certificates.held(one, history, limits, None, NOW)
     assert (found.status, "before 2026-11-23 15:00 UTC: 1 of 1 orders" in found.what) == (Status.ERROR, True)

@@ -25,12 +25,12 @@ from renewer.config.acme import DIRECTORIES
 from renewer.core.errors import worst
 from renewer.core.failure import Deploys, Failure, Stage
 from renewer.core.model import CertSpec, KeyKind, Material, Suggestion
-from renewer.core.rate_limits import Event, History, Kind
+from renewer.core.rate_limits import Event, EventKind, History
 from renewer.engine.idle import WELL_BEFORE
 from renewer.nginx.deployer import NginxDeployer
 from renewer.service import unit_files
 from renewer.store.files import FileStore
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system import privileges
 
 ROOT = Path(__file__).parents[3]
@@ -98,8 +98,8 @@ class Home:
         return self.folder / "renewer.prom"
 
     @property
-    def vault(self) -> Vault:
-        return Vault(FileStore(self.state), Notes())
+    def vault(self) -> State:
+        return State(FileStore(self.state), Notes())
 
     def configure(self, text: str = "") -> None:
         (self.folder / "nginx.conf").write_text("events {}\n")
@@ -586,7 +586,7 @@ def test_what_a_limit_forbids_is_not_announced(
     program: Program, settled: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "a-made-up-token-of-forty-characters-abcd")
-    used = History(tuple(Event(datetime.now(UTC), Kind.CERTIFICATE, SPEC.domains) for _ in range(5)))
+    used = History(tuple(Event(datetime.now(UTC), EventKind.CERTIFICATE, SPEC.domains) for _ in range(5)))
     settled.vault.keep_history(SPEC.server, lambda _: used)
     done = program("-c", settled.file, "renew", "--force", "--dry-run")
     assert done.code == 75

@@ -12,12 +12,12 @@ from renewer.core import backoff, policy
 from renewer.core.backoff import Attempt
 from renewer.core.errors import Refused
 from renewer.core.failure import Deploys, Failure, Stage
-from renewer.core.model import CertSpec, Fallback, KeyKind, Sight, Snapshot, Suggestion, Window
+from renewer.core.model import CertSpec, Fallback, KeyKind, Observation, Snapshot, Suggestion, Window
 from renewer.core.policy import Ask, Deploy, Issue, Rest, decide
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-SERVED = Sight(published=True, served=True)
-UNSERVED = Sight(published=True, served=False, detail="nginx shows another")
+SERVED = Observation(published=True, served=True)
+UNSERVED = Observation(published=True, served=False, detail="nginx shows another")
 SPEC = spec()
 FRESH = Snapshot(SPEC, SERVED, material(SPEC))
 DUE = Snapshot(SPEC, SERVED, material(SPEC, begin=NOW - 70 * DAY))
@@ -41,7 +41,7 @@ def reason(snapshot: Snapshot) -> str:
 
 class TestIssue:
     def test_what_is_not_there_is_issued(self) -> None:
-        assert reason(Snapshot(SPEC, Sight(published=False, served=None))) == "there is none yet"
+        assert reason(Snapshot(SPEC, Observation(published=False, served=None))) == "there is none yet"
 
     @pytest.mark.parametrize(
         ("wanted", "why"),
@@ -94,25 +94,25 @@ class TestLadder:
     @pytest.mark.parametrize(
         ("sight", "step"),
         [
-            (Sight(published=True, served=True), Rest),
-            (Sight(published=True, served=None), Deploy),
-            (Sight(published=True, served=False), Deploy),
-            (Sight(published=False, served=True), Deploy),
-            (Sight(published=False, served=None), Deploy),
-            (Sight(published=False, served=False), Deploy),
+            (Observation(published=True, served=True), Rest),
+            (Observation(published=True, served=None), Deploy),
+            (Observation(published=True, served=False), Deploy),
+            (Observation(published=False, served=True), Deploy),
+            (Observation(published=False, served=None), Deploy),
+            (Observation(published=False, served=False), Deploy),
         ],
     )
     def test_only_what_is_published_and_not_seen_to_differ_needs_no_deploy(
-        self, sight: Sight, step: type
+        self, sight: Observation, step: type
     ) -> None:
         assert isinstance(decide(replace(FRESH, sight=sight), NOW), step)
 
     def test_where_nobody_sees_it_served_what_was_last_taken_up_counts(self) -> None:
         assert FRESH.material
-        unseen = replace(FRESH, sight=Sight(published=True, served=None))
+        unseen = replace(FRESH, sight=Observation(published=True, served=None))
         took = replace(unseen, deploys=Deploys(FRESH.material.fingerprints[0]))
         assert isinstance(decide(took, NOW), Rest)
-        assert isinstance(decide(replace(took, sight=Sight(published=False, served=None)), NOW), Deploy)
+        assert isinstance(decide(replace(took, sight=Observation(published=False, served=None)), NOW), Deploy)
         assert isinstance(decide(replace(unseen, deploys=Deploys("another")), NOW), Deploy)
 
     def test_a_deploy_says_what_was_seen(self) -> None:
@@ -317,7 +317,7 @@ failures = st.builds(
 snapshots = st.builds(
     Snapshot,
     spec=specs,
-    sight=st.builds(Sight, published=st.booleans(), served=st.none() | st.booleans()),
+    sight=st.builds(Observation, published=st.booleans(), served=st.none() | st.booleans()),
     material=st.none() | materials,
     suggestion=st.none() | suggestions,
     failure=st.none() | failures,
@@ -375,7 +375,7 @@ class TestOtherCas:
 
     def asked(self, failure: Failure | None, *, begin: datetime = NOW - 70 * DAY) -> str:
         kept = material(self.OTHERS, begin=begin)
-        return policy.authority(Snapshot(self.OTHERS, SERVED, kept, failure=failure), NOW)
+        return policy.choose_ca(Snapshot(self.OTHERS, SERVED, kept, failure=failure), NOW)
 
     def test_while_nothing_fails_it_is_the_first(self) -> None:
         assert self.asked(None) == SERVER

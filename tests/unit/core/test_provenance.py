@@ -9,7 +9,7 @@ from fakes import DAY, NOW, SERVER, MemStore, Notes, material, spec
 from renewer.core.errors import Transient
 from renewer.core.model import Fingerprint, KeyKind, Material, Reason, Revocation
 from renewer.core.provenance import KNOWN, Provenance
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 NAME = "example.com"
 STAGING = "https://staging.example/directory"
@@ -20,7 +20,7 @@ def of(server: str, made: Material | None = None) -> Material:
     return replace(made or material(), server=server)
 
 
-def kept(vault: Vault, *every: Material) -> None:
+def kept(vault: State, *every: Material) -> None:
     with vault.certificate(NAME) as ledger:
         for one in every:
             ledger.keep(one)
@@ -71,7 +71,7 @@ class TestFacts:
 
 class TestKept:
     def test_it_outlives_what_it_is_about(self) -> None:
-        vault = Vault(MemStore(), Notes())
+        vault = State(MemStore(), Notes())
         one, other = of(STAGING), of(SERVER)
         kept(vault, one, other)
         with vault.certificate(NAME) as ledger:
@@ -84,7 +84,7 @@ class TestKept:
 
     def test_what_an_earlier_version_stored_tells_its_own(self) -> None:
         store = MemStore()
-        vault = Vault(store, Notes())
+        vault = State(store, Notes())
         old = of(STAGING)
         kept(vault, old)
         del store.values[f"provenance/{NAME}"]
@@ -95,7 +95,7 @@ class TestKept:
     @pytest.mark.parametrize("lost", ["provenance", "certificate", "suggestion"])
     def test_wherever_it_dies_each_keeps_its_own_ca(self, lost: str) -> None:
         store = MemStore()
-        vault = Vault(store, Notes())
+        vault = State(store, Notes())
         former, new = of(STAGING), of(SERVER)
         kept(vault, former)
         store.unwritable[f"{lost}/{NAME}"] = Transient("the disk is full")
@@ -107,7 +107,7 @@ class TestKept:
         assert vault.known(NAME).server(former.fingerprints) == STAGING
 
     def test_a_second_revocation_does_not_forget_that_of_before(self) -> None:
-        vault = Vault(MemStore(), Notes())
+        vault = State(MemStore(), Notes())
         first, second = material(), material()
         kept(vault, first, second)
         with vault.certificate(NAME) as ledger:

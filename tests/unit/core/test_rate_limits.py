@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
 from renewer.core import rate_limits
-from renewer.core.rate_limits import BUILT_IN, Event, Exemption, History, Kind, Limit, Told
+from renewer.core.rate_limits import BUILT_IN, Event, EventKind, Exemption, History, Limit, Told
 
 HOUR = timedelta(hours=1)
 PRODUCTION = BUILT_IN["https://acme-v02.api.letsencrypt.org/directory"]
 A, B = ("a.example.com", "*.a.example.com"), ("b.example.com",)
 
 
-def made(*ages: timedelta, kind: Kind = Kind.CERTIFICATE, names: Sequence[str] = A) -> History:
+def made(*ages: timedelta, kind: EventKind = EventKind.CERTIFICATE, names: Sequence[str] = A) -> History:
     return History(tuple(Event(NOW - age, kind, tuple(names)) for age in ages))
 
 
@@ -49,11 +49,11 @@ class TestHolding:
         assert (held(made(*[DAY] * 5), A, exemption) is not None) == waits
 
     def test_what_was_exempt_does_not_count(self) -> None:
-        events = [Event(NOW - DAY, Kind.CERTIFICATE, A, Exemption.ARI)] * 9
+        events = [Event(NOW - DAY, EventKind.CERTIFICATE, A, Exemption.ARI)] * 9
         assert held(History(tuple(events))) is None
 
     def test_fifty_certificates_for_a_registered_domain_are_all(self) -> None:
-        others = [Event(NOW - DAY, Kind.CERTIFICATE, (f"n{n}.example.com",)) for n in range(50)]
+        others = [Event(NOW - DAY, EventKind.CERTIFICATE, (f"n{n}.example.com",)) for n in range(50)]
         hold = held(History(tuple(others)), B)
         assert hold is not None
         assert "50 of 50 certificates for example.com in 7 days" in hold.reason
@@ -61,7 +61,7 @@ class TestHolding:
         assert held(History(tuple(others)), ("b.example.org",)) is None
 
     def test_five_failed_authorizations_of_one_name_hold_every_order_with_it_for_an_hour(self) -> None:
-        history = made(*[HOUR / 2] * 5, kind=Kind.FAILED_AUTHORIZATION)
+        history = made(*[HOUR / 2] * 5, kind=EventKind.FAILED_AUTHORIZATION)
         hold = held(history, ("a.example.com",))
         assert hold is not None
         assert hold.until == NOW + HOUR / 2
@@ -69,7 +69,7 @@ class TestHolding:
         assert held(history, B) is None
 
     def test_three_hundred_orders_in_three_hours_are_all(self) -> None:
-        history = made(*[HOUR] * 300, kind=Kind.ORDER, names=B)
+        history = made(*[HOUR] * 300, kind=EventKind.ORDER, names=B)
         hold = held(history)
         assert hold is not None
         assert hold.until == NOW + 2 * HOUR
@@ -131,7 +131,7 @@ def test_the_cost_of_an_order_is_told_for_each_limit() -> None:
 
 
 def test_what_is_too_old_to_count_is_forgotten() -> None:
-    history = rate_limits.noted(made(8 * DAY, 6 * DAY), Event(NOW, Kind.ORDER, B), NOW)
+    history = rate_limits.noted(made(8 * DAY, 6 * DAY), Event(NOW, EventKind.ORDER, B), NOW)
     assert [event.at for event in history.events] == [NOW - 6 * DAY, NOW]
     assert rate_limits.told(History(told=(Told(NOW - HOUR),)), Told(NOW + HOUR), NOW).told == (
         Told(NOW + HOUR),
@@ -159,12 +159,12 @@ def test_no_limit_is_ever_crossed_by_who_obeys(
             just = hold.until - timedelta(seconds=1)
             assert just < now or rate_limits.held(history, rules, names, just, exemption) is not None
             continue
-        for kind in (Kind.ORDER, Kind.CERTIFICATE):
+        for kind in (EventKind.ORDER, EventKind.CERTIFICATE):
             history = rate_limits.noted(history, Event(now, kind, names, exemption), now)
     for end in [event.at for event in history.events]:
         window = [event for event in history.events if end - period < event.at <= end]
-        orders = [e for e in window if e.kind is Kind.ORDER and e.exemption is Exemption.NONE]
+        orders = [e for e in window if e.kind is EventKind.ORDER and e.exemption is Exemption.NONE]
         assert len(orders) <= count
         for names in (A, B):
-            same = [e for e in window if e.kind is Kind.CERTIFICATE and e.names == names]
+            same = [e for e in window if e.kind is EventKind.CERTIFICATE and e.names == names]
             assert len([e for e in same if e.exemption is not Exemption.ARI]) <= count

@@ -38,7 +38,7 @@ from renewer.core.model import (
 from renewer.core.site import Guard, SiteSpec
 from renewer.engine.cycle import Engine
 from renewer.secure_links.rotation import SecureLink
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 A, B, C = "a.example", "b.example", "c.example"
 MINUTE = timedelta(minutes=1)
@@ -51,7 +51,7 @@ class World:
         self.specs = tuple(spec(name) for name in names or (A,))
         self.store, self.clock, self.notes = MemStore(), FakeClock(), Notes()
         self.issuer, self.nginx = FakeIssuer(), FakeDeployer()
-        self.vault = Vault(self.store, self.notes)
+        self.vault = State(self.store, self.notes)
 
     @property
     def engine(self) -> Engine:

@@ -12,7 +12,7 @@ from renewer.core.hook import Deployed, HookAction
 from renewer.core.model import Action, CertOutcome, Fingerprint
 from renewer.core.site import SiteAction, SiteOutcome
 from renewer.engine.deploy_hooks import FollowUp
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 
 def certificate(name: str = "a.example", number: int = 1) -> CertOutcome:
@@ -46,7 +46,7 @@ class FakeHook:
 class World:
     def __init__(self, *hooks: FakeHook) -> None:
         self.hooks, self.store, self.clock = hooks or (FakeHook(),), MemStore(), FakeClock()
-        self.vault = Vault(self.store, Notes())
+        self.vault = State(self.store, Notes())
 
     @property
     def followup(self) -> FollowUp:

@@ -8,14 +8,14 @@ from fakes import DAY, NOW, SERVER, material, spec
 
 from renewer.core.errors import Refused, Unexpected
 from renewer.core.failure import Failure, Stage
-from renewer.core.model import Action, Sight, Snapshot, Turn
+from renewer.core.model import Action, CertificateRun, Observation, Snapshot
 from renewer.core.policy import Ask, Deploy, Issue, Rest, Step
 from renewer.engine import outcome
 
 SPEC = spec()
 STORED = material(SPEC)
-FRESH = Snapshot(SPEC, Sight(published=True, served=True), STORED)
-NONE = Snapshot(SPEC, Sight(published=False, served=None))
+FRESH = Snapshot(SPEC, Observation(published=True, served=True), STORED)
+NONE = Snapshot(SPEC, Observation(published=False, served=None))
 HELD = Failure(
     Stage.ISSUE, 1, NOW, NOW + timedelta(hours=1), "slow down", hint="wait", exit_code=1, binding=True
 )
@@ -31,7 +31,7 @@ HELD = Failure(
     ],
 )
 def test_what_was_done_has_its_word(*, issued: bool, deploy: bool, action: Action) -> None:
-    said = outcome.of(Turn(FRESH, issued=issued, deploy=deploy), NOW)
+    said = outcome.of(CertificateRun(FRESH, issued=issued, deploy=deploy), NOW)
     assert (said.action, said.exit_code, said.error) == (action, 0, None)
     assert (said.name, said.not_after, said.fingerprint, said.served) == (
         SPEC.name,
@@ -46,13 +46,13 @@ def test_what_was_done_has_its_word(*, issued: bool, deploy: bool, action: Actio
     ("error", "code"), [(Refused("no", hint="ask"), 1), (Unexpected("a slip", hint="ask"), 70)]
 )
 def test_an_error_goes_before_all_that_went_well(error: Refused, code: int) -> None:
-    said = outcome.of(Turn(FRESH, issued=True, deploy=True, error=error), NOW)
+    said = outcome.of(CertificateRun(FRESH, issued=True, deploy=True, error=error), NOW)
     assert (said.action, said.error, said.hint, said.exit_code) == (Action.FAILED, str(error), "ask", code)
     assert said.fingerprint == STORED.fingerprints[0]
 
 
 def test_what_has_to_wait_is_a_failure_to_be_tried_later() -> None:
-    said = outcome.of(Turn(replace(NONE, failure=HELD), held=HELD), NOW)
+    said = outcome.of(CertificateRun(replace(NONE, failure=HELD), held=HELD), NOW)
     assert (said.action, said.exit_code, said.hint) == (Action.FAILED, 75, "wait")
     assert said.error == "slow down; it is not tried again before 2026-11-23 13:00:00 UTC"
     assert (said.next, said.not_after, said.fingerprint) == (HELD.retry, None, None)
@@ -88,7 +88,7 @@ def test_at_rest_a_failure_that_is_over_is_not_told() -> None:
 
 
 def test_at_rest_what_is_due_is_told_as_due_now() -> None:
-    unpublished = replace(FRESH, sight=Sight(published=False, served=None))
+    unpublished = replace(FRESH, sight=Observation(published=False, served=None))
     forced = replace(FRESH, forced=True)
     for snapshot, action in ((NONE, Action.ISSUED), (unpublished, Action.DEPLOYED), (forced, Action.ISSUED)):
         said = outcome.at_rest(snapshot, NOW)
@@ -104,7 +104,7 @@ def test_what_should_have_been_tried_again_by_now_is_due_now() -> None:
 
 @pytest.mark.parametrize(("published", "hint"), [(True, ""), (False, "start nginx")])
 def test_at_rest_what_nginx_is_seen_not_to_serve_is_a_failure(*, published: bool, hint: str) -> None:
-    sight = Sight(published=published, served=False, detail="nginx shows another", hint=hint)
+    sight = Observation(published=published, served=False, detail="nginx shows another", hint=hint)
     said = outcome.at_rest(replace(FRESH, sight=sight), NOW)
     assert (said.action, said.error, said.exit_code) == (Action.FAILED, "nginx shows another", 1)
     assert (said.next, said.due, bool(said.hint)) == (NOW, True, True)
@@ -112,19 +112,19 @@ def test_at_rest_what_nginx_is_seen_not_to_serve_is_a_failure(*, published: bool
 
 
 def test_at_rest_it_is_none_where_there_is_nothing_to_serve_yet() -> None:
-    said = outcome.at_rest(replace(NONE, sight=Sight(published=False, served=False)), NOW)
+    said = outcome.at_rest(replace(NONE, sight=Observation(published=False, served=False)), NOW)
     assert (said.action, said.error, said.exit_code) == (Action.ISSUED, None, 0)
 
 
 def test_what_comes_back_from_another_ca_is_told_to_be_replaced() -> None:
     stranger = replace(FRESH, material=replace(STORED, server="https://staging.example/directory"))
-    said = outcome.of(Turn(stranger, deploy=True), NOW)
+    said = outcome.of(CertificateRun(stranger, deploy=True), NOW)
     assert (said.action, said.exit_code, said.next) == (Action.DEPLOYED, 0, NOW)
     assert said.detail.startswith("the next run replaces it: the stored one is from another CA")
 
 
 def test_the_placeholder_is_called_by_that_name() -> None:
-    sight = Sight(published=False, served=None, detail="no server includes it", placeholder=True)
+    sight = Observation(published=False, served=None, detail="no server includes it", placeholder=True)
     said = outcome.at_rest(replace(NONE, sight=sight), NOW)
     assert "placeholder" in said.detail
     assert said.served is None

@@ -41,7 +41,7 @@ from renewer.core.journal import TxtRecord
 from renewer.core.model import CertOutcome, CertSpec, Fingerprint, KeyKind, Material, Reason, Window
 from renewer.core.rate_limits import WEEK
 from renewer.engine.cycle import Engine
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 NAME = "a.example"
 HOUR = timedelta(hours=1)
@@ -339,7 +339,7 @@ class Faults(RuleBasedStateMachine):
         self.wire, self.clock, self.notes, self.store = Wire(), Clock(), Notes(), Store()
         self.dns, self.seen, self.nginx = FakeProvider(), FakePropagation(), FakeDeployer()
         self.ca = ToyCa(self.clock, lambda record: record in self.dns.standing.values())
-        self.vault = Vault(self.store, self.notes)
+        self.vault = State(self.store, self.notes)
         self.spec = CertSpec(NAME, DOMAINS[0], SERVER, KINDS[0])
         self.steady, self.since = True, 0
         self.alone: datetime | None = None
@@ -349,7 +349,7 @@ class Faults(RuleBasedStateMachine):
     def engine(self) -> Engine:
         """Return the program as a new process begins it."""
         around = self.wire.around
-        vault = Vault(around(self.store), self.notes)
+        vault = State(around(self.store), self.notes)
         dns01 = Dns01(around(self.dns), around(self.seen), HOUR, self.notes)
         settings = Acme(server=SERVER, limits=LIMITS)
         issuer = Issuer(settings, dns01, vault, self.clock, self.notes, ca=self.ca, wire=self.wire)

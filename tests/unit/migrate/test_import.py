@@ -18,7 +18,7 @@ from renewer.config.acme import DIRECTORIES
 from renewer.config.load import load
 from renewer.core.followed import Followed
 from renewer.store.files import FileStore
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 LE = DIRECTORIES["letsencrypt"]
 TOKEN = "a-token-that-is-as-long-as-they-are-usually"
@@ -231,7 +231,7 @@ def test_nothing_goes_into_the_state_folder_of_another_configuration(home: Home)
     owner = home.folder / "owner.toml"
     owner.write_text(f'state = "{home.state}"\n[certificate."own"]\ndomains = ["own.example"]\n')
     home.state.mkdir(mode=0o700)
-    vault = Vault(FileStore(home.state), Notes())
+    vault = State(FileStore(home.state), Notes())
     with vault.sites() as shelf:
         shelf.follow(Followed(str(owner), "0" * 64, certs.NOW))
     done = home.fresh()

@@ -13,12 +13,12 @@ from renewer.config.load import parse
 from renewer.config.schema import Config
 from renewer.config.template import Draft, table
 from renewer.core import x509
-from renewer.core.model import CertSpec, KeyKind, Reason, Revocation, Sight, Snapshot
+from renewer.core.model import CertSpec, KeyKind, Observation, Reason, Revocation, Snapshot
 from renewer.core.policy import Issue, decide
 from renewer.migrate import plan as takeover
 from renewer.migrate.model import Estate, Lineage, Login
-from renewer.migrate.plan import STAGING, Fate, Heir, Plan, Planner
-from renewer.store.state import Vault
+from renewer.migrate.plan import STAGING, Fate, Imported, Plan, Planner
+from renewer.store.state import State
 
 LE = DIRECTORIES["letsencrypt"]
 ZERO = "https://acme.zerossl.com/v2/DV90"
@@ -46,8 +46,8 @@ def configured(*tables: str) -> Config:
     return parse("\n".join(tables), "a test")
 
 
-def vault() -> Vault:
-    return Vault(MemStore(), Notes())
+def vault() -> State:
+    return State(MemStore(), Notes())
 
 
 def written(found: Plan) -> Config:
@@ -60,13 +60,13 @@ def fates(found: Plan) -> dict[str, Fate]:
     return {heir.lineage: heir.fate for heir in found.heirs}
 
 
-def the(found: Plan) -> Heir:
+def the(found: Plan) -> Imported:
     (only,) = found.heirs
     return only
 
 
-def orders(spec: CertSpec, memory: Vault) -> bool:
-    sight = Sight(published=True, served=True)
+def orders(spec: CertSpec, memory: State) -> bool:
+    sight = Observation(published=True, served=True)
     return isinstance(decide(Snapshot(spec, sight, memory.material(spec.name)), NOW), Issue)
 
 
@@ -97,7 +97,7 @@ def test_what_is_taken_over_is_not_ordered(made: Lineage, name: str) -> None:
 
 def test_importing_twice_is_harmless() -> None:
     store = MemStore()
-    memory, made = Vault(store, Notes()), lineage("example.com")
+    memory, made = State(store, Notes()), lineage("example.com")
     takeover.keep(takeover.settle(plan(made), memory), memory)
     before = dict(store.values)
     again = takeover.keep(takeover.settle(plan(made), memory), memory)

@@ -8,7 +8,7 @@ from certs import spec
 from renewer.core.errors import ConfigError
 from renewer.nginx.configuration import endpoint, read
 from renewer.nginx.layout import Layout
-from renewer.nginx.targets import Found, Target, discover
+from renewer.nginx.targets import ProbeTargets, Target, discover
 
 EXAMPLE = spec("example.com", "*.example.com")
 INCLUDE = "include {state}/nginx/certificates/example.com.conf;"
@@ -30,7 +30,7 @@ class Web:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text.replace("{include}", INCLUDE).replace("{state}", str(self.layout.state)))
 
-    def found(self, probe: tuple[str, ...] | None = None) -> Found:
+    def found(self, probe: tuple[str, ...] | None = None) -> ProbeTargets:
         return discover(read(str(self.config)), self.layout, EXAMPLE, probe)
 
     def targets(self, probe: tuple[str, ...] | None = None) -> list[tuple[str, str]]:
@@ -94,7 +94,9 @@ def test_names(web: Web, names: str, asked: list[str]) -> None:
 def test_a_regular_expression_that_fits_no_name_leaves_none_to_ask_for(web: Web, names: str) -> None:
     web.write(f"http {{ server {{ listen 443 ssl; server_name {names}; {{include}} }} }}")
     snippet = web.layout.snippet("example.com")
-    assert web.found() == Found((), f"no name of the certificate leads to the servers that include {snippet}")
+    assert web.found() == ProbeTargets(
+        (), f"no name of the certificate leads to the servers that include {snippet}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,9 +186,9 @@ def test_files_that_include_each_other_end(web: Web) -> None:
 def test_where_there_is_nowhere_to_look_it_is_said_why(web: Web) -> None:
     snippet = web.layout.snippet("example.com")
     web.write("http { server { listen 443 ssl; ssl_certificate /etc/ssl/other.pem; } }")
-    assert web.found() == Found((), f"no server in nginx's configuration includes {snippet}")
+    assert web.found() == ProbeTargets((), f"no server in nginx's configuration includes {snippet}")
     web.write("http { server { listen unix:/run/nginx.sock ssl; {include} } }")
-    assert web.found() == Found(
+    assert web.found() == ProbeTargets(
         (), f"the servers that include {snippet} have no TCP socket with ssl to look at"
     )
     assert "switched off" in web.found(probe=()).detail

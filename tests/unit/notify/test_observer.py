@@ -18,7 +18,7 @@ from renewer.core.site import Kept, Key, Ring
 from renewer.notify import rules
 from renewer.notify.observer import Audience, Observer
 from renewer.store.following import Alone
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 A, B = spec("a.example"), spec("b.example")
 LATER = Transient("the disk is full")
@@ -63,7 +63,7 @@ class House:
 
     def __init__(self) -> None:
         self.listeners, self.store, self.notes, self.clock = Listeners(), MemStore(), Notes(), FakeClock()
-        self.vault = Vault(self.store, self.notes)
+        self.vault = State(self.store, self.notes)
         everyone = Audience(self.listeners, self.listeners, self.listeners)
         self.observer = Observer(
             (A, B), ("s",), ("hook.command[0]",), self.vault, everyone, self.clock, self.notes, "host1"
@@ -100,7 +100,7 @@ RECOVERED = "renewer on host1: a.example is well again"
 
 def test_a_failure_and_its_end_are_told_once_across_processes(house: House) -> None:
     assert house.ends(bad(), well("b.example")) == [FAILED]
-    house.observer = replace(house.observer, vault=Vault(house.store, house.notes))
+    house.observer = replace(house.observer, vault=State(house.store, house.notes))
     assert house.ends(bad(code=75), well("b.example")) == []
     assert house.ends(well(), well("b.example")) == [RECOVERED]
     assert house.ends(well(), well("b.example")) == []
@@ -202,7 +202,7 @@ def test_what_cannot_be_written_down_is_not_told_but_pinged_and_shown(house: Hou
 def test_what_cannot_be_read_counts_as_nothing(house: House) -> None:
     house.store.values["told"] = b"{"
     assert house.ends(bad()) == [FAILED]
-    house.observer = replace(house.observer, vault=Vault(house.store, house.notes))
+    house.observer = replace(house.observer, vault=State(house.store, house.notes))
     assert house.ends(bad()) == []
     house.store.unreadable["told"] = Refused("permission denied")
     assert house.ends(bad()) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from renewer.core.errors import ConfigError, Transient, Unexpected
 from renewer.core.hook import HookAction, HookOutcome
 from renewer.core.model import Action, CertOutcome, Outcome
-from renewer.core.notice import CYCLE, Finding, Heard, Kind, Life, Notice, Record, Trouble, Warned
+from renewer.core.notice import CYCLE, Heard, Life, Notice, NoticeKind, Record, SubjectStatus, Trouble, Warned
 from renewer.core.site import SiteAction, SiteOutcome
 from renewer.notify import rules
 from renewer.notify.rules import LONGEST
@@ -24,11 +24,13 @@ ME = "me"
 SHARE = 0.25
 
 
-def finding(error: str | None = None, code: int = 1, life: Life | None = LIFE, **more: bool) -> Finding:
-    return Finding(A, "a.example", error, "do this" if error else "", code if error else 0, life, **more)
+def finding(error: str | None = None, code: int = 1, life: Life | None = LIFE, **more: bool) -> SubjectStatus:
+    return SubjectStatus(
+        A, "a.example", error, "do this" if error else "", code if error else 0, life, **more
+    )
 
 
-def step(record: Record, found: Finding, now: datetime = NOW) -> tuple[Record, list[Kind]]:
+def step(record: Record, found: SubjectStatus, now: datetime = NOW) -> tuple[Record, list[NoticeKind]]:
     """Return the record after a cycle, and what was told, which always arrives."""
     record = replace(record, troubles=rules.troubles(record.troubles, [found], now))
     new = rules.news([found], record, ME, now, SHARE)
@@ -39,27 +41,27 @@ def step(record: Record, found: Finding, now: datetime = NOW) -> tuple[Record, l
     ("found", "heard", "kind"),
     [
         (finding(), Heard(), None),
-        (finding("no"), Heard(), Kind.FAILED),
+        (finding("no"), Heard(), NoticeKind.FAILED),
         (finding("no"), Heard(NOW - DAY, "f1"), None),
         (finding("later", 75), Heard(), None),
-        (finding(), Heard(NOW - DAY, "f1"), Kind.RECOVERED),
+        (finding(), Heard(NOW - DAY, "f1"), NoticeKind.RECOVERED),
         (finding(looked=False), Heard(NOW - DAY, "f1"), None),
-        (finding("no", life=None), Heard(), Kind.FAILED),
-        (finding(life=replace(LIFE, end=NOW + 5 * DAY)), Heard(), Kind.EXPIRING),
-        (finding(life=replace(LIFE, end=NOW + 5 * DAY), looked=False), Heard(), Kind.EXPIRING),
-        (finding("later", 75, life=replace(LIFE, end=NOW + 5 * DAY)), Heard(), Kind.EXPIRING),
+        (finding("no", life=None), Heard(), NoticeKind.FAILED),
+        (finding(life=replace(LIFE, end=NOW + 5 * DAY)), Heard(), NoticeKind.EXPIRING),
+        (finding(life=replace(LIFE, end=NOW + 5 * DAY), looked=False), Heard(), NoticeKind.EXPIRING),
+        (finding("later", 75, life=replace(LIFE, end=NOW + 5 * DAY)), Heard(), NoticeKind.EXPIRING),
         (finding(life=replace(LIFE, end=NOW + 5 * DAY)), Heard(None, "f1", Warned.SOON), None),
-        (finding(life=replace(LIFE, end=NOW + DAY)), Heard(None, "f1", Warned.SOON), Kind.EXPIRING),
-        (finding(life=replace(LIFE, end=NOW)), Heard(None, "f1", Warned.NEAR), Kind.EXPIRED),
+        (finding(life=replace(LIFE, end=NOW + DAY)), Heard(None, "f1", Warned.SOON), NoticeKind.EXPIRING),
+        (finding(life=replace(LIFE, end=NOW)), Heard(None, "f1", Warned.NEAR), NoticeKind.EXPIRED),
         (finding(life=replace(LIFE, end=NOW)), Heard(None, "f1", Warned.OVER), None),
-        (finding(life=NEXT), Heard(None, "f1", Warned.NEAR), Kind.RECOVERED),
+        (finding(life=NEXT), Heard(None, "f1", Warned.NEAR), NoticeKind.RECOVERED),
         (finding("no", life=NEXT), Heard(NOW - DAY, "f1", Warned.NEAR), None),
         (finding(life=replace(NEXT, end=NOW + 1 * DAY, begin=NOW - 9 * DAY)), Heard(None, "f1", Warned.SOON),
-         Kind.EXPIRING),
+         NoticeKind.EXPIRING),
         (finding(), Heard(None, "f1", Warned.NEAR), None),  # the clock was set back
     ],
 )  # fmt: skip
-def test_what_is_told(found: Finding, heard: Heard, kind: Kind | None) -> None:
+def test_what_is_told(found: SubjectStatus, heard: Heard, kind: NoticeKind | None) -> None:
     record = Record(rules.troubles({}, [found], NOW), {ME: {A: heard}})
     assert [one.kind for one in rules.news([found], record, ME, NOW, SHARE)] == ([kind] if kind else [])
 
@@ -93,14 +95,14 @@ def test_try_later_is_told_when_it_lasts(life: Life | None, wait: timedelta) -> 
     record, told = step(record, finding("later", 75, life), NOW + wait - timedelta(minutes=1))
     assert told == []
     record, told = step(record, finding("later", 75, life), NOW + wait)
-    assert told == [Kind.FAILED]
+    assert told == [NoticeKind.FAILED]
     assert record.troubles[A] == Trouble(NOW, grave=True)
 
 
 def test_what_was_grave_once_stays_so_while_it_waits_for_its_retry() -> None:
     record = Record(rules.troubles({}, [finding("no")], NOW))
     record, told = step(record, finding("not tried again before noon", 75), NOW + timedelta(hours=1))
-    assert told == [Kind.FAILED]  # the first time nobody took it
+    assert told == [NoticeKind.FAILED]  # the first time nobody took it
 
 
 def test_a_trouble_that_passed_untold_is_forgotten() -> None:
@@ -125,7 +127,10 @@ def test_a_cycle_that_broke_is_a_finding_and_certificates_still_expire() -> None
     found = rules.findings(Outcome(()), Unexpected("it died", hint="see the log"), {"a.example": old})
     record = Record(rules.troubles({}, found, NOW))
     told = rules.news(found, record, ME, NOW, SHARE)
-    assert [(one.finding.subject, one.kind) for one in told] == [(CYCLE, Kind.FAILED), (A, Kind.EXPIRING)]
+    assert [(one.finding.subject, one.kind) for one in told] == [
+        (CYCLE, NoticeKind.FAILED),
+        (A, NoticeKind.EXPIRING),
+    ]
 
 
 def test_every_part_of_an_outcome_is_a_finding() -> None:
@@ -136,7 +141,7 @@ def test_every_part_of_an_outcome_is_a_finding() -> None:
     found = {
         one.subject: one for one in rules.findings(Outcome((certificate,), (site,), (hook,)), None, kept)
     }
-    assert found[CYCLE] == Finding(CYCLE, "renewer")
+    assert found[CYCLE] == SubjectStatus(CYCLE, "renewer")
     assert (found[A].error, found[A].hint, found[A].exit_code, found[A].looked) == ("no", "do", 75, True)
     assert found[rules.certificate("b.example")].looked is False
     assert found[rules.site("a")].error == "none"
@@ -155,7 +160,7 @@ def test_every_part_of_an_outcome_is_a_finding() -> None:
 )
 def test_the_pulse_is_good_only_where_all_is_well(
     troubles: dict[str, Trouble],
-    found: Finding,
+    found: SubjectStatus,
     good: bool | None,  # noqa: FBT001 - what is expected
 ) -> None:
     assert rules.verdict([found], Record(troubles)) is good
@@ -163,7 +168,7 @@ def test_the_pulse_is_good_only_where_all_is_well(
 
 def test_a_message_says_what_since_when_and_what_to_do() -> None:
     soon = replace(LIFE, end=NOW + 5 * DAY)
-    notice = Notice(Kind.EXPIRING, finding("the CA says no", life=soon), Heard(), NOW - DAY)
+    notice = Notice(NoticeKind.EXPIRING, finding("the CA says no", life=soon), Heard(), NOW - DAY)
     sent = rules.message([notice], "host1", NOW)
     assert sent.title == "renewer on host1: a.example will expire"
     assert sent.body.splitlines() == [
@@ -177,7 +182,7 @@ def test_a_message_says_what_since_when_and_what_to_do() -> None:
 
 
 def test_a_recovery_says_how_long_it_took() -> None:
-    sent = rules.message([Notice(Kind.RECOVERED, finding(), Heard(), NOW - DAY)], "host1", NOW)
+    sent = rules.message([Notice(NoticeKind.RECOVERED, finding(), Heard(), NOW - DAY)], "host1", NOW)
     assert "a.example is well again.\nIt had failed since 2026-11-22 12:00 UTC." in sent.body
     assert sent.good
 
@@ -193,13 +198,13 @@ def test_a_recovery_says_how_long_it_took() -> None:
     ],
 )
 def test_how_far_away_the_end_is(left: timedelta, said: str) -> None:
-    notice = Notice(Kind.EXPIRING, finding(life=replace(LIFE, end=NOW + left)), Heard())
+    notice = Notice(NoticeKind.EXPIRING, finding(life=replace(LIFE, end=NOW + left)), Heard())
     assert said in rules.message([notice], "h", NOW).body
 
 
 @pytest.mark.parametrize("length", [10, 10_000])
 def test_a_message_is_never_too_long_for_a_service(length: int) -> None:
-    many = [Notice(Kind.FAILED, finding("x" * length), Heard(), NOW)] * 100
+    many = [Notice(NoticeKind.FAILED, finding("x" * length), Heard(), NOW)] * 100
     sent = rules.message(many, "h", NOW)
     assert sent.title == "renewer on h: a.example failed, and 99 more"
     assert len(sent.body) < LONGEST + 200
@@ -219,7 +224,7 @@ class Day:
     hours: int
     arrives: bool
 
-    def finding(self, life: Life) -> Finding:
+    def finding(self, life: Life) -> SubjectStatus:
         if self.code is None:
             return finding(life=life, looked=False)
         return finding("no" if self.code else None, self.code, life)
@@ -247,16 +252,16 @@ def test_nothing_is_told_twice_and_whoever_heard_of_a_failure_hears_of_its_end(h
         new = rules.news([found], record, ME, now, SHARE)
         assert len(new) <= 1
         if failing and day.code == 0 and life.warned(now, SHARE) is Warned.NOT:
-            assert [one.kind for one in new] == [Kind.RECOVERED]
+            assert [one.kind for one in new] == [NoticeKind.RECOVERED]
         if not day.arrives:
             continue
         for one in new:
             step = (life.fingerprint, life.warned(now, SHARE))
             match one.kind:
-                case Kind.FAILED:
+                case NoticeKind.FAILED:
                     assert not failing
                     failing = True
-                case Kind.RECOVERED:
+                case NoticeKind.RECOVERED:
                     assert failing or warned
                     failing = False
                 case _:
@@ -265,7 +270,7 @@ def test_nothing_is_told_twice_and_whoever_heard_of_a_failure_hears_of_its_end(h
                     failing = failing or bool(record.troubles.get(A, Trouble(now)).grave)
         record = msgspec.json.decode(msgspec.json.encode(record.told(ME, new)), type=Record)
         again = {one.kind for one in rules.news([found], record, ME, now, SHARE)}
-        assert again == ({Kind.RECOVERED} if failing and day.code == 0 else set())  # after a warning
+        assert again == ({NoticeKind.RECOVERED} if failing and day.code == 0 else set())  # after a warning
 
 
 def test_what_ends_a_cycle_counts_by_its_exit_code() -> None:

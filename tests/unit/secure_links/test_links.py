@@ -18,7 +18,7 @@ from renewer.core.errors import ConfigError, Refused, RenewerError
 from renewer.core.site import Guard, Kept, Key, Mode, Ring, SiteSpec
 from renewer.nginx.secure_link import gates
 from renewer.secure_links import links
-from renewer.store.state import Vault
+from renewer.store.state import State
 from renewer.system.console import Silent
 
 KEY = Key("k7", "0b" * 32)
@@ -110,7 +110,7 @@ def test_a_key_that_anybody_can_know_is_none(master: str) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         Key("k1", master)
     store = MemStore()
-    vault = Vault(store, Silent())
+    vault = State(store, Silent())
     with vault.sites() as shelf:
         shelf.keep("files", Kept(RING))
     store.values["site/files"] = store.values["site/files"].replace(KEY.master.encode(), master.encode())

@@ -18,7 +18,7 @@ from renewer.config.schema import Config, Notify
 from renewer.core.errors import ConfigError, Refused
 from renewer.service import install, ownership, unit_files
 from renewer.service.requirements import Setting
-from renewer.service.unit_files import Adaptation, Placed, State
+from renewer.service.unit_files import Adaptation, FileState, Placed
 from renewer.system import privileges
 
 ROOT = Path(__file__).parents[3]
@@ -113,15 +113,15 @@ class TestShipped:
     def test_what_was_edited_is_known(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "new" / "file"
         file, newer = Placed(path, text), Placed(path, f"{text}# more\n")
-        assert file.state is State.MISSING
+        assert file.state is FileState.MISSING
         (tmp_path / "new").mkdir()
         path.write_text(file._marked)
-        assert (file.state, newer.state) == (State.SAME, State.OLDER)
+        assert (file.state, newer.state) == (FileState.SAME, FileState.OLDER)
         assert path.read_text().startswith("#!/bin/sh\n# Put here") == text.startswith("#!")
         path.write_text(file._marked + "\n")
-        assert (file.state, newer.state) == (State.EDITED, State.EDITED)
+        assert (file.state, newer.state) == (FileState.EDITED, FileState.EDITED)
         path.write_text("somebody's own\n")
-        assert file.state is State.EDITED
+        assert file.state is FileState.EDITED
 
     def test_a_link_in_its_place_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "file").symlink_to("/etc/passwd")

@@ -17,14 +17,14 @@ from renewer.core.followed import Followed, View, from_daemon
 from renewer.core.hook import Deployed, HookAction, Memory
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import Action, KeyKind
-from renewer.core.site import Asked, Cycle, Guard, Kept, Mode, Signer, SiteAction, SiteSpec
+from renewer.core.site import Asked, Guard, HookContext, Kept, Mode, Signer, SiteAction, SiteSpec
 from renewer.engine.cycle import Engine
 from renewer.engine.deploy_hooks import FollowUp
 from renewer.secure_links.rotation import SecureLink
 from renewer.store.codec import encode
 from renewer.store.files import FileStore
 from renewer.store.following import Following
-from renewer.store.state import Vault
+from renewer.store.state import State
 
 LATER = timedelta(minutes=1)
 
@@ -35,7 +35,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder, self.state, self.file = folder, folder / "state", folder / "renewer.toml"
         self.store, self.notes, self.clock = MemStore(), Notes(), FakeClock(NOW + DAY)
-        self.vault = Vault(self.store, self.notes)
+        self.vault = State(self.store, self.notes)
         self.unfit = False
 
     def text(self, remark: str = "", state: Path | None = None) -> str:
@@ -332,14 +332,14 @@ class Sites:
 
     def __init__(self) -> None:
         self.store, self.old = MemStore(), Old()
-        self.vault, self.nginx = Vault(self.store, Notes()), Guarding()
+        self.vault, self.nginx = State(self.store, Notes()), Guarding()
 
     def hook(self, *sites: SiteSpec, old: bool = False) -> SecureLink:
         known = (self.old,) if old else ()
         return SecureLink(sites, self.vault, self.nginx, *known)
 
     def cycle(self, hook: SecureLink, asked: Asked | None = None) -> list[SiteAction]:
-        proposal = hook.propose(Cycle(NOW, {}, asked))
+        proposal = hook.propose(HookContext(NOW, {}, asked))
         if proposal.guard:
             self.nginx.guard = proposal.guard
         assert hook.settle(proposal) == {}
@@ -357,7 +357,7 @@ def test_an_older_reading_changes_no_access() -> None:
     assert world.cycle(new) == [SiteAction.ROTATED] * 2
     before, guard = dict(world.store.values), world.nginx.guard
     old = world.hook(site("nodered", "phone"), old=True)
-    planned = old.plan(Cycle(NOW, {}))
+    planned = old.plan(HookContext(NOW, {}))
     assert planned.guard is None
     (told,) = planned.outcomes
     assert (told.action, told.people, told.exit_code) == (SiteAction.KEPT, ("tablet",), 75)
@@ -374,7 +374,7 @@ def test_one_that_is_outdated_while_nginx_takes_it_up_drops_no_keys() -> None:
     world.cycle(world.hook(site("nodered", "phone"), site("shop", "phone")))
     old = world.hook(site("nodered", "laptop"), old=True)
     world.old.newest = True
-    proposal = old.propose(Cycle(NOW, {}))
+    proposal = old.propose(HookContext(NOW, {}))
     world.old.newest = False
     assert proposal.guard
     old.settle(proposal)
@@ -395,18 +395,18 @@ def test_one_that_is_outdated_just_before_it_notes_the_keys_notes_none() -> None
 
     hook = replace(hook, follower=Late())
     with pytest.raises(Outdated):
-        hook.propose(Cycle(NOW, {}))
+        hook.propose(HookContext(NOW, {}))
     assert world.store.values == {}
 
 
 def test_what_could_not_be_noted_at_first_is_noted_with_the_keys(house: House) -> None:
     """Another process held the sites; the two have stores of their own over one folder."""
-    vault, again = (Vault(FileStore(house.state), house.notes) for _ in range(2))
+    vault, again = (State(FileStore(house.state), house.notes) for _ in range(2))
     follower = replace(house.reading(), vault=again)
     with vault.sites():
         follower.begin()
     assert vault.followed() is None
-    SecureLink((site("nodered", "phone"),), vault, Guarding(), follower).propose(Cycle(NOW, {}))
+    SecureLink((site("nodered", "phone"),), vault, Guarding(), follower).propose(HookContext(NOW, {}))
     assert vault.followed() == Followed(str(house.file), follower.view.digest, NOW)
     assert vault.known_sites() == ["nodered"]
 
@@ -434,7 +434,7 @@ class FakeHook:
 
 
 def test_an_older_reading_runs_no_hook_and_forgets_none() -> None:
-    vault, old, hook = Vault(MemStore(), Notes()), Old(), FakeHook("a1")
+    vault, old, hook = State(MemStore(), Notes()), Old(), FakeHook("a1")
     with vault.hooks() as shelf:
         shelf.keep("b2", Memory(Deployed({"example.com": "1"})))
     world = FollowUp(vault, FakeClock(), Notes(), (hook,), old)
@@ -452,7 +452,7 @@ class Certificates:
 
     def __init__(self) -> None:
         self.old, self.issuer, self.nginx, self.clock = Old(), FakeIssuer(), FakeDeployer(), FakeClock()
-        self.vault, self.spec = Vault(MemStore(), Notes()), spec()
+        self.vault, self.spec = State(MemStore(), Notes()), spec()
 
     def run(self, *, force: bool = False) -> tuple[Action, int]:
         engine = Engine(
@@ -514,4 +514,4 @@ def test_what_cannot_be_known_of_it_stops_what_depends_on_it_alone() -> None:
     view = View("", NOW, Path("/nowhere/renewer.toml"))
     known = Following(world.vault, Path("/nowhere"), view, lambda _: True, FakeClock(), Notes())
     with pytest.raises(Refused):
-        replace(world.hook(site("nodered", "phone")), follower=known).plan(Cycle(NOW, {}))
+        replace(world.hook(site("nodered", "phone")), follower=known).plan(HookContext(NOW, {}))

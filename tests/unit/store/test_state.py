@@ -14,7 +14,7 @@ from renewer.core.errors import LockBusy, LostLease, Refused
 from renewer.core.failure import Failure, Stage
 from renewer.core.journal import Handle, PendingOrder, Progress, TxtRecord
 from renewer.core.model import Account, Fingerprint, KeyKind, Material, Pair, Suggestion
-from renewer.store.state import Ledger, Vault
+from renewer.store.state import CertificateState, State
 
 NAME = "example.com"
 HANDLE = Handle("zone", "id", TxtRecord(f"_acme-challenge.{NAME}", "value"))
@@ -44,14 +44,14 @@ orders = st.builds(
 )
 handles = st.builds(Handle, texts, texts, st.builds(TxtRecord, texts, texts))
 several = st.lists(pairs, min_size=1, max_size=2).map(tuple)
-Read = Callable[[Vault], object]
+Read = Callable[[State], object]
 
 
-def vault() -> Vault:
-    return Vault(MemStore(), Notes())
+def vault() -> State:
+    return State(MemStore(), Notes())
 
 
-def kept(write: Callable[[Ledger], None], read: Read) -> object:
+def kept(write: Callable[[CertificateState], None], read: Read) -> object:
     memory = vault()
     with memory.certificate(NAME) as ledger:
         write(ledger)
@@ -190,10 +190,10 @@ class TestLedger:
 
     @pytest.mark.parametrize(
         "hold",
-        [lambda memory: memory.certificate(NAME), Vault.nginx],
+        [lambda memory: memory.certificate(NAME), State.nginx],
         ids=["certificate", "nginx"],
     )
-    def test_each_is_held_by_one_alone(self, hold: Callable[[Vault], object]) -> None:
+    def test_each_is_held_by_one_alone(self, hold: Callable[[State], object]) -> None:
         memory = vault()
         with hold(memory), pytest.raises(LockBusy), hold(memory):  # type: ignore[attr-defined] # context managers
             pass
@@ -222,13 +222,13 @@ class TestBrokenDocuments:
     ) -> None:
         store, notes = MemStore(), Notes()
         store.values[key] = document
-        assert read(Vault(store, notes)) == absent
+        assert read(State(store, notes)) == absent
         assert [subject for subject, _ in notes.of("problem")] == [key]
 
     @pytest.mark.parametrize("document", BROKEN)
     def test_an_account_s_key_is_not_made_anew_over_a_broken_one(self, document: bytes) -> None:
         store = MemStore()
-        memory = Vault(store, Notes())
+        memory = State(store, Notes())
         memory.keep_account(SERVER, Account("KEY"))
         (key,) = store.values
         store.values[key] = document
@@ -239,7 +239,7 @@ class TestBrokenDocuments:
 
     def test_a_key_that_a_later_version_added_does_no_harm(self) -> None:
         store = MemStore()
-        memory = Vault(store, Notes())
+        memory = State(store, Notes())
         with memory.certificate(NAME) as ledger:
             ledger.suggest(value := Suggestion("a", NOW + timedelta(microseconds=1)))
         document = json.loads(store.values[f"suggestion/{NAME}"])

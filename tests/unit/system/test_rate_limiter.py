@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewer.dns.cloudflare.client import AT_ONCE, CALLS, PERIOD, Api, client
-from renewer.system.rate_limiter import Pace
+from renewer.system.rate_limiter import RateLimiter
 
 
 def test_who_would_cross_the_limit_waits_just_as_long_as_needed_and_is_told() -> None:
     clock, told = FakeClock(), list[float]()
-    pace = Pace(clock, 1000, 300.0, told.append)
+    pace = RateLimiter(clock, 1000, 300.0, told.append)
     for _ in range(1000):
         pace.wait()
     assert clock.slept == []
@@ -27,7 +27,7 @@ def test_who_would_cross_the_limit_waits_just_as_long_as_needed_and_is_told() ->
 @pytest.mark.parametrize("requests", [1, 1000])
 def test_nobody_waits_within_the_limit(requests: int) -> None:
     clock = FakeClock()
-    pace = Pace(clock, 1000, 300.0)
+    pace = RateLimiter(clock, 1000, 300.0)
     for _ in range(requests):
         pace.wait()
     assert clock.slept == []
@@ -61,7 +61,7 @@ def test_a_person_is_told_that_there_are_none_left() -> None:
 @given(st.lists(st.floats(0, 50), max_size=60), st.integers(1, 10), st.integers(1, 10))
 def test_whatever_comes_the_limit_holds(gaps: list[float], most: int, at_once: int) -> None:
     clock, made = FakeClock(), list[float]()
-    pace = Pace(clock, most, 100.0, at_once=min(at_once, most))
+    pace = RateLimiter(clock, most, 100.0, at_once=min(at_once, most))
     for gap in gaps:
         clock.sleep(gap)
         pace.wait()

@@ -9,7 +9,7 @@ import pytest
 
 from renewer.core.errors import Transient
 from renewer.core.journal import TxtRecord
-from renewer.dns.cloudflare.batch import MOST, Changes, Together
+from renewer.dns.cloudflare.batch import MOST, Changes, ZoneBatch
 from renewer.dns.cloudflare.errors import Said
 
 
@@ -40,7 +40,7 @@ def record(value: str) -> TxtRecord:
 
 def crowd(provider: Provider, *wishes: Changes) -> list[object]:
     """Let one call be under way when the others come, and return what each of those got."""
-    together = Together(provider.send)
+    together = ZoneBatch(provider.send)
     got: list[object] = [None] * len(wishes)
 
     def wish(place: int) -> None:
@@ -69,7 +69,7 @@ def crowd(provider: Provider, *wishes: Changes) -> list[object]:
 def test_who_comes_alone_goes_alone() -> None:
     provider = Provider()
     provider.hold.set()
-    together = Together(provider.send)
+    together = ZoneBatch(provider.send)
     assert together.change(Changes((record("a"), record("b")))) == ["a", "b"]
     assert together.change(Changes(remove=("x",))) == []
     assert [len(call) for call in provider.calls] == [2, 1]
