@@ -35,9 +35,8 @@ NONCE_TRIES = 10
 """How often a request is sent for rejected nonces (RFC 8555, section 6.5) before that is an error."""
 
 LISTED_PAGES, LISTED_ORDERS, AUTHORIZATIONS = 50, 10, 200
-"""How far an account's list of orders is read, how many orders in it are looked at, and how many
-authorizations an order may have (there need not be one for each name, but no CA takes more than 100 names).
-"""
+"""How far an account's list of orders is read, how many of them are looked at, and the most authorizations
+that an order may have: there need not be one for each name, but no CA takes more than 100 names."""
 
 
 class _NewOrder(messages.NewOrder):
