@@ -222,7 +222,7 @@ class Connection:
         )
 
     def answer(self, challenge: Challenge) -> None:
-        """Tell the CA to look at the record (section 7.5.1)."""
+        """Ask the CA to validate the challenge (section 7.5.1)."""
         if challenge.url:
             self._post(challenge.url, challenges.DNS01Response(key_authorization=""))
 
@@ -329,7 +329,7 @@ def translated(server: str) -> Iterator[None]:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Tell an answer that is not what the protocol says from a bug of ours."""
+    """Raise for an answer that breaks the protocol, so that it does not look like a bug of ours."""
     try:
         yield
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError, josepy_errors.Error) as error:

@@ -98,7 +98,7 @@ def _profiles(scene: Scene, told: Directory) -> Iterator[Finding]:
 
 
 def _account(scene: Scene, server: str) -> bool:
-    """Tell whether there is an account; one that cannot be read is there as well, and told under state."""
+    """Return whether there is an account; one that cannot be read is there as well, and told under state."""
     try:
         account = scene.vault.account(server)
     except RenewerError:

@@ -109,5 +109,5 @@ def _writable(scene: Scene, path: Path) -> Finding:
 
 
 def shut(writable: str, folder: Path) -> bool:
-    """Tell whether a folder is below none of a unit's ReadWritePaths, as systemd shows them."""
+    """Return whether a folder is below none of a unit's ReadWritePaths, as systemd shows them."""
     return not any(folder.is_relative_to(word.lstrip("-+")) for word in writable.split())

@@ -46,7 +46,7 @@ def jobs(root: Path) -> Iterator[Job]:
 
 
 def enabled(root: Path, unit: str) -> bool:
-    """Tell whether systemd starts a unit by itself (systemctl enable)."""
+    """Return whether systemd starts a unit by itself (systemctl enable)."""
     return any(root.glob(f"etc/systemd/system/*.wants/{unit}"))
 
 

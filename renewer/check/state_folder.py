@@ -132,7 +132,7 @@ def _below(folder: Path, existing: Path) -> Iterator[Path]:
 
 
 def _ours(place: Path) -> bool:
-    """Tell whether this user could replace it, or what lies in it; root may do anything."""
+    """Return whether this user could replace it, or what lies in it; root may do anything."""
     try:
         status = place.lstat()
     except FileNotFoundError:  # a run has replaced it meanwhile

@@ -68,7 +68,7 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 
 def _openable(scene: Scene) -> bool:
-    """Tell whether the token lets anybody look; why it does not is told of the token."""
+    """Return whether the token lets anybody look; why it does not is told of the token."""
     try:
         scene.zones()
         return scene.verdict().good(scene.clock.now())
@@ -178,7 +178,7 @@ def trial(zone: str, now: datetime) -> TxtRecord:
 
 
 def abandoned(record: TxtRecord, now: datetime) -> bool:
-    """Tell whether a record was left by a check that was killed."""
+    """Return whether a record was left by a check that was killed."""
     made = re.fullmatch(r"([0-9]{10})\.[\w-]{24}", record.value)
     return made is not None and now - datetime.fromtimestamp(int(made[1]), UTC) > ABANDONED
 

@@ -138,7 +138,7 @@ def _broken(bug: Exception) -> int:
 
 
 def _unheard(error: OSError) -> int:
-    """Tell that standard output takes no more."""
+    """Report that standard output cannot be written."""
     _to_nowhere(1)
     why = f"standard output cannot be written: {os.strerror(error.errno or 0)}"
     _tell(why, "free some space where it goes; what was done so far stands")

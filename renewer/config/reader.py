@@ -206,7 +206,7 @@ def _name(kind: object, name: str, first: str, place: _Place) -> object:
 
 
 def _agree(items: Mapping[Any, object], note: object, place: _Place) -> bool:
-    """Tell whether every item is right, also together with the others."""
+    """Return whether every item is right, also together with the others."""
     before = len(place.faults)
     if isinstance(note, Together):
         if len(items) < note.least:

@@ -147,7 +147,7 @@ def _text(path: Path, place: str) -> bytes:
 
 
 def _denied(path: Path) -> bool:
-    """Tell whether it is this user's rights that keep the file from being read."""
+    """Return whether it is this user's rights that keep the file from being read."""
     if path in _REMEMBERED:
         return False
     try:

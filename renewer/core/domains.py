@@ -45,7 +45,7 @@ def plain_domain(text: str) -> str:
 
 
 def covers(domains: Iterable[str], name: str) -> bool:
-    """Tell whether a certificate for these domains is one for the host `name` (RFC 9525, section 6.3)."""
+    """Return whether a certificate for these domains is one for the host `name` (RFC 9525, section 6.3)."""
     return bool({name, f"*.{name.partition('.')[2]}"} & set(domains))
 
 
@@ -63,7 +63,7 @@ def host(text: str) -> str:
 
 
 def is_ip(text: str) -> bool:
-    """Tell whether this is an IPv4 or IPv6 address."""
+    """Return whether this is an IPv4 or IPv6 address."""
     try:
         ip_address(text)
     except ValueError:

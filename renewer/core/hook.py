@@ -25,7 +25,7 @@ class Deployed:
         return Deployed({**told.certificates, **self.certificates}, {**told.sites, **self.sites})
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything."""
+        """Return whether it is non-empty."""
         return bool(self.certificates or self.sites)
 
 

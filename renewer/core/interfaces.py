@@ -36,19 +36,19 @@ class Report(Protocol):
     """Where a run tells what it does; never a secret in it."""
 
     def doing(self, subject: str, what: str) -> None:
-        """Tell what `subject` is waiting for or busy with now."""
+        """Report what `subject` is waiting for or busy with now."""
 
     def idle(self, subject: str) -> None:
-        """Tell that `subject` waits for nothing any more."""
+        """Report that `subject` waits for nothing any more."""
 
     def done(self, subject: str, what: str) -> None:
-        """Tell what happened to `subject`, for good."""
+        """Report what happened to `subject`, for good."""
 
     def problem(self, subject: str, what: str, hint: str = "") -> None:
-        """Tell what went wrong, with what to do about it."""
+        """Report what went wrong, with what to do about it."""
 
     def bug(self, subject: str, error: Exception) -> None:
-        """Tell where a bug of ours struck, for whoever mends it."""
+        """Report where a bug of ours struck, for whoever fixes it."""
 
 
 class DnsProvider(Protocol):
@@ -181,7 +181,7 @@ class Deployer(Protocol):
         """Return what is on disk and what nginx serves, changing nothing."""
 
     def stands(self, guard: Guard) -> bool:
-        """Tell whether what nginx includes for secure links is just this."""
+        """Return whether what nginx includes for secure links is just this."""
 
     def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
         """Return what nginx's configuration lacks for a site to be guarded, for those that are not."""
@@ -232,7 +232,7 @@ class DeployHook(Protocol):
         """What it does, in a word."""
 
     def run(self, news: Deployed) -> None:
-        """Tell it; it may be told the same twice. Raises `HookFailed`, or `LockBusy` while it still runs."""
+        """Run the hook; it may run twice for a change. Raises `HookFailed`, or `LockBusy` while it runs."""
 
 
 class Gauges(Protocol):
@@ -256,4 +256,4 @@ class Pulse(Protocol):
     """A monitor that gives alarm when it hears of a failure, or hears nothing for long."""
 
     def beat(self, *, good: bool) -> None:
-        """Tell it how a cycle ended, within a bounded time."""
+        """Report how a cycle ended, within a bounded time."""

@@ -147,7 +147,7 @@ def check_pair(pair: Pair, domains: Sequence[str], now: datetime) -> None:
 
 
 def chained(chain_pem: str) -> bool:
-    """Tell whether a chain (PEM) reaches above its leaf, and each certificate is signed by the next."""
+    """Return whether a chain (PEM) reaches above its leaf, and each certificate is signed by the next."""
     with _readable():
         chain = _chain(chain_pem)
         return len(chain) > 1 and all(_issued(subject, issuer) for subject, issuer in pairwise(chain))

@@ -245,7 +245,7 @@ class Engine:
         return not forgotten
 
     def _stray(self, snapshot: Snapshot) -> bool:
-        """Tell whether an order is written down that nobody needs any more."""
+        """Return whether an order is written down that nobody needs any more."""
         return snapshot.pending and not policy.why_issue(snapshot, self.clock.now())
 
     def _settled(self, snapshot: Snapshot) -> CertificateRun | None:

@@ -121,7 +121,7 @@ def deployed(certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]) 
 
 
 def _works_with(one: CertOutcome) -> bool:
-    """Tell whether nginx serves it or, where it cannot be seen, took it without a word."""
+    """Return whether nginx serves it or, where it cannot be seen, took it without a word."""
     return one.served or (one.served is None and one.action is not Action.FAILED)
 
 

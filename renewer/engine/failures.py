@@ -38,7 +38,7 @@ class Setbacks:
             self._note(snapshot.spec.name, lambda ledger: ledger.deployed(after))
 
     def mended(self, snapshot: Snapshot) -> bool:
-        """Tell whether a failure is on record that nothing is left of; the next must not count from it."""
+        """Return whether a failure is on record that nothing is left of; the next must not count from it."""
         return self._made_good(snapshot) != snapshot
 
     def forget(self, snapshot: Snapshot, ledger: CertificateState) -> Snapshot:

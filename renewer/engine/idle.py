@@ -82,7 +82,7 @@ class Witness:
         self.text, self.changed, self.age = text, changed, age
 
     def settled(self, now: float, since: float) -> bool:
-        """Tell whether nothing has changed for these seconds before `now` (since 1970)."""
+        """Return whether nothing has changed for these seconds before `now` (since 1970)."""
         return self.changed / 1e9 < now - since - WELL_BEFORE and self.age > since + WELL_BEFORE
 
 
@@ -103,7 +103,7 @@ class Index:
         return b"%s %08x\n%s" % (_MAGIC, crc32(body), body)
 
     def holds(self, text: bytes, now: float) -> bool:
-        """Tell whether it is of this configuration and this time, and everything is as it was."""
+        """Return whether it is of this configuration and this time, and everything is as it was."""
         if self.scope.text != text or not self.begin <= now < self.end:
             return False
         seen = self.scope.witness()

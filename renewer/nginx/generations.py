@@ -73,7 +73,7 @@ class Generations:
         return folder
 
     def published(self, name: str, material: Material) -> bool:
-        """Tell whether both pointers name one generation that holds exactly this."""
+        """Return whether both pointers name one generation that holds exactly this."""
         pointers, files = self.pointers(name), files_of(material)
         if pointers.snippet is None or not pointers.current:
             return False
@@ -172,7 +172,7 @@ class Generations:
 
 
 def whole(folder: Path) -> bool:
-    """Tell whether the folder holds all files of each of its pairs, and each key fits its certificate."""
+    """Return whether the folder holds all files of each of its pairs, and each key fits its certificate."""
     if folder.is_symlink():
         return False
     names = disk.names(folder)
@@ -194,7 +194,7 @@ def _fits(fullchain: Path, key: Path) -> bool:
 
 
 def _holds(folder: Path, files: dict[str, bytes]) -> bool:
-    """Tell whether the folder holds just these pairs; what else somebody put there is not ours."""
+    """Return whether the folder holds just these pairs; what else somebody put there is not ours."""
     pairs = suffixes(disk.names(folder)) == suffixes(files)
     return pairs and all(disk.read(folder / name) == text for name, text in files.items())
 

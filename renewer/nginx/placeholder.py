@@ -33,7 +33,7 @@ def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path
 
 
 def stands_in(generations: Generations, name: str) -> bool:
-    """Tell whether nginx is given the placeholder."""
+    """Return whether nginx is given the placeholder."""
     folder = generations.layout.placeholder(name)
     return generations.named(name) == folder and whole(folder)
 

@@ -78,7 +78,7 @@ def accepting(master: Master) -> frozenset[int] | None:
 
 
 def all_since(master: Master, when: float) -> bool | None:
-    """Tell whether every worker that accepts connections began at `when` (seconds since 1970) or later.
+    """Return whether every worker that accepts connections began at `when` (seconds since 1970) or later.
 
     `None` where they cannot be seen. A worker reads nothing anew: what it works with was there when it began.
     """

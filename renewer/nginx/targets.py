@@ -147,7 +147,7 @@ def _concrete(names: Iterable[str]) -> list[str]:
 
 
 def _covers(patterns: Iterable[str], name: str) -> bool:
-    """Tell whether one of the names of a server or a certificate stands for this one (`server_name`)."""
+    """Return whether one of the names of a server or a certificate stands for this one (`server_name`)."""
     parent = name.partition(".")[2]
     spelt = (name, f"*.{parent}", f".{parent}", f".{name}")
     return any(
@@ -159,7 +159,7 @@ def _covers(patterns: Iterable[str], name: str) -> bool:
 
 
 def _fits(expression: str, name: str) -> bool:
-    """Tell whether a regular expression of nginx fits; one that Python does not know fits nothing."""
+    """Return whether a regular expression of nginx fits; one that Python does not know fits nothing."""
     if "[[" in expression:  # a class of POSIX, which Python takes for something else
         return False
     try:
@@ -175,7 +175,7 @@ def _reachable(sockets: Sequence[Listen]) -> Sequence[Listen]:
 
 
 def _has_near6() -> bool:
-    """Tell whether IPv6 is on: nginx binds `[::]` also where it is switched off (sysctl disable_ipv6)."""
+    """Return whether IPv6 is on: nginx binds `[::]` also where it is switched off (sysctl disable_ipv6)."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
             trial.bind((_NEAR6, 0))

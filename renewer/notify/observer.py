@@ -49,7 +49,7 @@ class Observer:
     follower: Follower = ALONE
 
     def saw(self, outcome: Outcome, broke: RenewerError | None = None) -> None:
-        """Tell what became of a cycle; `broke` is what ended it before there was more of an outcome.
+        """Report the outcome of a cycle; `broke` is the error that ended it early, if any.
 
         Nobody is told by message what could not be written down before: it would be told again and again.
         """

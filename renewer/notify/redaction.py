@@ -88,7 +88,7 @@ def _address(scheme: str, rest: str) -> str:
 
 
 def _public(word: str) -> bool:
-    """Tell whether a word is none that chance made: the path of a file, a name, a number."""
+    """Return whether a word is none that chance made: the path of a file, a name, a number."""
     if word.startswith(("/", "./", "../", "~/")):
         return True
     if word.startswith("eyJ") and "." in word:  # {" in base64url
@@ -99,6 +99,6 @@ def _public(word: str) -> bool:
 
 
 def _mixed(word: str) -> bool:
-    """Tell whether small letters, capital ones and digits are mixed in a long word."""
+    """Return whether small letters, capital ones and digits are mixed in a long word."""
     kinds = (r"[a-z]", r"[A-Z]", rf"(?:[0-9].*){{{_DIGITS}}}")
     return len(word) >= _LONG_MIXED and all(re.search(kind, word) for kind in kinds)

@@ -143,7 +143,7 @@ def _rotation_due(spec: SiteSpec, ring: Ring, cycle: HookContext) -> bool:
 
 
 def _rotating(kept: Kept) -> bool:
-    """Tell whether a rotation is under way that nginx was not seen to take up."""
+    """Return whether a rotation is under way that nginx was not seen to take up."""
     if kept.wanted is None:
         return False
     return kept.served is None or kept.served.published != kept.wanted.published

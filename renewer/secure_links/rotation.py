@@ -140,7 +140,7 @@ def _signing(spec: SiteSpec, ring: Ring) -> bytes:
 
 
 def _holds(signer: Signer, content: bytes) -> bool:
-    """Tell whether the signing program's file holds just this, with its owner and mode."""
+    """Return whether the signing program's file holds just this, with its owner and mode."""
     return files.holds(signer.path, content, _ids(signer.owner), signer.mode)
 
 

@@ -35,7 +35,7 @@ _PRIVATE: Modes = (0o700, 0o600)
 
 
 def is_shared(state: Path, uid: int, gid: int) -> bool:
-    """Tell whether all of the state folder is as a service of this user and group wants it."""
+    """Return whether all of the state folder is as a service of this user and group wants it."""
     top, included = state.lstat(), state / INCLUDED
     if (_owner(top), stat.S_IMODE(top.st_mode)) != ((ROOT, gid), SHARED) or not included.is_dir():
         return False
@@ -73,7 +73,7 @@ def share(state: Path, uid: int, gid: int) -> None:
 
 
 def is_roots(state: Path) -> bool:
-    """Tell whether the state folder and all in it belongs to root alone."""
+    """Return whether the state folder and all in it belongs to root alone."""
     return not permissions.shared(state) and not any(
         status.st_uid for status in (state.lstat(), *(status for _, status, _ in _within(state)))
     )

@@ -15,12 +15,12 @@ _BOOTED = Path("/run/systemd/system")
 
 
 def booted() -> bool:
-    """Tell whether systemd runs this machine (sd_booted(3))."""
+    """Return whether systemd runs this machine (sd_booted(3))."""
     return _BOOTED.is_dir()
 
 
 def is_(what: str, unit: str) -> bool:
-    """Tell whether the unit is `active` or `enabled`."""
+    """Return whether the unit is `active` or `enabled`."""
     return process.run(("systemctl", "--quiet", f"is-{what}", unit), LIMIT).code == 0
 
 

@@ -20,7 +20,7 @@ class Watched:
         self.changed()
 
     def changed(self) -> bool:
-        """Tell whether it holds something else than when this was last asked; gone is something else, too."""
+        """Return whether the file changed since the last call; that it is gone is a change, too."""
         stamp, newest = idle_files.files([self._file])
         if stamp == self._stamp:
             return False

@@ -118,7 +118,7 @@ class Following:
         return known.digest == self.view.digest and _same(known.path, file)
 
     def _holds(self, known: Followed) -> bool:
-        """Tell whether this reading, which is from no file, is that of the file known."""
+        """Return whether this reading, which is from no file, is that of the file known."""
         found = self._on_disk(known.path)
         return known.digest == self.view.digest if found is None else found == self.view.text
 
@@ -134,11 +134,11 @@ class Following:
         return text if found.state == self.state and self.usable(found) else None
 
     def _since(self, known: Followed) -> bool:
-        """Tell whether the text known was read after this one; a clock that was set back orders nothing."""
+        """Return whether the text known was read after this one; a clock that was set back orders nothing."""
         return self.view.read < known.read <= self.clock.now()
 
     def _stands(self, file: Path) -> bool:
-        """Tell whether a file is there and has this state folder; one that cannot be seen counts as both."""
+        """Return whether a file exists and names this state folder; one that cannot be seen counts as such."""
         try:
             file.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -161,7 +161,7 @@ class Following:
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Tell whether both are one file, by whatever names."""
+    """Return whether both are one file, by whatever names."""
     if one == other:
         return True
     try:

@@ -196,7 +196,7 @@ class State:
 
     @contextmanager
     def telling(self) -> Iterator[Callable[[Record], None]]:
-        """Tell those outside alone, with the right to write down what they know; raises `LockBusy`."""
+        """Hold the record of notifications alone, with the right to write it; raises `LockBusy`."""
         with self.store.lease("told", LEASE) as fence:
             yield lambda record: self.store.put("told", encode(record), fence)
 

@@ -40,11 +40,11 @@ class Quiet:
         """Say nothing."""
 
     def problem(self, subject: str, what: str, hint: str = "") -> None:
-        """Tell the sentence and, on a line of its own, what to do."""
+        """Print the sentence and, on a line of its own, what to do."""
         self._write(told(subject, what, hint))
 
     def bug(self, subject: str, error: BaseException) -> None:
-        """Tell the traceback: it is what a bug report needs."""
+        """Print the traceback: it is what a bug report needs."""
         self._write(told(subject, "".join(traceback.format_exception(error)).rstrip()))
 
     def _write(self, text: str) -> None:
@@ -84,11 +84,11 @@ class Lines(Quiet):
     """A line for each step, for a log."""
 
     def doing(self, subject: str, what: str) -> None:
-        """Tell a step."""
+        """Print a step."""
         self._write(told(subject, what))
 
     def done(self, subject: str, what: str) -> None:
-        """Tell what happened."""
+        """Print what happened."""
         self._write(told(subject, what))
 
 
@@ -175,7 +175,7 @@ class Live(Quiet):
 
 
 def plain() -> bool:
-    """Tell whether there is to be text alone: no colour is wanted (no-color.org) or the terminal has none."""
+    """Return whether to print text alone: no colour is wanted (no-color.org) or the terminal has none."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 

@@ -72,7 +72,7 @@ def _refuse_unsafe(place: Path) -> None:
 
 
 def shared(place: Path) -> bool:
-    """Tell whether the folder is root's, and its group writes there, renaming nothing of root's (sticky)."""
+    """Return whether the folder is root's, and its group may write but rename nothing of root's (sticky)."""
     with suppress(FileNotFoundError):
         status = place.lstat()
         rights = status.st_mode & (stat.S_ISVTX | _BY_OTHERS)

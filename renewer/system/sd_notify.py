@@ -14,7 +14,7 @@ def watched(usual: float) -> float:
 
 
 def notify(*states: str) -> None:
-    """Tell systemd of the service's state, if it asked for it (sd_notify(3)); never an error.
+    """Send the service's state to systemd, if it asked for it (sd_notify(3)); never an error.
 
     A name that begins with `@` is in the abstract namespace.
     """

@@ -167,7 +167,7 @@ def broken(error: Exception) -> RenewerError:
 
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
-    """Tell what became of everything: problems always, the rest to whoever looks; return the exit code."""
+    """Print the outcome: problems always, the rest on a terminal or with -v; return the exit code."""
     for name, error, hint in text.problems(outcome):
         console.Quiet().problem(name, error, hint)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed

@@ -217,7 +217,7 @@ def _better(wishes: Wishes, refused: Refused) -> str:
 
 
 def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
-    """Tell what the token is good for.
+    """Print what the token may do.
 
     Raises `ConfigError` for one that cannot be right, and `Refused` for one that Cloudflare does not take.
     """

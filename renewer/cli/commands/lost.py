@@ -12,7 +12,7 @@ from renewer.system.clock import SystemClock
 @click.command(hidden=True)
 @click.pass_obj
 def lost(call: Call) -> int:
-    """Tell those outside that a cycle ended without a word."""
+    """Notify that a cycle ended without a result."""
     with call.report() as told:
         settings = call.load()
         if observer := audience.observer(settings, SystemClock(), told, call.follower(settings, told)):

@@ -25,7 +25,7 @@ class NginxDefaults(TypedDict):
 
 
 def on_terminal() -> bool:
-    """Tell whether there is somebody to ask."""
+    """Return whether there is somebody to ask."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 

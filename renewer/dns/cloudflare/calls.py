@@ -25,7 +25,7 @@ class Calls(Protocol):
 
 @contextmanager
 def sensible() -> Iterator[None]:
-    """Tell an answer that is not what the API's description says from a bug of ours."""
+    """Raise for an answer that breaks the API's description, so that it does not look like our bug."""
     try:
         yield
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:

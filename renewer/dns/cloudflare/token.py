@@ -25,7 +25,7 @@ class Verdict:
     """Whether it belongs to an account, not to a user."""
 
     def good(self, now: datetime) -> bool:
-        """Tell whether the token opens anything now."""
+        """Return whether the token opens anything now."""
         begun = self.not_before is None or self.not_before <= now
         return self.status == "active" and begun and (self.expires is None or self.expires > now)
 
@@ -42,7 +42,7 @@ class Zone:
     account: str = ""
 
     def holds(self, name: str) -> bool:
-        """Tell whether `name` lies in it."""
+        """Return whether `name` lies in it."""
         return name == self.name or name.endswith(f".{self.name}")
 
 
@@ -99,7 +99,7 @@ class Token:
             return None
 
     def edits(self, identifier: str) -> bool:
-        """Tell whether the token is let at the records of a zone."""
+        """Return whether the token is let at the records of a zone."""
         try:
             self.api.ask(f"/zones/{identifier}/dns_records", per_page=5)
         except Refused:
