@@ -138,7 +138,7 @@ class Following:
         return self.view.read < known.read <= self.clock.now()
 
     def _stands(self, file: Path) -> bool:
-        """Return whether a file exists and names this state folder; one that cannot be seen counts as such."""
+        """Return whether a file exists and names this state folder; one that cannot be seen counts as one."""
         try:
             file.stat()
         except (FileNotFoundError, NotADirectoryError):
