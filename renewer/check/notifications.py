@@ -94,7 +94,7 @@ def _writable(scene: Scene, path: Path) -> Finding:
         return _TOPIC.error("textfile", f"this user may not write to {folder}", _UNSEEN, hint)
     if folder.stat().st_mode & stat.S_IWOTH:
         what = f"everybody can write to {folder}, so no figures are put there"
-        hint = f"run: chmod o-w {folder}; or name another textfile in [metrics]"
+        hint = f"run: chmod o-w {shell(folder)}; or name another textfile in [metrics]"
         return _TOPIC.error("textfile", what, _UNSEEN, hint)
     if os.path.isdir(path):  # noqa: PTH112  (as above)
         hint = "move it away, or name another textfile in [metrics]"

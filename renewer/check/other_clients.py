@@ -21,6 +21,9 @@ from renewer.migrate import folder as foreign
 from renewer.migrate.folder import Folder
 from renewer.system import safe_paths
 
+NAMES, NAME = 200, 255
+"""How many names of a file are looked at (no CA takes more than 100), and the longest, in characters."""
+
 _TOPIC = Topic(Group.OTHERS)
 
 
@@ -165,7 +168,7 @@ def _held(scene: Scene, rival: Rival, path: Path, pattern: str, ours: list[str])
     for file in _matching(place, (), pattern.split("/")):
         shared: list[str] = []
         with suppress(RenewerError):
-            for name in rival.domains(place, file):
+            for name in islice(rival.domains(place, file), NAMES):
                 shared += [domain for domain in _domains([name]) if _ours(domain, ours)]
         if shared:
             yield _clash(scene, rival, path.joinpath(*file), shared)
@@ -197,8 +200,9 @@ def _matching(place: Folder, above: Parts, patterns: list[str]) -> Iterator[Part
 def _domains(names: Iterable[str]) -> Iterator[str]:
     """Yield those that are names of domains; whatever else stands in a file is not told."""
     for name in names:
-        with suppress(ConfigError):
-            yield domain(name)
+        if len(name) <= NAME and name.isascii():
+            with suppress(ConfigError):
+                yield domain(name)
 
 
 def _clash(scene: Scene, rival: Rival, file: Path, names: list[str]) -> Finding:

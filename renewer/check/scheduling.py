@@ -24,6 +24,9 @@ LONGEST, MOST = 256 * 1024, 1000
 SERVICE, TIMER = "renewer.service", "renewer-renew.timer"
 
 _TOPIC = Topic(Group.RENEWAL)
+LONGEST = 1000
+"""Characters of a line that are looked at; Debian's cron takes no longer ones."""
+
 _CALL = re.compile(r"(^|[\s/])renewer(\s+(-c|--config)[ =]\S+|\s+-v)*\s+renew\b")
 
 
@@ -81,7 +84,7 @@ def _ways(scene: Scene) -> Iterator[str]:
     if enabled(scene.root, TIMER):
         yield TIMER
     for job in jobs(scene.root):
-        if _CALL.search(job.line):
+        if _CALL.search(job.line[:LONGEST]):
             yield f"cron ({Path('/') / os.path.relpath(job.file, scene.root)})"
 
 

@@ -240,7 +240,7 @@ def _answer(
     """Return the answer; raises `OSError` that says why there is none."""
     try:
         return _ask(question, server, send)
-    except dns.exception.DNSException as error:
+    except (dns.exception.DNSException, EOFError, ValueError) as error:  # EOFError: TCP was closed
         raise OSError(str(error) or type(error).__name__) from error
 
 

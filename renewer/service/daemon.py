@@ -67,12 +67,12 @@ class Accepted:
     handed: str = ""
 
 
-def accept(file: str) -> Accepted:
+def accept(file: str, *, quiet: bool = False) -> Accepted:
     """Have a configuration checked, in a process of its own; its faults are told on standard error.
 
     Raises `ConfigError` for a faulty one, and `Transient` where the check came to no end of its own.
     """
-    code, said = _checked((*RENEWER, "--config", file, "accept"))
+    code, said = _checked((*RENEWER, "--config", file, "accept"), quiet=quiet)
     if code == ConfigError.exit_code:
         raise ConfigError(
             f"{file} has the faults that are told above",
@@ -87,11 +87,15 @@ def accept(file: str) -> Accepted:
     return Accepted(answer["text"], Path(answer["state"]), deadline, answer["handed"])
 
 
-def _checked(command: Sequence[str]) -> tuple[int, bytes]:
+def _checked(command: Sequence[str], *, quiet: bool = False) -> tuple[int, bytes]:
     """Return the exit code of a check (minus the signal that killed it), and what it answered."""
     try:
         ended = subprocess.run(  # noqa: S603 - our own program
-            command, stdout=subprocess.PIPE, check=False, timeout=CHECK
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
+            check=False,
+            timeout=CHECK,
         )
     except subprocess.TimeoutExpired:
         raise _unchecked(f"the check took more than {CHECK:g} s and was ended") from None
@@ -111,9 +115,15 @@ class Daemon:
     Of `file`, the configuration, it notices at each heartbeat, and before each cycle, that it has changed.
     """
 
-    def __init__(self, read: Callable[[], Accepted], report: Report, file: str) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Accepted],
+        report: Report,
+        file: str,
+        again: Callable[[], Accepted] | None = None,
+    ) -> None:
         self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        self._read = read
+        self._read, self._again, self._refused = read, again, False
         self._report = report
         self._file = Watched(file)
         self._config = read()
@@ -241,7 +251,7 @@ class Daemon:
         if self._ending or not self._reading.acquire(blocking=False):
             return False
         try:
-            return self._file.changed() and self._take()
+            return self._take() if self._file.changed() else self._retry()
         finally:
             self._reading.release()
 
@@ -252,14 +262,29 @@ class Daemon:
         except RenewerError as error:
             if isinstance(error, Transient):  # nothing is known about it yet
                 self._file.forget()
+            self._refused = True
             self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
             return False
+        return self._taken()
+
+    def _retry(self) -> bool:
+        """Take a configuration that was refused for something else than its text, such as a file it names."""
+        if not self._refused or self._again is None:
+            return False
+        try:
+            self._config = self._read_again(self._again)
+        except RenewerError:  # it was reported when it was met first
+            return False
+        return self._taken()
+
+    def _taken(self) -> bool:
+        self._refused = False
         self._report.done("renewer", "the new configuration is in force")
         return True
 
-    def _read_again(self) -> Accepted:
+    def _read_again(self, read: Callable[[], Accepted] | None = None) -> Accepted:
         """Read the configuration; another state folder is refused, for the lease is held on the old one."""
-        found = self._read()
+        found = (read or self._read)()
         if found.state != self.state:
             raise ConfigError(
                 f"the state folder is {found.state} there, no longer {self.state}, which takes a restart",
@@ -285,7 +310,8 @@ def main() -> NoReturn:
     speak_for_all()
     report = Lines()
     try:
-        daemon = Daemon(lambda: accept(sys.argv[1]), report, sys.argv[1])
+        file = sys.argv[1]
+        daemon = Daemon(lambda: accept(file), report, file, lambda: accept(file, quiet=True))
         with FileStore(daemon.state).lease("daemon", LOOK):
             daemon.run()
     except ConfigError as error:

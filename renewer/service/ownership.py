@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from renewer.core.errors import Refused
+from renewer.core.printable import shell
 from renewer.system import files as disk
 from renewer.system import permissions, safe_paths
 
@@ -168,7 +169,7 @@ def _hand_over(path: Path, parent: int, owner: Owner, modes: Modes | None) -> No
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise Refused(
                 f"{path} has a second name elsewhere (a hard link), so it may be another user's file",
-                hint=f"see which: find / -xdev -samefile {path}; then remove one of them",
+                hint=f"see which: find / -xdev -samefile {shell(path)}; then remove one of them",
             )
         os.fchown(handle, *owner)
         if modes:

@@ -86,7 +86,7 @@ class FileStore:
         with self._guard:
             left = self._left.get(path.parent)
             if left is None:
-                left = self._left[path.parent] = files.lying_aside(path.parent)
+                left = self._left[path.parent] = files.names(path.parent)
         if any(name.startswith(f"{files.FILE}{path.name}-") for name in left):
             files.sweep(path.parent, path.name)
 

@@ -9,7 +9,10 @@ What the file holds decides. Where it cannot be taken (it is gone, faulty, or ha
 text that the state last followed does, which is kept in the store.
 """
 
+import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +127,9 @@ class Following:
 
     def _on_disk(self, file: Path) -> str | None:
         """Return what the file holds, if that can be taken now."""
+        with suppress(OSError):
+            if not stat.S_ISREG(file.stat().st_mode):
+                return None  # a pipe would be waited for
         try:
             text = load.read(file)
             if text == self.view.text:
@@ -131,7 +137,7 @@ class Following:
             found = load.parse(text, str(file))
         except ConfigError:
             return None
-        return text if found.state == self.state and self.usable(found) else None
+        return text if _one_folder(found.state, self.state) and self.usable(found) else None
 
     def _since(self, known: Followed) -> bool:
         """Return whether the text known was read after this one; a clock that was set back orders nothing."""
@@ -140,13 +146,13 @@ class Following:
     def _stands(self, file: Path) -> bool:
         """Return whether a file exists and names this state folder; one that cannot be seen counts as one."""
         try:
-            file.stat()
+            plain = stat.S_ISREG(file.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             return True
         try:
-            return load.load(file).state == self.state
+            return not plain or _one_folder(load.load(file).state, self.state)
         except ConfigError:
             return True
 
@@ -158,6 +164,14 @@ class Following:
         if not _seen(known.path):
             hint = f"{hint} and, since this user cannot see it, remove {self.state}/store/configuration.json"
         return ConfigError([Fault("state", what)], hint=f"{hint}; nothing was touched")
+
+
+def _one_folder(one: Path, other: Path) -> bool:
+    """Return whether both paths lead to one folder, whatever `..` or link they are written with."""
+    try:
+        return one == other or one.samefile(other)
+    except OSError:  # one of them is not there yet, or cannot be seen
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _same(one: Path, other: Path) -> bool:

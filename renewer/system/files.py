@@ -128,7 +128,7 @@ def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | N
             _create(aside, data, mode, parent, owner)
             os.rename(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent)
         finally:
-            _drop(aside, parent)
+            _unlink(aside, parent)
         os.fsync(parent)
 
 
@@ -140,7 +140,7 @@ def create(path: Path, data: bytes, mode: int = 0o600) -> None:
             _create(aside, data, mode, parent)
             os.link(aside, path.name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
         finally:
-            _drop(aside, parent)
+            _unlink(aside, parent)
         os.fsync(parent)
 
 
@@ -161,7 +161,7 @@ def folder(path: Path, mode: int = 0o700) -> None:
             if not safe_paths.trusted(os.fstat(parent)):
                 raise Refused(
                     f"cannot make the folder {path}: others can exchange what is in {path.parent}",
-                    hint=f"make it yourself: mkdir {path}; or name another folder in the configuration",
+                    hint=f"make it yourself: mkdir {shell(path)}; or name another in the configuration",
                 )
             _make(path.name, mode, parent)
 
@@ -229,18 +229,14 @@ def discard(path: Path) -> None:
 def sweep(folder: Path, file: str = "") -> None:
     """Take out what a run that died left aside in the folder, for one file or for any.
 
-    To be called while nobody else writes there.
+    To be called while nobody else writes there. For one file nothing but files is removed: its folder may be
+    another user's, who could have renamed a folder of others so.
     """
     begin = (f"{FILE}{file}-",) if file else (FILE, TREE, LINK)
     for name in names(folder):
         if name.startswith(begin):
             with _border("remove", folder / name), _opened(folder) as parent:
-                _drop(name, parent)
-
-
-def lying_aside(folder: Path) -> tuple[str, ...]:
-    """Return which files lie aside in the folder: dead runs left them, or they are being written."""
-    return tuple(name for name in names(folder) if name.startswith(FILE))
+                (_unlink if file else _drop)(name, parent)
 
 
 def _aside(kind: str) -> str:
@@ -297,7 +293,7 @@ def _refuse_open(folder: Path, handle: int) -> None:
     if os.fstat(handle).st_mode & stat.S_IWOTH:
         raise Refused(
             f"cannot write into {folder}: everybody can write there, and put something else in its place",
-            hint=f"run: chmod o-w {folder}; or name another folder in the configuration",
+            hint=f"run: chmod o-w {shell(folder)}; or name another in the configuration",
         )
 
 
@@ -315,11 +311,15 @@ def _create(name: str, data: bytes, mode: int, parent: int, owner: tuple[int, in
         os.fsync(handle)
 
 
-def _drop(name: str, parent: int) -> None:
-    """Take out a file, a link or a folder of files, as far as it is there and can be."""
+def _unlink(name: str, parent: int) -> None:
+    """Take out a file or a link, as far as it is there and can be; never a folder."""
     with suppress(OSError):
         os.unlink(name, dir_fd=parent)
-        return
+
+
+def _drop(name: str, parent: int) -> None:
+    """Take out a file, a link or a folder of ours, as far as it is there and can be."""
+    _unlink(name, parent)
     with suppress(OSError):
         handle = os.open(name, _FOLDER, dir_fd=parent)
         try:

@@ -55,8 +55,8 @@ SHIFTED = """
 from datetime import timedelta
 from renewer.cli import main as cli
 from renewer.system import clock
-real = system.SystemClock.now
-system.SystemClock.now = lambda clock: real(clock) + timedelta(seconds={})
+real = clock.SystemClock.now
+clock.SystemClock.now = lambda clock: real(clock) + timedelta(seconds={})
 cli.main()
 """
 """The program on a machine whose clock is off by so many seconds."""

@@ -315,6 +315,13 @@ class TestOrigin:
     def test_every_other_is_foreign(self, standing: Fronted, origin: str) -> None:
         assert self.post(standing, origin) == 403
 
+    def test_a_page_of_this_host_that_hides_where_it_is_may_post(self, standing: Fronted) -> None:
+        cookie = f"__Host-rn-nodered={standing.session()}"
+        own = {"Origin": "null", "Cookie": cookie}
+        for site, status in (("same-origin", 200), ("same-site", 403), ("cross-site", 403), ("none", 403)):
+            found = standing.get("/", method="POST", **own, **{"Sec-Fetch-Site": site})
+            assert found.status == status, site
+
     def test_a_client_that_names_no_host_is_judged_by_the_server(self, standing: Fronted) -> None:
         for origin, status in ((f"https://{HOST}", 200), (f"https://{HOST}:7443", 200), ("https://a.b", 403)):
             cookie = f"Cookie: __Host-rn-nodered={standing.session()}"

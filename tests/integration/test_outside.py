@@ -21,8 +21,8 @@ from renewer.notify import apprise_worker, healthcheck, messages
 KILLED_ONCE_TOLD = """
 import os, signal, sys
 from renewer.cli import main as cli
-from renewer.notify import rules
-notices.Record.told = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from renewer.core import notice
+notice.Record.told = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 cli.main()
 """
 

@@ -74,6 +74,18 @@ def test_a_temporary_file_swapped_for_a_link_changes_nothing_elsewhere(
     assert facts(victim) == before
 
 
+def test_a_folder_of_root_s_renamed_like_a_leftover_is_not_removed(theirs: Path) -> None:
+    """Who owns the folder may rename what is in it, though not remove it."""
+    kept = theirs / f"{files.FILE}signer.json-0" / "backup"
+    kept.mkdir(parents=True)
+    (kept / "precious").write_text("root's")
+    leftover = theirs / f"{files.FILE}signer.json-1"
+    leftover.write_text("of a run that died")
+    signer(theirs)
+    assert (kept / "precious").read_text() == "root's"
+    assert not leftover.exists()
+
+
 @pytest.mark.parametrize("what", WRITERS)
 def test_nothing_is_written_through_a_link_of_theirs_on_the_way(
     theirs: Path, tmp_path: Path, what: str

@@ -338,3 +338,49 @@ def test_the_answer_is_for_those_who_may_ask(tmp_path: Path) -> None:
     status = (helper.ANSWERS / "result").stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, attacker.UID, 0o640)
     assert [path.name for path in helper.ANSWERS.iterdir()] == ["result"]
+
+
+def test_a_certificate_with_more_kinds_of_keys_than_there_are_is_refused(state: Path) -> None:
+    wish = state / "wanted" / "certificates" / f"{NAME}.conf"
+    folder = Layout(state).copy(state / "certificates" / NAME / GENERATION)
+    many = [name for number in range(HELPER.PAIRS + 1) for name in pair_names(f"-k{number}")]
+    wish.write_bytes(snippet_text(folder, many))
+    assert carry_out(state)[0] == "bad-request"
+    assert copies(state) == []
+
+
+def test_copies_do_not_pile_up_where_nothing_is_reloaded_either(state: Path) -> None:
+    for number in range(1, 5):
+        if number > 1:
+            issue(state, generation=f"g00000{number}")
+        want(state, generation=f"g00000{number}")
+        assert carry_out(state, place_only=True)[0] == "ok"
+    assert copies(state) == ["g000003", "g000004"]
+
+
+def test_a_copy_with_more_files_than_any_has_can_still_be_removed(state: Path) -> None:
+    assert carry_out(state, place_only=True)[0] == "ok"
+    old = state / "nginx" / "copies" / "certificates" / NAME / "g000009"
+    old.mkdir()
+    for number in range(HELPER.MOST + 1):
+        (old / str(number)).touch()
+    assert carry_out(state, place_only=True)[0] == "ok"
+    assert not old.exists()
+
+
+def test_a_request_that_cannot_be_removed_is_answered_and_blocks_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sticky folder of another user: the unit has no right to remove what is in it."""
+    helper = loaded()
+    helper.REQUEST, helper.ANSWERS = tmp_path / "requests" / "reload.request", tmp_path / "answers"
+    helper.REQUEST.mkdir(parents=True)
+    (helper.REQUEST / "x").touch()
+    monkeypatch.setattr(helper, "discard", lambda _: None)
+    assert helper.take() == ("", "")
+    helper.answer("", "bad-request", "")
+    (helper.REQUEST / "x").unlink()
+    helper.REQUEST.rmdir()
+    helper.REQUEST.write_text("0123456789abcdef")
+    assert helper.take() == ("0123456789abcdef", "")
+    assert [path.name for path in helper.ANSWERS.iterdir()] == ["result"]

@@ -3,10 +3,11 @@
 import threading
 from collections import Counter
 
+import dns.message
 import pytest
 from fakes import FakeClock
 
-from renewer.dns import watch
+from renewer.dns import resolver, watch
 from renewer.dns.crowd import Crowd
 from renewer.dns.watch import TWICE, WATCHERS, NameServer, Watch
 from renewer.system.clock import SystemClock
@@ -76,3 +77,13 @@ def test_once_it_is_over_nobody_is_asked_for_the_rest_of_the_names() -> None:
     found = Watch({MANY[0]: names}, ask, SystemClock(), Crowd())
     assert found._lack(MANY[0])
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("error", [EOFError(), ValueError("odd")])
+def test_a_server_that_closes_without_an_answer_gives_none(error: Exception) -> None:
+    def send(*_: object, **__: object) -> dns.message.Message:
+        raise error
+
+    question = dns.message.make_query(NAME, "TXT")
+    with pytest.raises(OSError, match=r"."):
+        resolver._answer(question, MANY[0], send)

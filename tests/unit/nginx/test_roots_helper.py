@@ -391,4 +391,4 @@ def test_a_request_is_digits_and_perhaps_a_word(
     if request_ is not None:
         helper.REQUEST.write_text(request_)
     assert helper.take() == taken
-    assert list(tmp_path.iterdir()) == [helper.ANSWERS]
+    assert list(tmp_path.iterdir()) == []

@@ -243,6 +243,21 @@ def test_the_heartbeat_sees_it_and_plans_a_cycle_at_once(parent: Parent) -> None
     assert parent.daemon._config.text == "two"
 
 
+def test_a_fault_that_is_mended_elsewhere_is_seen_by_itself(tmp_path: Path) -> None:
+    """Such as a file that the configuration names, which is put there later."""
+    parent = Parent(tmp_path)
+    parent.daemon._again = parent.read
+    parent.wrong = ConfigError("it names a file that is not there", hint="put it there")
+    parent.file.write_text("two")
+    for _ in range(3):
+        parent.daemon._beat()
+    assert len(parent.said()) == 1
+    parent.wrong = None
+    parent.daemon._beat()
+    assert parent.said() == ["the new configuration is in force"]
+    assert parent.daemon._config.text == "two"
+
+
 def test_a_faulty_file_is_told_once_for_each_content_and_the_old_one_stays(parent: Parent) -> None:
     parent.wrong = ConfigError("it has faults", hint="mend them")
     for text in ("faulty", "faulty", "as bad"):

@@ -160,6 +160,31 @@ class TestForeign:
         assert house.followed.file == str(house.file)
         house.reading().refuse_foreign()
 
+    @pytest.mark.parametrize("spelling", ["/../state", "/../linked"])
+    def test_another_spelling_of_the_state_folder_makes_no_other_owner(
+        self, house: House, spelling: str
+    ) -> None:
+        house.write()
+        house.state.mkdir(exist_ok=True)
+        (house.folder / "linked").symlink_to(house.state)
+        house.reading().begin()
+        house.state = house.folder / f"state{spelling}"
+        second = house.folder / "second.toml"
+        house.write("second", second)
+        with pytest.raises(ConfigError, match=str(house.file)):
+            house.reading("second", file=second).begin()
+        assert house.followed.file == str(house.file)
+
+    def test_a_pipe_in_the_place_of_the_owner_is_not_waited_for(self, house: House) -> None:
+        house.write()
+        house.reading().begin()
+        house.file.unlink()
+        os.mkfifo(house.file)
+        second = house.folder / "second.toml"
+        house.write("second", second)
+        with pytest.raises(ConfigError, match=str(house.file)):
+            house.reading("second", file=second).begin()
+
     def test_the_same_file_by_another_name_is_the_same(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
