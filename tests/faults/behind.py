@@ -22,7 +22,7 @@ class Behind(World):
         if self.proxy is None:
             self.proxy = AcmeProxy(self.box.pebble).__enter__()
         place = self.proxy.directory
-        wanted = {"timeout": "2s"} | toml
+        wanted = {"timeout": "5s"} | toml
         return super().write(
             *tables, edit=lambda text: edit(text.replace(self.box.directory, place)), **wanted
         )
