@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -67,6 +68,14 @@ class Accepted:
     handed: str = ""
 
 
+class Reader(Protocol):
+    """Reads and checks the configuration; raises what `accept` does."""
+
+    def __call__(self, *, quiet: bool) -> Accepted:
+        """Return the configuration as it is now; `quiet` reports no faults."""
+        ...
+
+
 def accept(file: str, *, quiet: bool = False) -> Accepted:
     """Have a configuration checked, in a process of its own; its faults are told on standard error.
 
@@ -110,23 +119,18 @@ def _unchecked(why: str) -> Transient:
 
 
 class Daemon:
-    """Runs a cycle at once, then whenever one is due; `read` raises what `accept` does.
+    """Runs a cycle at once, then whenever one is due.
 
-    Of `file`, the configuration, it notices at each heartbeat, and before each cycle, that it has changed.
+    `read` checks the configuration as `accept` does; `quiet` it reports no faults. That `file`, the
+    configuration, has changed is noticed at each heartbeat and before each cycle.
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Accepted],
-        report: Report,
-        file: str,
-        again: Callable[[], Accepted] | None = None,
-    ) -> None:
+    def __init__(self, read: Reader, report: Report, file: str) -> None:
         self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        self._read, self._again, self._refused = read, again, False
+        self._read, self._refused = read, False
         self._report = report
         self._file = Watched(file)
-        self._config = read()
+        self._config = read(quiet=False)
         self._due = _now()
         self._crashes = 0
         self._distance = _distance()
@@ -238,59 +242,59 @@ class Daemon:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "WATCHDOG=1")
         with self._reading:
             self._file.changed()
-            taken = self._take()
+            taken = self._take(asked=True)
         if taken:
             self._plan(_now())
         notify("READY=1", "WATCHDOG=1")
 
     def _look(self) -> bool:
-        """Take what the file holds if that has changed; tell whether it was taken.
+        """Take what the file holds if that has changed; return whether another text is in force.
 
-        What is wrong with it is told once. Who finds another thread at it leaves it to that one.
+        One that was refused is read again, quietly: a file that it names may be mended. A thread that finds
+        another one here leaves it to that.
         """
         if self._ending or not self._reading.acquire(blocking=False):
             return False
         try:
-            return self._take() if self._file.changed() else self._retry()
+            if self._file.changed():
+                return self._take()
+            return self._refused and self._take(quiet=True)
         finally:
             self._reading.release()
 
-    def _take(self) -> bool:
-        """Take the new configuration or, if that is faulty, keep the old one; tell whether it was taken."""
+    def _take(self, *, asked: bool = False, quiet: bool = False) -> bool:
+        """Take the configuration or, if that is faulty, keep the old one; return whether another is in force.
+
+        Between the notice of a change and the check, the file may have changed once more: that is noticed in
+        its turn, and by then is no news. Who asked for a reload always gets an answer.
+        """
         try:
-            self._config = self._read_again()
+            found = self._read(quiet=quiet)
+            self._refuse_another_state(found)
         except RenewerError as error:
-            if isinstance(error, Transient):  # nothing is known about it yet
-                self._file.forget()
-            self._refused = True
-            self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
+            if not quiet:  # else it was reported when it was met first
+                self._keep(error)
             return False
-        return self._taken()
+        new = asked or self._refused or found.text != self._config.text
+        self._config, self._refused = found, False
+        if new:
+            self._report.done("renewer", "the new configuration is in force")
+        return new
 
-    def _retry(self) -> bool:
-        """Take a configuration that was refused for something else than its text, such as a file it names."""
-        if not self._refused or self._again is None:
-            return False
-        try:
-            self._config = self._read_again(self._again)
-        except RenewerError:  # it was reported when it was met first
-            return False
-        return self._taken()
+    def _keep(self, error: RenewerError) -> None:
+        """Report why the old configuration stays in force."""
+        if isinstance(error, Transient):  # nothing is known about the new one yet
+            self._file.forget()
+        self._refused = True
+        self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
 
-    def _taken(self) -> bool:
-        self._refused = False
-        self._report.done("renewer", "the new configuration is in force")
-        return True
-
-    def _read_again(self, read: Callable[[], Accepted] | None = None) -> Accepted:
-        """Read the configuration; another state folder is refused, for the lease is held on the old one."""
-        found = (read or self._read)()
+    def _refuse_another_state(self, found: Accepted) -> None:
+        """Raise `ConfigError` for another state folder: the lease is held on the old one."""
         if found.state != self.state:
             raise ConfigError(
                 f"the state folder is {found.state} there, no longer {self.state}, which takes a restart",
                 hint="run: systemctl restart renewer",
             )
-        return found
 
     def _end_worker(self) -> None:
         """Let the worker end its step; what it cannot end in time the next run finishes."""
@@ -311,7 +315,7 @@ def main() -> NoReturn:
     report = Lines()
     try:
         file = sys.argv[1]
-        daemon = Daemon(lambda: accept(file), report, file, lambda: accept(file, quiet=True))
+        daemon = Daemon(partial(accept, file), report, file)
         with FileStore(daemon.state).lease("daemon", LOOK):
             daemon.run()
     except ConfigError as error:

@@ -78,6 +78,13 @@ def followed(world: World) -> dict[str, str]:
     return found
 
 
+def save(world: World, text: str) -> None:
+    """Replace the configuration in one step, so that each content is there to be seen once."""
+    fresh = world.config.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.rename(world.config)
+
+
 @pytest.fixture
 def site(world: World) -> Site:
     """A site that is open to two devices; no key and no certificate is due."""
@@ -109,7 +116,7 @@ def test_the_daemon_takes_a_changed_file_by_itself(site: Site) -> None:
 def test_a_faulty_file_changes_nothing_and_is_told_once(site: Site) -> None:
     daemon, world = beating(site), site.world
     phone, good = site.session("phone"), world.config.read_text()
-    world.config.write_text(good.replace('people = ["phone", "laptop"]', 'poeple = ["laptop"]\ngrace = 1'))
+    save(world, good.replace('people = ["phone", "laptop"]', 'poeple = ["laptop"]\ngrace = 1'))
     eventually(lambda: KEPT in daemon.err or daemon.ended)
     assert world.renewer("renew").code == 78
     assert site.visit(phone).status == 200
@@ -125,7 +132,7 @@ def test_a_file_that_is_gone_changes_nothing_and_one_with_another_state_takes_a_
     phone, good = site.session("phone"), world.config.read_text()
     world.config.unlink()
     eventually(lambda: daemon.err.count(KEPT) == 1 or daemon.ended)
-    world.config.write_text(good.replace(str(world.state), str(world.folder / "other")))
+    save(world, good.replace(str(world.state), str(world.folder / "other")))
     eventually(lambda: daemon.err.count(KEPT) == 2 or daemon.ended)
     assert "systemctl restart renewer" in daemon.err
     assert not (world.folder / "other").exists()

@@ -41,7 +41,7 @@ class SetBack(datetime):
 
 def daemon() -> Daemon:
     return Daemon(
-        lambda: Accepted("", Path("/nowhere"), timedelta(hours=1)), Notes(), "/nowhere/renewer.toml"
+        lambda **_: Accepted("", Path("/nowhere"), timedelta(hours=1)), Notes(), "/nowhere/renewer.toml"
     )
 
 
@@ -155,7 +155,7 @@ def test_what_is_read_again_just_when_a_cycle_ends_does_not_wait(monkeypatch: py
 def test_another_state_folder_takes_a_restart() -> None:
     """The lease that keeps a second daemon away is held on the old one."""
     found, notes = [Accepted("", Path(one), timedelta(hours=1)) for one in ("/new", "/old")], Notes()
-    ours = Daemon(found.pop, notes, "/nowhere/renewer.toml")
+    ours = Daemon(lambda **_: found.pop(), notes, "/nowhere/renewer.toml")
     ours._reload()
     assert ours.state == Path("/old")
     ((_, told),) = notes.of("problem")
@@ -201,11 +201,13 @@ class Parent:
         self.file, self.notes = folder / "renewer.toml", Notes()
         self.wrong: RenewerError | None = None
         self.worked: list[str] = []
+        self.quiet = False
         self.file.write_text("one")
         self.daemon = Daemon(self.read, self.notes, str(self.file))
         self.daemon._work = self.work  # type: ignore[method-assign]
 
-    def read(self) -> Accepted:
+    def read(self, *, quiet: bool) -> Accepted:
+        self.quiet = quiet
         if self.wrong:
             raise self.wrong
         return Accepted(self.file.read_text(), Path("/state"), timedelta(hours=1))
@@ -246,12 +248,12 @@ def test_the_heartbeat_sees_it_and_plans_a_cycle_at_once(parent: Parent) -> None
 def test_a_fault_that_is_mended_elsewhere_is_seen_by_itself(tmp_path: Path) -> None:
     """Such as a file that the configuration names, which is put there later."""
     parent = Parent(tmp_path)
-    parent.daemon._again = parent.read
     parent.wrong = ConfigError("it names a file that is not there", hint="put it there")
     parent.file.write_text("two")
     for _ in range(3):
         parent.daemon._beat()
     assert len(parent.said()) == 1
+    assert parent.quiet
     parent.wrong = None
     parent.daemon._beat()
     assert parent.said() == ["the new configuration is in force"]
@@ -274,6 +276,18 @@ def test_a_faulty_file_is_told_once_for_each_content_and_the_old_one_stays(paren
     assert parent.said() == ["the new configuration is in force"]
     parent.daemon._cycle()
     assert parent.worked == ["one"] * 3 + ["mended"]
+
+
+def test_what_was_taken_between_the_notice_and_the_check_is_no_news_again(parent: Parent) -> None:
+    """An editor empties the file before it writes: the check may see the second step, then the look does."""
+    parent.wrong = ConfigError("it is empty")
+    parent.file.write_text("")
+    parent.daemon._beat()
+    parent.wrong = None
+    parent.file.write_text("two")
+    parent.daemon._take(quiet=True)
+    parent.daemon._beat()
+    assert [what for _, what in parent.notes.of("done")] == ["the new configuration is in force"]
 
 
 def test_a_check_that_was_cut_off_is_made_again_at_the_next_heartbeat(parent: Parent) -> None:
