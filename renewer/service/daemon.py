@@ -11,12 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,6 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from renewer.core.errors import ConfigError, RenewerError, Transient
 from renewer.core.interfaces import Report
 from renewer.engine.idle import HANDED
+from renewer.service.accepted import RENEWER, Accepted, Reader, accept
 from renewer.service.watched import Watched
 from renewer.store.files import FileStore
 from renewer.system.console import Lines, Quiet, speak_for_all
@@ -45,77 +44,8 @@ GAP = timedelta(seconds=5)
 AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
 
-CHECK = 60.0
-"""Seconds that the check of a configuration may take, the watchdog unfed, before it is taken to hang."""
-
 LAST_WORDS = timedelta(minutes=2)
 """How long it may take to tell those outside that a worker was killed, before that hangs too."""
-
-RENEWER = (sys.executable, "-P", "-m", "renewer")
-"""The program itself; the folder that it is started in is no place to find modules (-P)."""
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """A configuration that was checked: its text, the state folder, and how long one cycle may take.
-
-    `handed` tells a worker what text it is given, see `idle.HANDED`.
-    """
-
-    text: str
-    state: Path
-    deadline: timedelta
-    handed: str = ""
-
-
-class Reader(Protocol):
-    """Reads and checks the configuration; raises what `accept` does."""
-
-    def __call__(self, *, quiet: bool) -> Accepted:
-        """Return the configuration as it is now; `quiet` reports no faults."""
-        ...
-
-
-def accept(file: str, *, quiet: bool = False) -> Accepted:
-    """Have a configuration checked, in a process of its own; its faults are told on standard error.
-
-    Raises `ConfigError` for a faulty one, and `Transient` where the check came to no end of its own.
-    """
-    code, said = _checked((*RENEWER, "--config", file, "accept"), quiet=quiet)
-    if code == ConfigError.exit_code:
-        raise ConfigError(
-            f"{file} has the faults that are told above",
-            hint="mend them, then: systemctl reload renewer, or wait a minute; until then a restart fails",
-        )
-    if code:
-        raise _unchecked(
-            f"the check was killed by signal {-code}" if code < 0 else f"the check failed with {code}"
-        )
-    answer = json.loads(said)
-    deadline = timedelta(seconds=answer["deadline"])
-    return Accepted(answer["text"], Path(answer["state"]), deadline, answer["handed"])
-
-
-def _checked(command: Sequence[str], *, quiet: bool = False) -> tuple[int, bytes]:
-    """Return the exit code of a check (minus the signal that killed it), and what it answered."""
-    try:
-        ended = subprocess.run(  # noqa: S603 - our own program
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
-            check=False,
-            timeout=CHECK,
-        )
-    except subprocess.TimeoutExpired:
-        raise _unchecked(f"the check took more than {CHECK:g} s and was ended") from None
-    except OSError as error:
-        raise _unchecked(f"the check cannot be started: {error.strerror}") from error
-    return ended.returncode, ended.stdout
-
-
-def _unchecked(why: str) -> Transient:
-    hint = "the lines above say more, or journalctl -k (was memory short?); then start or reload it again"
-    return Transient(f"the configuration could not be checked: {why}", hint=hint)
 
 
 class Daemon:

@@ -13,7 +13,7 @@ from ssl import create_default_context
 from tempfile import TemporaryDirectory
 
 from measure import ROOT, Cost, Program, median
-from world import World, table
+from support.world import World, table
 
 CERTBOT = ROOT / ".venv" / "certbot" / "bin" / "certbot"
 

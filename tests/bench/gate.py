@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import in_turns, median, paired
-from nginx_master import Nginx, free_port
+from support.nginx_master import Nginx, free_port
 
 from renewer.core import tokens
 from renewer.core.site import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import certs
 import msgspec
 from contest import AT_ONCE, Certbot, Place, Renewer, place
 from measure import Program, in_turns, median, paired
+from support import certs
 
 from renewer.config import load
 from renewer.core.model import Suggestion

@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import certs
 from contest import AT_ONCE, Place, Renewer, place
 from measure import median
-from nginx_master import Client, Nginx, free_port
-from world import World, careless
+from support import certs
+from support.nginx_master import Client, Nginx, free_port
+from support.world import World, careless
 
 from renewer.core.model import Publish
 

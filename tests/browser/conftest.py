@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from nodered import ARTEFACTS, INSTANCES, NodeRed, Plant, Visitor, hashed, installed
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from world import NAME, World
+from support.nodered import ARTEFACTS, INSTANCES, NodeRed, Plant, Visitor, hashed, installed
+from support.world import NAME, World
 
 CHROMIUM = "/usr/bin/chromium"
 

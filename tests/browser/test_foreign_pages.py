@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from nodered import Plant, Visitor
+from support.nodered import Plant, Visitor
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share three Node-REDs
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dashboards import counts, press
-from nodered import PASSWORD, Plant, Visitor
 from playwright.sync_api import expect
+from support.dashboards import counts, press
+from support.nodered import PASSWORD, Plant, Visitor
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share three Node-REDs
 

@@ -10,9 +10,9 @@ from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import urlencode
 
 import pytest
-from dashboards import counts, press
-from nodered import PASSWORD, NodeRed, Plant, Visitor
-from world import careless
+from support.dashboards import counts, press
+from support.nodered import PASSWORD, NodeRed, Plant, Visitor
+from support.world import careless
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share the Node-REDs with test_node_red.py
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from forks import Forks
-from holds import Faulty
-from world import World
+from support.forks import Forks
+from support.holds import Faulty
+from support.world import World
 
 ROWS: list[tuple[str, int, str]] = []
 

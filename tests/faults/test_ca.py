@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-import certs
 import pytest
-from acme_proxy import AcmeProxy, Reply, Rule
-from forks import Ended, Forks, Meddling
-from holds import Faulty
-from world import NAME, World, table
+from support import certs
+from support.acme_proxy import AcmeProxy, Reply, Rule
+from support.forks import Ended, Forks, Meddling
+from support.holds import Faulty
+from support.world import NAME, World, table
 
 DAY = 86400.0
 

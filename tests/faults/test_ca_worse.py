@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from acme_proxy import Reply, Rule
-from behind import Staged, staged
-from forged import FORGED, csr_of
-from forks import Ended, Forks
+from support.acme_proxy import Reply, Rule
+from support.behind import Staged, staged
+from support.forged import FORGED, csr_of
+from support.forks import Ended, Forks
 
 Points = Callable[[int], None]
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from forks import Meddling
-from gated import OTHER, Site
-from holds import Faulty
+from support.forks import Meddling
+from support.gated import OTHER, Site
+from support.holds import Faulty
 
 from renewer.engine import idle
 

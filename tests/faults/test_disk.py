@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from forks import Forks, Meddling
-from holds import SITE, Faulty
-from world import World
+from support.forks import Forks, Meddling
+from support.holds import SITE, Faulty
+from support.world import World
 
 Points = Callable[[int], None]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from forks import Ended, Forks, Meddling
-from holds import Faulty
-from world import NAME, World, eventually, table
+from support.forks import Ended, Forks, Meddling
+from support.holds import Faulty
+from support.world import NAME, World, eventually, table
 
 from sandbox import Fault
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from behind import Staged, staged
-from forks import Ended, Forks
-from world import NAME
+from support.behind import Staged, staged
+from support.forks import Ended, Forks
+from support.world import NAME
 
 from sandbox import Fault, Token
 from sandbox.listener import Request, compact

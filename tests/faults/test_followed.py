@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from forks import Meddling
-from gated import Site
-from holds import Faulty
-from world import ROOT
+from support.forks import Meddling
+from support.gated import Site
+from support.holds import Faulty
+from support.world import ROOT
 
 from renewer.core.followed import View
 from renewer.engine.idle import HANDED

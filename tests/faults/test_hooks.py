@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forks import Meddling
-from holds import SITE, Faulty
-from world import NAME, eventually
+from support.forks import Meddling
+from support.holds import SITE, Faulty
+from support.world import NAME, eventually
 
 DEAD = -signal.SIGKILL
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redaction
-from forks import Forks, Meddling
-from holds import SITE, Faulty
-from world import NAME, World, eventually
+from support import redaction
+from support.forks import Forks, Meddling
+from support.holds import SITE, Faulty
+from support.world import NAME, World, eventually
 
 from sandbox import Token
 

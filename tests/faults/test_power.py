@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from forks import ROOT
-from holds import Faulty
+from support.forks import ROOT
+from support.holds import Faulty
 
 Points = Callable[[int], None]
 
@@ -111,7 +111,7 @@ class Disk:
 def recorded(faulty: Faulty, *argv: str) -> list[tuple[str, ...]]:
     """Run the program to its end; return its steps."""
     log = faulty.world.folder / "steps"
-    script = Path(__file__).with_name("recorder.py")
+    script = ROOT / "tests" / "support" / "recorder.py"
     done = subprocess.run(
         [sys.executable, str(script), str(log), "-c", str(faulty.world.config), *argv],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import hostile
 import pytest
-from hostile import Hostile
-from world import NAME, World
+from support import hostile
+from support.hostile import Hostile
+from support.world import NAME, World
 
 from renewer.acme import transport
 from renewer.dns.cloudflare import client

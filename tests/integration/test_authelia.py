@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
-from authelia_standin import BOARD, PORTAL, PUBLIC
-from fitting import EXAMPLES, Example, set_up
-from forge import REACHED, Forge
-from world import careless
+from support.authelia_standin import BOARD, PORTAL, PUBLIC
+from support.fitting import EXAMPLES, Example, set_up
+from support.forge import REACHED, Forge
+from support.world import careless
 
 from renewer.config.load import parse
 

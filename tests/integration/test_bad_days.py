@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from world import NAME, Done, World, careless, connect
+from support.world import NAME, Done, World, careless, connect
 
 from sandbox.pebble import Habits, Pebble
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from world import NAME, Done, World, table
+from support.world import NAME, Done, World, table
 
 from sandbox import Fault
 

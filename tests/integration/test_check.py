@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nginx_master import free_port
-from world import NAME, ROOT, Done, World, eventually, table
+from support.nginx_master import free_port
+from support.world import NAME, ROOT, Done, World, eventually, table
 
 from renewer.check.finding import Group
 from renewer.nginx.secure_link.gates import KNOWN

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from cloudflare import Cloudflare
-from fakes import FakeClock, MemStore, Notes
+from support.fakes import FakeClock, MemStore, Notes
 
 from renewer.core.errors import Refused, RenewerError, Stopped, Transient
 from renewer.core.journal import Handle, TxtRecord

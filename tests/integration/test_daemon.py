@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from nginx_master import Client
-from world import NAME, Run, World, careless, children, connect, eventually, seconds, table
+from support.nginx_master import Client
+from support.world import NAME, Run, World, careless, children, connect, eventually, seconds, table
 
 Make = Callable[..., World]
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, quote, urlsplit
 
-import fitting
 import pytest
-from fitting import HOME, OUTSIDE, fitted, places
-from world import NAME, World, children, eventually, table
+from support import fitting
+from support.fitting import HOME, OUTSIDE, fitted, places
+from support.world import NAME, World, children, eventually, table
 
 from renewer.config.load import parse
 from renewer.core import tokens

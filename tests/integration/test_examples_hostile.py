@@ -6,9 +6,9 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from authelia_standin import PUBLIC
-from fitting import EXAMPLES, Door, Example, set_up
-from forge import CLAIMED, REACHED, Forge, Seen
+from support.authelia_standin import PUBLIC
+from support.fitting import EXAMPLES, Door, Example, set_up
+from support.forge import CLAIMED, REACHED, Forge, Seen
 
 FOLDERS = sorted({path.parents[2] for path in EXAMPLES.glob("*/nginx/conf.d/*.conf")})
 """Every example that has servers of nginx: a new one is among them as soon as it is there."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gated import HOST, Site
-from world import NAME, ROOT, Done, Run, World, children, eventually, seconds, table
+from support.gated import HOST, Site
+from support.world import NAME, ROOT, Done, Run, World, children, eventually, seconds, table
 
 Make = Callable[..., World]
 

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import pytest
-from gated import FILES, HOST, OTHER, Answer, Site, forged, md5_of
-from nginx_master import free_port
-from world import NAME, World, careless, table
+from support.gated import FILES, HOST, OTHER, Answer, Site, forged, md5_of
+from support.nginx_master import free_port
+from support.world import NAME, World, careless, table
 
 from renewer.nginx.secure_link.gates import KNOWN
 

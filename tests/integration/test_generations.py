@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import NAME, World
+from support.world import NAME, World
 
 SITE = '[site.nodered]\nhost = "https://nodered.example.com"\npeople = ["phone"]\n'
 

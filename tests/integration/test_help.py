@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from world import ROOT
+from support.world import ROOT
 
 TOML = """
 [certificate."example.com"]

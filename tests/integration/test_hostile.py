@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acme_proxy import AcmeProxy, Reply, Rule
-from hostile_text import CALLS, HONEST, MARK, TEXT, harm
-from service import Service
-from world import NAME, ROOT, Done, World, table
+from support.acme_proxy import AcmeProxy, Reply, Rule
+from support.hostile_text import CALLS, HONEST, MARK, TEXT, harm
+from support.service import Service
+from support.world import NAME, ROOT, Done, World, table
 
 from sandbox import Fault
 from sandbox.listener import failure

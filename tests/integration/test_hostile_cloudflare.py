@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cloudflare._client
 import pytest
-from fakes import FakeClock, MemStore, Notes
-from hostile import ENDLESS, LARGE, LITTLE, Answer, Hostile, dripping_head, netrc, redirect, whole
+from support.fakes import FakeClock, MemStore, Notes
+from support.hostile import ENDLESS, LARGE, LITTLE, Answer, Hostile, dripping_head, netrc, redirect, whole
 
 from renewer.core.errors import Transient
 from renewer.dns.cloudflare.client import Api, client

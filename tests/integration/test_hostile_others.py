@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import hostile
 import pytest
-from fakes import FakeClock, Notes
-from hostile import Answer, Hostile, dripping_head, flood, many_bombs, redirect, whole
+from support import hostile
+from support.fakes import FakeClock, Notes
+from support.hostile import Answer, Hostile, dripping_head, flood, many_bombs, redirect, whole
 
 from renewer.core.errors import Transient
 from renewer.core.model import Fingerprint

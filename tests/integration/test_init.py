@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from world import PATIENCE
+from support.world import PATIENCE
 
 from renewer.config.load import load
 from sandbox import Sandbox, Token

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from nginx_master import Nginx, free_port
+from support.nginx_master import Nginx, free_port
 
 from renewer.core.site import Guard
 from renewer.nginx.configuration import tree

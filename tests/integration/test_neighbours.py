@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fitting import EXAMPLES, fitted
-from nginx_master import BINARY, Nginx, free_port, wait_until
-from world import NAME, Done, World, careless, connect, table
+from support.fitting import EXAMPLES, fitted
+from support.nginx_master import BINARY, Nginx, free_port, wait_until
+from support.world import NAME, Done, World, careless, connect, table
 
 from renewer.config.load import parse
 

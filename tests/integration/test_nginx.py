@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from certs import material, spec
-from nginx_master import BINARY, Client, Nginx, free_port
+from support.certs import material, spec
+from support.nginx_master import BINARY, Client, Nginx, free_port
 
 from renewer.core.errors import DeployFailed, NotServed
 from renewer.core.model import KeyKind, Publish

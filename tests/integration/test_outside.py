@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import Notes
 from prometheus_client.parser import text_string_to_metric_families
-from service import CHECK, PASSWORD, Service
-from world import NAME, Done, Run, World, children, eventually, table
+from support.fakes import Notes
+from support.service import CHECK, PASSWORD, Service
+from support.world import NAME, Done, Run, World, children, eventually, table
 
 from renewer.core.errors import RenewerError
 from renewer.core.notice import Message

@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from world import NAME, World, eventually, table
+from support.world import NAME, World, eventually, table
 
 from sandbox import Fault, Token
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes import FakeClock
+from support.fakes import FakeClock
 
 from renewer.core.errors import ConfigError, Refused, Stopped, Transient
 from renewer.core.journal import TxtRecord

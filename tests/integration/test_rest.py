@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nginx_master import BINARY
-from world import NAME, Done, World
+from support.nginx_master import BINARY
+from support.world import NAME, Done, World
 
 from renewer.engine.idle import WELL_BEFORE
 from renewer.nginx.processes import accepting, master

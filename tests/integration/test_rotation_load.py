@@ -12,7 +12,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from world import NAME, World, free_port, table
+from support.world import NAME, World, free_port, table
 
 from renewer.core.site import Asked
 

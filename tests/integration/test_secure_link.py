@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from gated import FILES, HOST, OTHER, Answer, Site, forged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import NAME, World, table
+from support.gated import FILES, HOST, OTHER, Answer, Site, forged
+from support.world import NAME, World, table
 
 from renewer.core import tokens
 from renewer.core.site import Key

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from world import NAME, ROOT, Done, World
+from support.world import NAME, ROOT, Done, World
 
 CERTBOT = ("certbot==5.8.0", "certbot-dns-cloudflare==5.8.0")
 FOREIGN = ("CLOUDFLARE_", "REQUESTS_", "LEGO_", "PYTHON")

@@ -1,7 +1,7 @@
 """Machines for the tests, and a clear word where none can boot."""
 
 import pytest
-from machine import missing
+from support.machine import missing
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

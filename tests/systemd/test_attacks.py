@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from house import FILE, STATE, House
-from machine import package
+from support.house import FILE, STATE, House
+from support.machine import package
 
 pytestmark = pytest.mark.xdist_group("package")
 

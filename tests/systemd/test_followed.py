@@ -6,8 +6,8 @@ The tests of this file are one story, told in its order.
 from collections.abc import Iterator
 
 import pytest
-from house import FILE, STATE, House
-from machine import wait
+from support.house import FILE, STATE, House
+from support.machine import wait
 
 NAME, HOST, OTHER = "example.com", "gate.example.com", "other.example.com"
 VALIDITY = 40.0

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hostile_text import MARK, TEXT, harm
-from house import FILE, House
-from machine import wait
+from support.hostile_text import MARK, TEXT, harm
+from support.house import FILE, House
+from support.machine import wait
 
 NAME = "example.com"
 WORST = 3

@@ -11,8 +11,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from house import FILE, ROOT, House
-from machine import Layers, Machine, image, package, program
+from support.house import FILE, ROOT, House
+from support.machine import Layers, Machine, image, package, program
 
 pytestmark = pytest.mark.xdist_group("package")  # which is built once for both
 

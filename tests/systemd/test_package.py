@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from zipfile import ZipFile
 
 import pytest
-from house import ROOT, STATE, House
-from machine import package, program, wait
+from support.house import ROOT, STATE, House
+from support.machine import package, program, wait
 
 pytestmark = pytest.mark.xdist_group("package")
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from machine import Machine, image
+from support.machine import Machine, image
 
 from renewer.core.site import Guard
 from renewer.core.x509 import self_signed

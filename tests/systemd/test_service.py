@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from house import FILE, STATE, TOKEN, House
-from machine import wait
+from support.house import FILE, STATE, TOKEN, House
+from support.machine import wait
 
 FIRST, SECOND, THIRD = "example.com", "example.org", "example.net"
 DROP_IN = "/etc/systemd/system/renewer.service.d/test.conf"

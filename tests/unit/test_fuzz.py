@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import chains
 import cloudflare
 import dns.message
 import dns.rdatatype
@@ -21,7 +20,11 @@ import pytest
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from fakes import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
+from support import chains
+from support.fakes import (
     DAY,
     NOW,
     SERVER,
@@ -36,9 +39,6 @@ from fakes import (
     material,
     spec,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from requests.adapters import BaseAdapter
 
 from renewer.acme import client, issuer, problems
 from renewer.acme.dns01 import Dns01

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-import attacker
-import certs
 import pytest
-from fakes import FakeClock
+from support import attacker, certs
+from support.fakes import FakeClock
 
 from renewer.check import other_clients, scheduling
 from renewer.check.context import Scene

@@ -4,9 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import attacker
-import certs
 import pytest
+from support import attacker, certs
 
 from renewer.core.errors import Refused
 from renewer.migrate import acme_sh, certbot, folder

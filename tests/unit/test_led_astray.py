@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attacker
 import pytest
-from certs import NOW
+from support import attacker
+from support.certs import NOW
 
 from renewer.core.errors import Refused
 from renewer.core.metrics import Readings

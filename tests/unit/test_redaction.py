@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 from cloudflare import Cloudflare
-from fakes import DAY, NOW, SERVER, FakeClock, MemStore, Notes, material, spec
+from support.fakes import DAY, NOW, SERVER, FakeClock, MemStore, Notes, material, spec
 
 from renewer.config import load, schema, secrets
 from renewer.core.errors import ConfigError, Refused, RenewerError

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attacker
 import pytest
-from roots_helper import loaded
+from support import attacker
+from support.roots_helper import loaded
 
 from renewer.nginx.layout import Layout, pair_names, snippet_text
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import click
 import pytest
-from fakes import DAY, NOW, material, spec
-from hostile_text import CALLS, HONEST, MARK, TEXT, harm
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import DAY, NOW, material, spec
+from support.hostile_text import CALLS, HONEST, MARK, TEXT, harm
 
 from renewer.check.finding import Group, Topic
 from renewer.cli.commands import check

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from fakes import FakePropagation, FakeProvider, MemJournal, Notes
+from support.fakes import FakePropagation, FakeProvider, MemJournal, Notes
 
 from renewer.acme.dns01 import Dns01
 from renewer.core.errors import Refused, RenewerError, Stopped, Transient

@@ -10,7 +10,9 @@ import pytest
 import requests
 from acme import messages
 from acme.errors import ClientError
-from fakes import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fakes import (
     DAY,
     NOW,
     FakeClock,
@@ -22,8 +24,6 @@ from fakes import (
     material,
     spec,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from renewer.acme import client
 from renewer.acme import issuer as acme

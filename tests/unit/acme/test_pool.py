@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from fakes import FakeClock, MemStore, Notes
+from support.fakes import FakeClock, MemStore, Notes
 
 from renewer.acme.parallel import EACH, MOST, Ways
 from renewer.acme.pool import OPENED, PERIOD, Connections

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from fakes import NOW
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import NOW
 
 from renewer.acme.problems import HINTS, URN, Problem
 from renewer.core.errors import Refused, RenewerError, Transient

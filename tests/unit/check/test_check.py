@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fakes import DAY, NOW, FakeClock, FakeProvider, MemJournal, material, spec
+from support.fakes import DAY, NOW, FakeClock, FakeProvider, MemJournal, material, spec
 
 from renewer.acme.directory import Directory
 from renewer.check import (

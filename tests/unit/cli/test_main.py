@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import certs
 import pytest
-from fakes import FakeClock, Notes
+from support import certs
+from support.fakes import FakeClock, Notes
 
 from renewer import __version__
 from renewer.cli import main as cli

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fakes import DAY, NOW, material, spec
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import DAY, NOW, material, spec
 
 from renewer.core import backoff
 from renewer.core.backoff import Attempt

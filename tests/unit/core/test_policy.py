@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fakes import DAY, NOW, SERVER, material, spec
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import DAY, NOW, SERVER, material, spec
 
 from renewer.core import backoff, policy
 from renewer.core.backoff import Attempt

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from fakes import DAY, NOW, SERVER, MemStore, Notes, material, spec
+from support.fakes import DAY, NOW, SERVER, MemStore, Notes, material, spec
 
 from renewer.core.errors import Transient
 from renewer.core.model import Fingerprint, KeyKind, Material, Reason, Revocation

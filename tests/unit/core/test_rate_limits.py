@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from fakes import DAY, NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
+from support.fakes import DAY, NOW
 
 from renewer.core import rate_limits
 from renewer.core.rate_limits import BUILT_IN, Event, EventKind, Exemption, History, Limit, Told

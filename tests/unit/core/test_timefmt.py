@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from fakes import DAY, NOW
+from support.fakes import DAY, NOW
 
 from renewer.cli.render.tables import when
 from renewer.core.timefmt import at, distance

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 
 import pytest
-from chains import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from hostile_text import MARK, harm
+from support.chains import Authority
+from support.hostile_text import MARK, harm
 
 from renewer.core import x509 as keys
 from renewer.core.errors import Refused

@@ -5,7 +5,7 @@ from collections import Counter
 
 import dns.message
 import pytest
-from fakes import FakeClock
+from support.fakes import FakeClock
 
 from renewer.dns import resolver, watch
 from renewer.dns.crowd import Crowd

@@ -6,7 +6,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from fakes import DAY, NOW, SERVER, FakeClock, FakeDeployer, FakeIssuer, MemStore, Notes, material, spec
+from support.fakes import (
+    DAY,
+    NOW,
+    SERVER,
+    FakeClock,
+    FakeDeployer,
+    FakeIssuer,
+    MemStore,
+    Notes,
+    material,
+    spec,
+)
 
 from renewer.cli.render import json_output
 from renewer.core.errors import (

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
-from fakes import DAY, NOW, FakeClock, MemStore, Notes
+from support.fakes import DAY, NOW, FakeClock, MemStore, Notes
 
 from renewer.core import backoff
 from renewer.core.errors import HookFailed, LockBusy

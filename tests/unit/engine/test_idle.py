@@ -12,9 +12,9 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
-from fakes import FakeClock, FakeDeployer
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import FakeClock, FakeDeployer
 
 from renewer.cli import main as cli
 from renewer.config import load, schema

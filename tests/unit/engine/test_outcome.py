@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fakes import DAY, NOW, SERVER, material, spec
+from support.fakes import DAY, NOW, SERVER, material, spec
 
 from renewer.core.errors import Refused, Unexpected
 from renewer.core.failure import Failure, Stage

@@ -12,10 +12,13 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
 
-import chains
 import msgspec
 from cryptography import x509
-from fakes import (
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support import chains
+from support.fakes import (
     DAY,
     SERVER,
     FakeClock,
@@ -25,9 +28,6 @@ from fakes import (
     MemStore,
     Notes,
 )
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from renewer.acme.client import Challenge, Connection, Order, refuse_wrong_clock, translated
 from renewer.acme.dns01 import Dns01

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
-import certs
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from josepy.jwk import JWK, JWKEC, JWKRSA
+from support import certs
 
 from renewer.config.acme import DIRECTORIES
 from renewer.core import x509

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import certs
 import pytest
-from fakes import Notes
-from hostile_text import MARK, TEXT, harm
+from support import certs
+from support.fakes import Notes
+from support.hostile_text import MARK, TEXT, harm
 
 from renewer.config.acme import DIRECTORIES
 from renewer.config.load import load

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import certs
 import pytest
-from fakes import MemStore, Notes
+from support import certs
+from support.fakes import MemStore, Notes
 
 from renewer.config.acme import DIRECTORIES
 from renewer.config.load import parse

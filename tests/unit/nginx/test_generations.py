@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from certs import NOW, material, spec
+from support.certs import NOW, material, spec
 
 from renewer.core.errors import DeployFailed
 from renewer.core.model import KeyKind, Material

@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from certs import NOW, material, spec
-from fakes import FakeClock, Notes
-from roots_helper import loaded
+from support.certs import NOW, material, spec
+from support.fakes import FakeClock, Notes
+from support.roots_helper import loaded
 
 from renewer.core.errors import DeployFailed, NotServed
 from renewer.core.model import Change, Publish

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from certs import CA, material, pair, spec
+from support.certs import CA, material, pair, spec
 
 from renewer.core.errors import ConfigError
 from renewer.core.model import KeyKind

@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from certs import NOW
-from hostile_text import MARK, TEXT, harm
 from hypothesis import given
 from hypothesis import strategies as st
-from roots_helper import loaded
+from support.certs import NOW
+from support.hostile_text import MARK, TEXT, harm
+from support.roots_helper import loaded
 
 from renewer.core.site import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
 from renewer.nginx import layout

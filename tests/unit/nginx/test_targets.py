@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from certs import spec
+from support.certs import spec
 
 from renewer.core.errors import ConfigError
 from renewer.nginx.configuration import endpoint, read

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fakes import DAY, NOW
 from prometheus_client.parser import text_string_to_metric_families
+from support.fakes import DAY, NOW
 
 from renewer import __version__
 from renewer.core.errors import RenewerError

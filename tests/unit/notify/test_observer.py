@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from fakes import DAY, NOW, FakeClock, MemStore, Notes, material, spec
+from support.fakes import DAY, NOW, FakeClock, MemStore, Notes, material, spec
 
 from renewer.core import notice
 from renewer.core.errors import ConfigError, Outdated, Refused, RenewerError, Transient, Unexpected

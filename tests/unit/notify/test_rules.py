@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 import pytest
-from fakes import DAY, NOW, material
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import DAY, NOW, material
 
 from renewer.core.errors import ConfigError, Transient, Unexpected
 from renewer.core.hook import HookAction, HookOutcome

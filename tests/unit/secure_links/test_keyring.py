@@ -5,9 +5,9 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
-from fakes import DAY, NOW
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import DAY, NOW
 
 from renewer.core.site import Asked, HookContext, Kept, Ring, SiteAction, SiteSpec
 from renewer.secure_links import keyring

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
 import pytest
-from fakes import NOW, MemStore
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.fakes import NOW, MemStore
 
 from renewer.cli.render import qr_code
 from renewer.core import tokens

@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
-from fakes import Notes
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import Notes
 
 from renewer.core.errors import ConfigError, RenewerError, Transient
+from renewer.service import accepted, watched
 from renewer.service import daemon as room
-from renewer.service import watched
-from renewer.service.daemon import AFTER_A_CRASH, LOOK, Accepted, Daemon
+from renewer.service.accepted import Accepted
+from renewer.service.daemon import AFTER_A_CRASH, LOOK, Daemon
 
 SLACK = timedelta(seconds=30)
 json_values = st.recursive(
@@ -116,8 +117,8 @@ def test_a_check_that_was_cut_off_says_nothing_about_the_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], check: str
 ) -> None:
     """Exit code 78 would keep systemd from starting it ever again (RestartPreventExitStatus)."""
-    monkeypatch.setattr(room, "RENEWER", ("/bin/sh", "-c", check))
-    monkeypatch.setattr(room, "CHECK", 60.0 if check != "sleep 60" else 0.2)
+    monkeypatch.setattr(accepted, "RENEWER", ("/bin/sh", "-c", check))
+    monkeypatch.setattr(accepted, "CHECK", 60.0 if check != "sleep 60" else 0.2)
     monkeypatch.setattr(sys, "argv", ["renewer", "/etc/renewer/renewer.toml"])
     with pytest.raises(SystemExit) as ended:
         room.main()
@@ -130,7 +131,7 @@ def test_a_check_that_was_cut_off_says_nothing_about_the_configuration(
 def test_a_check_that_finds_faults_has_told_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(room, "RENEWER", ("/bin/sh", "-c", "exit 78"))
+    monkeypatch.setattr(accepted, "RENEWER", ("/bin/sh", "-c", "exit 78"))
     monkeypatch.setattr(sys, "argv", ["renewer", "/etc/renewer/renewer.toml"])
     with pytest.raises(SystemExit) as ended:
         room.main()

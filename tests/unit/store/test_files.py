@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes import MemStore
+from support.fakes import MemStore
 
 from renewer.core.errors import LockBusy, LostLease, Refused, Transient
 from renewer.core.interfaces import Fence, Store

@@ -7,9 +7,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes import DAY, NOW, SERVER, FakeClock, FakeDeployer, FakeIssuer, MemStore, Notes, material, spec
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import (
+    DAY,
+    NOW,
+    SERVER,
+    FakeClock,
+    FakeDeployer,
+    FakeIssuer,
+    MemStore,
+    Notes,
+    material,
+    spec,
+)
 
 from renewer.core.errors import ConfigError, Outdated, Refused, Transient
 from renewer.core.failure import Failure, Stage

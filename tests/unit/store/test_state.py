@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pytest
-from fakes import DAY, NOW, SERVER, MemStore, Notes, material
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import DAY, NOW, SERVER, MemStore, Notes, material
 
 from renewer.core.errors import LockBusy, LostLease, Refused
 from renewer.core.failure import Failure, Stage

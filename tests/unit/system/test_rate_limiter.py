@@ -1,9 +1,9 @@
 """Requests that wait for their turn."""
 
 import pytest
-from fakes import FakeClock, Notes
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import FakeClock, Notes
 
 from renewer.dns.cloudflare.client import AT_ONCE, CALLS, PERIOD, Api, client
 from renewer.system.rate_limiter import RateLimiter

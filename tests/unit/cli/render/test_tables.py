@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click import unstyle
 from click.testing import CliRunner
-from fakes import DAY, NOW, SERVER, material, spec
+from support.fakes import DAY, NOW, SERVER, material, spec
 
 from renewer.cli.commands.context import Call
 from renewer.cli.main import commands

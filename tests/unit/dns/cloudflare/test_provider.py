@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import cloudflare
 import httpx
 import pytest
-from fakes import FakeClock, MemStore, Notes
+from support.fakes import FakeClock, MemStore, Notes
 
 from renewer.core.errors import Refused, RenewerError, Transient
 from renewer.core.journal import TxtRecord

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from authelia_standin import Authelia, authelia
-from forge import REACHED, Caller, Recorder, recorder
-from nginx_master import BINARY
-from world import ROOT, World, children, eventually
+from support.authelia_standin import Authelia, authelia
+from support.forge import REACHED, Caller, Recorder, recorder
+from support.nginx_master import BINARY
+from support.world import ROOT, World, children, eventually
 
 from renewer.core import tokens
 from renewer.core.site import Key

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from forks import Ended, Forks, Meddling
-from world import NAME, World, table
+from support.forks import Ended, Forks, Meddling
+from support.world import NAME, World, table
 
 from renewer.core import x509 as keys
 

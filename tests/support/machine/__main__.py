@@ -2,7 +2,7 @@
 
 import sys
 
-from machine import image, missing, program
+from support.machine import image, missing, program
 
 if problem := missing():
     print(f"== tests/systemd does not run here: {problem}")  # noqa: T201 - for whoever runs the tests

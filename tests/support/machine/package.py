@@ -6,9 +6,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from machine import Layers, Machine
+from support.machine import Layers, Machine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 NEXT = "99.0-1"
 """The version of the later package; only its number differs."""

@@ -2,8 +2,8 @@
 
 import re
 
-from nodered import Visitor
 from playwright.sync_api import Page, expect
+from support.nodered import Visitor
 
 VALUE, LAST = ".value", ".last-press"
 

@@ -4,11 +4,11 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from chains import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from support.chains import Authority
 
 DAY = timedelta(days=1)
 

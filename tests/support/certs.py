@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from chains import Authority
+from support.chains import Authority
 
 from renewer.core import x509
 from renewer.core.model import CertSpec, KeyKind, Material, Pair

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import urlsplit
 
-from world import NAME
+from support.world import NAME
 
 PORTAL = f"https://auth.{NAME}"
 BOARD, PUBLIC = f"board.{NAME}", f"public.{NAME}"

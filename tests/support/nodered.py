@@ -20,14 +20,14 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fitting import fitted, listening
-from nginx_master import free_port, wait_until
 from playwright.sync_api import BrowserContext, Page, Response, WebSocket
-from world import NAME, PATIENCE, World
+from support.fitting import fitted, listening
+from support.nginx_master import free_port, wait_until
+from support.world import NAME, PATIENCE, World
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "node-red"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "node-red"
 
-ARTEFACTS = Path(__file__).parent / "browser" / "artefacts"
+ARTEFACTS = Path(__file__).parents[1] / "browser" / "artefacts"
 
 PASSWORD = "the-second-door"
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from chains import BEGIN, END, Authority
+from support.chains import BEGIN, END, Authority
 
 from renewer.system.http_bounds import LARGEST
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from acme_proxy import AcmeProxy
-from forks import Ended, Meddling
-from holds import Faulty
-from world import NAME, World, table
+from support.acme_proxy import AcmeProxy
+from support.forks import Ended, Meddling
+from support.holds import Faulty
+from support.world import NAME, World, table
 
 
 class Behind(World):

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from renewer.nginx.secure_link import gates
 
-SCRIPT = Path(__file__).parents[1] / "systemd" / "reload"
+SCRIPT = Path(__file__).parents[2] / "systemd" / "reload"
 
 
 def loaded() -> ModuleType:

@@ -9,7 +9,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Protocol
 
-from world import NAME, World, careless, table
+from support.world import NAME, World, careless, table
 
 from renewer.core.site import Key
 

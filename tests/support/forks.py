@@ -71,9 +71,9 @@ class Forks:
     """The server; leaving the `with` ends it."""
 
     def __enter__(self) -> Self:
-        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "faults")])
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
         self._server = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), "serve"],
+            [sys.executable, "-m", "support.forks", "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**_clean(), "PYTHONPATH": path},

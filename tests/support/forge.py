@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from world import careless, eventually
+from support.world import careless, eventually
 
 REACHED = b"behind the gate"
 """What nobody may read without a session: the back end's answer, and the content of every file."""

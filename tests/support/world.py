@@ -18,8 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import redaction
-from nginx_master import Nginx, Notes, free_port, wait_until
+from support import redaction
+from support.nginx_master import Nginx, Notes, free_port, wait_until
 
 from renewer import app
 from renewer.config import load
@@ -27,7 +27,7 @@ from renewer.engine.cycle import Engine
 from renewer.system.clock import SystemClock
 from sandbox import Sandbox
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 NAME = "example.com"
 """The certificate that most tests are about; its file stem in the state folder as well."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from machine import Done, Layers, Machine, image, program, wait
+from support.machine import Done, Layers, Machine, image, program, wait
 
 ROOT = Path(__file__).parents[2]
 FILE = "/etc/renewer/renewer.toml"

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from machine import image
-from machine.image import Layers
+from support.machine import image
+from support.machine.image import Layers
 
 __all__ = ["Done", "Layers", "Machine", "image", "missing"]
 

@@ -8,10 +8,10 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from machine import Machine, image
-from machine.image import Layers
+from support.machine import Machine, image
+from support.machine.image import Layers
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOME = "/opt/renewer"
 
 _CONSTRAINTS = ROOT / "tests" / "constraints.txt"
