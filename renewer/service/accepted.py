@@ -1,4 +1,4 @@
-"""The configuration as the daemon holds it: checked in a process of its own, for the parent loads no reader."""
+"""The configuration as the daemon holds it, checked in a process of its own: the parent loads no reader."""
 
 import json
 import subprocess
