@@ -134,11 +134,14 @@ def test_the_exit_code_is_that_of_the_worst() -> None:
 
 def test_more_names_than_the_profile_takes() -> None:
     many = [f"n{number}.example.com" for number in range(26)]
-    short = replace(spec(NAME, *many), server=LETS_ENCRYPT, profile="shortlived")
+    short = replace(spec(NAME, *many), directory_url=LETS_ENCRYPT, profile="shortlived")
     (found,) = certificates.too_many([short])
     assert "26 names, but profile shortlived takes only 25" in found.what
     assert (
-        list(certificates.too_many([replace(short, profile=None), replace(short, server="https://x/")])) == []
+        list(
+            certificates.too_many([replace(short, profile=None), replace(short, directory_url="https://x/")])
+        )
+        == []
     )
     assert list(certificates.too_many([replace(short, domains=tuple(many[:25]))])) == []
 
@@ -186,7 +189,7 @@ def scene(folder: Path, acme: Acme | None = None, profile: str | None = None) ->
 def known(scene: Scene, **more: object) -> Scene:
     """Return the scene with a CA that tells this of itself."""
     usual = {"profiles": (), "caa_identities": (), "customers_only": False, "behind": timedelta(0)}
-    answer = Directory(server=LETS_ENCRYPT, terms="https://terms", **(usual | more))  # type: ignore[arg-type]
+    answer = Directory(directory_url=LETS_ENCRYPT, terms="https://terms", **(usual | more))  # type: ignore[arg-type]
     object.__setattr__(scene, "directory", lambda _: answer)
     return scene
 

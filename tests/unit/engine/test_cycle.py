@@ -463,8 +463,8 @@ class TestRehearsing:
             self.error, self.good, self.servers = error, good, list[str]()
 
         def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
-            self.servers.append(spec.server)
-            if spec.server != self.good:
+            self.servers.append(spec.directory_url)
+            if spec.directory_url != self.good:
                 raise self.error
             return super().issue(spec, replaces, journal)
 
@@ -486,7 +486,7 @@ class TestRehearsing:
         assert servers == [SERVER, self.STAGING]
         failure = world.vault.failure(A)
         assert failure is not None
-        assert (failure.count, failure.server, failure.binding) == (2, SERVER, True)
+        assert (failure.count, failure.directory_url, failure.binding) == (2, SERVER, True)
 
     def test_nor_does_it_keep_a_second_ca_from_stepping_in(self) -> None:
         world, servers = self.world(Transient("the CA for tests is away"))
@@ -795,14 +795,14 @@ class TestGoingBack:
     @pytest.mark.parametrize("server", ["https://staging.example/directory", ""])
     def test_what_is_from_another_ca_or_nobody_knows_is_renewed_by_the_next_run(self, server: str) -> None:
         world = World()
-        old = replace(material(spec(A), ari="key.serial"), server=server or SERVER)
+        old = replace(material(spec(A), ari="key.serial"), directory_url=server or SERVER)
         if server:
             world.keep(A, old)
         world.keep(A)
         outcome = self.restored(world, old)
         stored = world.vault.material(A)
         assert stored is not None
-        assert (outcome.action, stored.server) == (Action.DEPLOYED, server)
+        assert (outcome.action, stored.directory_url) == (Action.DEPLOYED, server)
         assert (actions(world.run()), world.issuer.asked) == ([Action.ISSUED], [])
 
     def test_what_was_revoked_does_not_come_back(self) -> None:
@@ -834,12 +834,12 @@ class TestGoingBack:
 
     def test_what_nobody_knows_the_ca_of_is_revoked_at_the_one_that_is_configured(self) -> None:
         world = World()
-        world.keep(A, replace(material(spec(A)), server=""))
+        world.keep(A, replace(material(spec(A)), directory_url=""))
         world.issuer.fails["revoke"] = Transient("the CA does not answer")
         world.engine.revoke(A, Reason.KEY_COMPROMISE)
         revocation = world.vault.revocation(A)
         assert revocation is not None
-        assert revocation.material.server == SERVER
+        assert revocation.material.directory_url == SERVER
 
 
 def test_an_order_that_nobody_needs_any_more_is_dropped_with_its_key() -> None:

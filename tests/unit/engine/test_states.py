@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
 
-import msgspec
 from cryptography import x509
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -41,6 +40,7 @@ from renewer.core.journal import TxtRecord
 from renewer.core.model import CertOutcome, CertSpec, Fingerprint, KeyKind, Material, Reason, Window
 from renewer.core.rate_limits import WEEK
 from renewer.engine.cycle import Engine
+from renewer.store.codec import decode
 from renewer.store.state import State
 
 NAME = "a.example"
@@ -299,8 +299,8 @@ class Issuer(AcmeIssuer):
     ca: ToyCa = field(kw_only=True)
     wire: Wire = field(kw_only=True)
 
-    def _session(self, server: str) -> Connection:
-        assert server == SERVER
+    def _session(self, directory_url: str) -> Connection:
+        assert directory_url == SERVER
         self.wire.around(self.ca).connect()
         return cast("Connection", self.wire.around(Link(self.ca)))
 
@@ -319,7 +319,7 @@ class Store(MemStore):
     def put(self, key: str, value: bytes, fence: Any) -> None:
         super().put(key, value, fence)
         if key.startswith("certificate/"):
-            self.kept.append(msgspec.json.decode(value, type=Material))
+            self.kept.append(decode(value, Material))
             for pair in self.kept[-1].pairs:
                 keys.check_pair(pair, pair.domains, pair.not_before + DAY)
 
