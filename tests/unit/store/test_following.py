@@ -28,7 +28,7 @@ from renewer.core.followed import Followed, View, from_daemon
 from renewer.core.hook import Deployed, HookAction, Memory
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import Action, KeyKind
-from renewer.core.site import Asked, Guard, HookContext, Kept, Mode, Signer, SiteAction, SiteSpec
+from renewer.core.site import Asked, Guard, SiteContext, Kept, Mode, Signer, SiteAction, SiteSpec
 from renewer.engine.cycle import Engine
 from renewer.engine.deploy_hooks import FollowUp
 from renewer.secure_links.rotation import SecureLink
@@ -375,7 +375,7 @@ class Sites:
         return SecureLink(sites, self.vault, self.nginx, *known)
 
     def cycle(self, hook: SecureLink, asked: Asked | None = None) -> list[SiteAction]:
-        proposal = hook.propose(HookContext(NOW, {}, asked))
+        proposal = hook.propose(SiteContext(NOW, {}, asked))
         if proposal.guard:
             self.nginx.guard = proposal.guard
         assert hook.settle(proposal) == {}
@@ -393,7 +393,7 @@ def test_an_older_reading_changes_no_access() -> None:
     assert world.cycle(new) == [SiteAction.ROTATED] * 2
     before, guard = dict(world.store.values), world.nginx.guard
     old = world.hook(site("nodered", "phone"), old=True)
-    planned = old.plan(HookContext(NOW, {}))
+    planned = old.plan(SiteContext(NOW, {}))
     assert planned.guard is None
     (told,) = planned.outcomes
     assert (told.action, told.people, told.exit_code) == (SiteAction.KEPT, ("tablet",), 75)
@@ -410,7 +410,7 @@ def test_one_that_is_outdated_while_nginx_takes_it_up_drops_no_keys() -> None:
     world.cycle(world.hook(site("nodered", "phone"), site("shop", "phone")))
     old = world.hook(site("nodered", "laptop"), old=True)
     world.old.newest = True
-    proposal = old.propose(HookContext(NOW, {}))
+    proposal = old.propose(SiteContext(NOW, {}))
     world.old.newest = False
     assert proposal.guard
     old.settle(proposal)
@@ -431,7 +431,7 @@ def test_one_that_is_outdated_just_before_it_notes_the_keys_notes_none() -> None
 
     hook = replace(hook, follower=Late())
     with pytest.raises(Outdated):
-        hook.propose(HookContext(NOW, {}))
+        hook.propose(SiteContext(NOW, {}))
     assert world.store.values == {}
 
 
@@ -442,7 +442,7 @@ def test_what_could_not_be_noted_at_first_is_noted_with_the_keys(house: House) -
     with vault.sites():
         follower.begin()
     assert vault.followed() is None
-    SecureLink((site("nodered", "phone"),), vault, Guarding(), follower).propose(HookContext(NOW, {}))
+    SecureLink((site("nodered", "phone"),), vault, Guarding(), follower).propose(SiteContext(NOW, {}))
     assert vault.followed() == Followed(str(house.file), follower.view.digest, NOW)
     assert vault.known_sites() == ["nodered"]
 
@@ -550,4 +550,4 @@ def test_what_cannot_be_known_of_it_stops_what_depends_on_it_alone() -> None:
     view = View("", NOW, Path("/nowhere/renewer.toml"))
     known = Following(world.vault, Path("/nowhere"), view, lambda _: True, FakeClock(), Notes())
     with pytest.raises(Refused):
-        replace(world.hook(site("nodered", "phone")), follower=known).plan(HookContext(NOW, {}))
+        replace(world.hook(site("nodered", "phone")), follower=known).plan(SiteContext(NOW, {}))
