@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import hostile
+from support.checked import CRON, OTHER, SUB, TOKENS, Bench
 from support.hostile import Hostile
 from support.world import NAME, World
 
@@ -27,6 +28,30 @@ def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
 def world(make: Callable[..., World]) -> World:
     """A world with one certificate to obtain."""
     return make()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with a certificate and a site, after a renewal."""
+    folder = tmp_path_factory.mktemp("world")
+    with World(folder, zones=(NAME, OTHER, SUB), tokens=TOKENS) as world:
+        bench = Bench(world, folder, folder / "etc")
+        bench.write()
+        assert world.renewer("nginx").code == 0
+        world.nginx.stop()
+        world.nginx.start()
+        assert world.renew().code == 0
+        yield world
+
+
+@pytest.fixture
+def bench(sound: World, tmp_path: Path) -> Iterator[Bench]:
+    """A set-up for `check` that is in order, with a line for cron."""
+    bench = Bench(sound, tmp_path, tmp_path / "etc")
+    bench.file("cron.d/renewer", CRON)
+    yield bench
+    sound.box.api.heal()
+    Bench(sound, tmp_path, tmp_path / "etc").write()
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from support.nginx_master import Client
-from support.world import NAME, Run, World, careless, children, connect, eventually, seconds, table
-
-Make = Callable[..., World]
+from support.world import NAME, Make, Run, World, careless, children, connect, eventually, seconds, table
 
 OTHER = "second.example"
 

@@ -3,14 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.gated import HOST, Site
-from support.world import NAME, ROOT, Done, Run, World, children, eventually, seconds, table
-
-Make = Callable[..., World]
+from support.world import NAME, ROOT, Done, Make, Run, World, children, eventually, seconds, table
 
 VALIDITY = 20.0
 """Seconds that a certificate is valid: the daemon has a cycle with something to do every few seconds."""

@@ -1,35 +1,21 @@
 """`renewer renew` with a real CA and a real nginx: from nothing to a certificate that a client is shown."""
 
-import json
-import re
 import signal
-import ssl
-import threading
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from support.world import NAME, World, eventually, table
+from support.done import rfc3339
+from support.world import NAME, Make, World, eventually, table
 
 from sandbox import Fault, Token
 
-Make = Callable[..., World]
-
 OTHER = "second.example"
 OF_A_CERTIFICATE = {"name", "action", "not_after", "fingerprint", "served", "next", "error"}
-
-
-def rfc3339(text: str) -> datetime:
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text)
-    return datetime.fromisoformat(text)
 
 
 # -- the way that nothing stands in -------------------------------------------------------------------------
@@ -377,165 +363,3 @@ def test_of_runs_that_start_together_one_does_the_work(world: World) -> None:
     assert world.renew().one["action"] == "fresh"
     assert (world.ca.orders, world.ca.accounts, world.ca.issued) == (1, 1, 1)
     assert world.box.records() == []
-
-
-# -- the account, and a CA that forgets ---------------------------------------------------------------------
-
-
-def account(world: World) -> Path:
-    (path,) = (world.state / "store" / "account").iterdir()
-    return path
-
-
-def test_an_account_is_found_again_by_its_key(world: World) -> None:
-    assert world.renew().code == 0
-    kept = json.loads(account(world).read_text())
-    account(world).write_text(json.dumps(kept | {"url": None}))
-    done = world.renew("--force")
-    assert (done.code, done.one["action"]) == (0, "issued")
-    assert json.loads(account(world).read_text()) == kept
-    assert world.ca.accounts == 1
-
-
-def test_a_ca_that_has_forgotten_the_account_gets_it_again(world: World) -> None:
-    assert world.renew().code == 0
-    world.ca.restart()
-    done = world.renew("--force")
-    assert (done.code, done.one["action"], done.one["served"]) == (0, "issued", True)
-    assert world.shown().fingerprint == done.one["fingerprint"]
-    assert (world.ca.accounts, world.ca.orders) == (1, 1)
-
-
-def test_an_order_that_the_ca_has_forgotten_is_placed_again(world: World) -> None:
-    world.box.nameservers[1].silent = True
-    run = world.start("renew")
-    eventually(world.waits_for_dns)
-    run.kill()
-    world.box.nameservers[1].silent = False
-    world.ca.restart()
-    done = world.renew()
-    assert (done.code, done.one["action"], done.one["served"]) == (0, "issued", True)
-    assert (world.ca.orders, world.box.records()) == (1, [])
-
-
-BINDING = urlsafe_b64encode(b"k" * 32).rstrip(b"=").decode()
-
-
-def bound(world: World, key: str, kid: str = "kid-1") -> None:
-    file = world.folder / "eab.key"
-    file.touch(mode=0o600)
-    file.write_text(key + "\n")
-    lines = f'accept_terms = true\neab_kid = "{kid}"\neab_hmac_key_file = "{file}"'
-    world.write(table(NAME), edit=lambda text: text.replace("accept_terms = true", lines))
-
-
-def test_an_external_account_is_bound_by_its_key(make: Make) -> None:
-    world = make(eab={"kid-1": BINDING})
-    without = world.renewer("renew")
-    assert without.code == 1
-    (sentence,), (hint,) = without.sentences, without.hints
-    assert "external account" in sentence
-    assert "eab_kid" in hint
-    bound(world, BINDING)
-    done = world.renew()
-    assert (done.code, done.one["action"], done.one["served"]) == (0, "issued", True)
-    assert BINDING not in done.err + done.out
-
-
-def test_an_external_account_with_the_wrong_key_is_refused(make: Make) -> None:
-    world = make(eab={"kid-1": BINDING})
-    bound(world, urlsafe_b64encode(b"x" * 32).rstrip(b"=").decode())
-    done = world.renewer("renew")
-    assert done.code == 1
-    (sentence,), (hint,) = done.sentences, done.hints
-    assert "external account binding" in sentence
-    assert "eab_hmac_key_file" in hint
-    assert world.ca.asked == 0
-
-
-def test_a_validation_that_failed_is_not_repeated_at_once(world: World) -> None:
-    """The CA sees other name servers than we do; a failed authorization counts against a limit of its own."""
-    everything = world.box.recursor.shown
-    world.box.recursor.shown = lambda zone, name: [one for one in everything(zone, name) if one.type != "TXT"]
-    first = world.renewer("renew")
-    assert first.code == 1
-    (sentence,), (hint,) = first.sentences, first.hints
-    assert "order invalid" in sentence
-    assert NAME in sentence
-    assert "name servers" in hint
-    assert (world.ca.orders, world.ca.refused, world.box.records()) == (1, True, [])
-    asked = world.ca.asked
-    for more in ([], ["--force"]):
-        again = world.renew(*more)
-        assert (again.code, again.one["action"]) == (75, "failed")
-        assert "not tried again before" in again.one["error"]
-    assert world.ca.asked == asked
-
-
-# -- a CA that does not want to be asked --------------------------------------------------------------------
-
-
-class Grumpy(ThreadingHTTPServer):
-    """A CA that answers everything with one status, a Retry-After and a page for people; counts who asked."""
-
-    def __init__(self, tls: Path, status: int, retry_after: str) -> None:
-        self.asked = 0
-
-        class Answer(BaseHTTPRequestHandler):
-            server: Grumpy
-
-            def do_GET(self) -> None:
-                self.server.asked += 1
-                page = b"<html><h1>Not now</h1></html>"
-                self.send_response(status)
-                self.send_header("Retry-After", retry_after)
-                self.send_header("Content-Type", "text/html")
-                self.send_header("Content-Length", str(len(page)))
-                self.end_headers()
-                self.wfile.write(page)
-
-            do_HEAD = do_POST = do_GET  # noqa: N815  # the names that http.server looks for
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Answer)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls / "tls.pem", tls / "tls.key")
-        self.socket = context.wrap_socket(self.socket, server_side=True)
-
-
-@contextmanager
-def grumpy(world: World, status: int, retry_after: str) -> Iterator[Grumpy]:
-    with Grumpy(world.box.pebble.folder, status, retry_after) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_ca_that_asks_for_time_is_left_alone(world: World, status: int, form: str) -> None:
-    until = datetime.now(UTC) + timedelta(hours=1)
-    header = "3600" if form == "seconds" else format_datetime(until, usegmt=True)
-    served = world.glimpse()
-    with grumpy(world, status, header) as ca:
-        elsewhere = f"https://127.0.0.1:{ca.server_port}/dir"
-        world.write(table(NAME), edit=lambda text: text.replace(world.box.directory, elsewhere))
-        first = world.renewer("renew")
-        assert first.code == 75
-        assert (len(first.sentences), len(first.hints)) == (1, 1)
-        assert str(status) in first.err
-        asked = ca.asked
-        assert asked > 0
-        for more in ([], ["--force"]):
-            again = world.renew(*more)
-            assert (again.code, again.one["action"]) == (75, "failed")
-            assert "not tried again before" in again.one["error"]
-            assert rfc3339(again.one["next"]) > until - timedelta(minutes=1)
-        assert ca.asked == asked
-    assert (world.glimpse(), world.box.calls()) == (served, [])

@@ -197,6 +197,8 @@ class FakeDeployer:
         self.unseen: set[str] = set()
         """Of these nobody sees what is served, only which files there are."""
         self.files: dict[str, tuple[Fingerprint, ...]] = {}
+        self.guard = Guard(())
+        """The files for secure links that it has taken up."""
         self.applied: list[list[str]] = []
         self.prepared = 0
 
@@ -217,7 +219,7 @@ class FakeDeployer:
         return Observation(published=same, served=same, detail="" if same else "nginx shows something else")
 
     def stands(self, guard: Guard) -> bool:
-        return not guard.gates
+        return self.guard.gates == guard.gates
 
     def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
         del sites
@@ -230,6 +232,7 @@ class FakeDeployer:
             if error := self.refuses.get(change.owner) or self.refuses.get("*"):
                 raise error
         self.shown |= {one.owner: one.material.fingerprints for one in changes if isinstance(one, Publish)}
+        self.guard = next((one for one in changes if isinstance(one, Guard)), self.guard)
 
 
 class FakeProvider:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from support import redaction
+from support.done import Done
 from support.nginx_master import Nginx, Notes, free_port, wait_until
 
 from renewer import app
@@ -26,6 +26,9 @@ from renewer.config import load
 from renewer.engine.cycle import Engine
 from renewer.system.clock import SystemClock
 from sandbox import Sandbox
+
+Make = Callable[..., "World"]
+"""Makes the world of a test; see the fixture `make`."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,38 +40,6 @@ PATIENCE = 120.0
 
 NONCE_REJECT = int(os.environ.get("PEBBLE_WFE_NONCEREJECT", "5"))
 """The percentage of good nonces that the CA refuses."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """A run of the program that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @cached_property
-    def answer(self) -> dict[str, Any]:
-        """What it printed for `--json`."""
-        assert self.out, (self.code, self.err)
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-    @property
-    def one(self) -> dict[str, Any]:
-        """What it printed about the only certificate."""
-        (only,) = self.answer["certificates"]
-        return dict(only)
-
-    @property
-    def sentences(self) -> list[str]:
-        """The lines on standard error that say what is wrong."""
-        return [line for line in self.err.splitlines() if not line.startswith("  -> ")]
-
-    @property
-    def hints(self) -> list[str]:
-        """The lines on standard error that say what to do."""
-        return [line for line in self.err.splitlines() if line.startswith("  -> ")]
 
 
 class Run:
