@@ -9,6 +9,9 @@ CLOCKS_DIFFER = timedelta(days=1)
 """By how much this machine's clock may differ from the CA's, or be behind the last certificate."""
 
 
+_SET = "set the clock (timedatectl set-ntp true); nothing is ordered until it is right"
+
+
 class WrongClock(Refused):
     """This machine's clock is so wrong that nothing can be decided by it."""
 
@@ -20,17 +23,18 @@ def refuse_wrong_clock(date: str, now: datetime) -> None:
     """
     difference = behind(date, now)
     if difference is not None and abs(difference) > CLOCKS_DIFFER:
-        raise _wrong(now, f"the CA {now + difference:%Y-%m-%d %H:%M} UTC")
+        raise WrongClock(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" the CA {now + difference:%Y-%m-%d %H:%M} UTC",
+            hint=_SET,
+        )
 
 
 def refuse_earlier_than(obtained: datetime | None, now: datetime) -> None:
     """Raise `WrongClock` if the certificate was obtained in the future: then nothing would ever be due."""
     if obtained and obtained - now > CLOCKS_DIFFER:
-        raise _wrong(now, f"but the certificate was obtained at {obtained:%Y-%m-%d %H:%M} UTC")
-
-
-def _wrong(now: datetime, other: str) -> WrongClock:
-    return WrongClock(
-        f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC, {other}",
-        hint="set the clock (timedatectl set-ntp true); nothing is ordered until it is right",
-    )
+        raise WrongClock(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" but the certificate was obtained at {obtained:%Y-%m-%d %H:%M} UTC",
+            hint=_SET,
+        )

@@ -22,7 +22,10 @@ def test_more_names_than_the_profile_takes() -> None:
     (found,) = certificates.too_many([short])
     assert "26 names, but profile shortlived takes only 25" in found.what
     assert (
-        list(certificates.too_many([replace(short, profile=None), replace(short, directory_url="https://x/")])) == []
+        list(
+            certificates.too_many([replace(short, profile=None), replace(short, directory_url="https://x/")])
+        )
+        == []
     )
     assert list(certificates.too_many([replace(short, domains=tuple(many[:25]))])) == []
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import fake_world
 from support.fakes import (
     DAY,
     NOW,
@@ -23,9 +24,8 @@ from renewer.core.followed import View
 from renewer.core.hook import Deployed, HookAction, Memory
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import Action, KeyKind
-from renewer.core.site import Asked, SiteContext, Kept, Mode, Signer, SiteAction, SiteSpec
-from renewer.engine.cycle import Engine
-from renewer.engine.deploy_hooks import FollowUp
+from renewer.core.site import Asked, Kept, Mode, Signer, SiteAction, SiteContext, SiteSpec
+from renewer.engine.deploy_hooks import DeployHooks
 from renewer.secure_links.rotation import SecureLink
 from renewer.store.following import Following
 from renewer.store.state import State
@@ -149,13 +149,13 @@ def test_an_older_reading_runs_no_hook_and_forgets_none() -> None:
     vault, old, hook = State(MemStore(), Notes()), Old(), FakeHook("a1")
     with vault.hooks() as shelf:
         shelf.keep("b2", Memory(Deployed({"example.com": "1"})))
-    world = FollowUp(vault, FakeClock(), Notes(), (hook,), old)
-    engine = Engine((), vault, FakeIssuer(), FakeDeployer(), FakeClock(), Notes(), (), (hook,), old)
-    for told in (world.tell((), ()), engine.run().hooks):
+    world = DeployHooks(vault, FakeClock(), Notes(), (hook,), old)
+    engine = fake_world.engine(state=vault, hooks=(hook,), follower=old)
+    for told in (world.run((), ()), engine.run().hooks):
         assert [(one.action, one.exit_code) for one in told] == [(HookAction.FAILED, 75)]
     assert (hook.told, vault.known_hooks()) == ([], ["b2"])
     old.newest = True
-    assert [one.action for one in world.tell((), ())] == [HookAction.KEPT]
+    assert [one.action for one in world.run((), ())] == [HookAction.KEPT]
     assert vault.known_hooks() == []
 
 
@@ -167,8 +167,13 @@ class Certificates:
         self.vault, self.spec = State(MemStore(), Notes()), spec()
 
     def run(self, *, force: bool = False) -> tuple[Action, int]:
-        engine = Engine(
-            (self.spec,), self.vault, self.issuer, self.nginx, self.clock, Notes(), follower=self.old
+        engine = fake_world.engine(
+            self.spec,
+            state=self.vault,
+            issuer=self.issuer,
+            deployer=self.nginx,
+            clock=self.clock,
+            follower=self.old,
         )
         (found,) = engine.run(force=force).certificates
         return found.action, found.exit_code

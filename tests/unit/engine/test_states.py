@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support import fake_world
 from support.fakes import DAY, SERVER, FakeDeployer, FakePropagation, FakeProvider, MemStore, Notes
 from support.toy_ca import (
     HOUR,
@@ -40,6 +40,7 @@ from renewer.core.failure import Stage
 from renewer.core.model import CertOutcome, CertSpec, Fingerprint, KeyKind, Material, Reason
 from renewer.core.rate_limits import WEEK
 from renewer.engine.cycle import Engine
+from renewer.store.codec import decode
 from renewer.store.state import State
 
 DOMAINS = ((NAME,), (NAME, f"*.{NAME}"), ("b.example",))
@@ -90,7 +91,14 @@ class Faults(RuleBasedStateMachine):
         dns01 = Dns01(around(self.dns), around(self.seen), HOUR, self.notes)
         settings = Acme(server=SERVER, limits=LIMITS)
         issuer = Issuer(settings, dns01, vault, self.clock, self.notes, ca=self.ca, wire=self.wire)
-        return Engine((self.spec,), vault, issuer, around(self.nginx), self.clock, self.notes)
+        return fake_world.engine(
+            self.spec,
+            state=vault,
+            issuer=issuer,
+            deployer=around(self.nginx),
+            clock=self.clock,
+            report=self.notes,
+        )
 
     def go(self, act: Callable[[Engine], Any]) -> Any:
         """Let a process do something and end; it asks nothing of the CA before it may."""

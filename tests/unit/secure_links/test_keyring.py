@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import DAY, NOW
 
-from renewer.core.site import Asked, SiteContext, Kept, Ring, SiteAction, SiteSpec
+from renewer.core.site import Asked, Kept, Ring, SiteAction, SiteContext, SiteSpec
 from renewer.secure_links import keyring
 
 SPEC = SiteSpec("nr", "https://nr.example.com", people=("phone",), follows=("example.com",))
