@@ -21,7 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from renewer.core.errors import ConfigError, RenewerError, Transient
 from renewer.core.interfaces import Report
-from renewer.engine.idle import HANDED
+from renewer.engine.idle.index import HANDED
 from renewer.service.accepted import RENEWER, Accepted, Reader, accept
 from renewer.service.watched import Watched
 from renewer.store.files import FileStore
