@@ -31,7 +31,7 @@ class Accepted:
     handed: str = ""
 
 
-class Reader(Protocol):
+class ConfigurationReader(Protocol):
     """Reads and checks the configuration; raises what `accept` does."""
 
     def __call__(self, *, quiet: bool) -> Accepted:
