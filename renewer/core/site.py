@@ -194,10 +194,14 @@ class SiteOutcome:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What nginx has to take up for the sites, if anything, and what that makes of each."""
+    """What nginx has to take up for the sites, if anything, and what that makes of each.
+
+    `ends_access`: somebody gets in until then who is no longer in the configuration.
+    """
 
     guard: Guard | None
     outcomes: tuple[SiteOutcome, ...]
+    ends_access: bool = False
 
 
 def failed(spec: SiteSpec, error: RenewerError, now: datetime) -> SiteOutcome:

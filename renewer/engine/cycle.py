@@ -65,9 +65,10 @@ class Engine:
             decisions = [self.look(spec, forced=force) for spec in specs]
             return self._preview([self._forecast(decision) for decision in decisions], decisions)
         blocked = self._try_to_prepare()
+        ended = self.deployment.end_access(self._context(()))
         forgotten = self._end_what_is_forgotten()
         runs = _side_by_side(partial(self._renew, forced=force), specs)
-        done = _failing(self._finish(runs), "what nginx includes", blocked)
+        done = _failing(self._finish(runs, ended=ended), "what nginx includes", blocked)
         if blocked or forgotten or names or force:
             return done
         return replace(done, rest=outcome.rest(done, [run.decision for run in runs]))
@@ -128,9 +129,17 @@ class Engine:
                     run = _settled(decision) or CertificateRun(decision, deploy=decision.undeployed)
                     return replace(run, issued=issued)
 
-    def _finish(self, runs: Sequence[CertificateRun], asked: Asked | None = None) -> Outcome:
-        """Deploy, conclude and run the deploy hooks: the end of whatever was begun."""
-        deployed = self._deploy(runs, asked)
+    def _finish(
+        self,
+        runs: Sequence[CertificateRun],
+        asked: Asked | None = None,
+        ended: DeploymentResult | None = None,
+    ) -> Outcome:
+        """Deploy, conclude and run the deploy hooks: the end of whatever was begun.
+
+        `ended` is what this cycle has deployed for the sites before, to end somebody's access.
+        """
+        deployed = self._deploy(runs, asked).after(ended)
         certificates = tuple(
             self._conclude(run, deployed.refusals.get(run.decision.snapshot.spec.name)) for run in runs
         )

@@ -7,7 +7,7 @@ from renewer.core import site
 from renewer.core.errors import DeployFailed, RenewerError, Stopped
 from renewer.core.interfaces import Deployer, Sites
 from renewer.core.model import CertSpec, Change, Publish
-from renewer.core.site import Proposal, SiteContext, SiteOutcome
+from renewer.core.site import Proposal, SiteAction, SiteContext, SiteOutcome
 from renewer.store.state import State
 
 Refusals = Mapping[str, RenewerError]
@@ -24,6 +24,16 @@ class DeploymentResult:
     refusals: Refusals
     sites: tuple[SiteOutcome, ...]
     error: RenewerError | None = None
+
+    def after(self, earlier: "DeploymentResult | None") -> "DeploymentResult":
+        """Return this result, with the sites that an earlier deploy of the same cycle has rotated."""
+        done = earlier.sites if earlier else ()
+        rotated = {one.name for one in done if one.action is SiteAction.ROTATED}
+        rotated &= {one.name for one in self.sites if one.action is SiteAction.KEPT}
+        sites = (
+            replace(one, action=SiteAction.ROTATED) if one.name in rotated else one for one in self.sites
+        )
+        return replace(self, sites=tuple(sites))
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,13 @@ class Deployment:
         except RenewerError as error:
             result = self._result(error, {spec.name: error for spec in specs}, context)
             return replace(result, error=None) if specs else result
+
+    def end_access(self, context: SiteContext) -> DeploymentResult | None:
+        """Deploy the sites alone if somebody loses access, who is not to wait for a CA; `None` otherwise."""
+        plan = self._ask(self.sites.plan, context)
+        if isinstance(plan, RenewerError) or not plan.ends_access:
+            return None
+        return self.deploy((), context)
 
     def _deploy_held(self, specs: Sequence[CertSpec], context: SiteContext) -> DeploymentResult:
         """Deploy while this process alone may change nginx: what is stored is read again, under the lease."""

@@ -93,7 +93,9 @@ class SecureLink:
         gates = tuple(Gate(spec, wanted[spec.name]) for spec in self.specs)
         guard = Guard(gates)
         settled = all(kept[name] == Kept(served=ring) for name, ring in wanted.items())
-        nothing = settled and not self._left_over() and self.deployer.stands(guard)
+        left_over = self._left_over()
+        nothing = settled and not left_over and self.deployer.stands(guard)
+        ends_access = bool(left_over) or any(_loses(kept[spec.name], spec) for spec in self.specs)
         lacking = self.deployer.unguarded(list(wanted)) if wanted else {}
         outcomes = tuple(
             keyring.outcome(
@@ -105,7 +107,7 @@ class SecureLink:
             )
             for spec in self.specs
         )
-        return Proposal(None if nothing else guard, outcomes)
+        return Proposal(None if nothing else guard, outcomes, ends_access and not nothing)
 
     def _sign(self, spec: SiteSpec, signer: Signer) -> None:
         """Let the signing program's file hold the current key; not by a reading that is not the newest."""
@@ -125,6 +127,12 @@ class SecureLink:
     def _left_over(self) -> list[str]:
         names = {spec.name for spec in self.specs}
         return [name for name in self.vault.known_sites() if name not in names]
+
+
+def _loses(kept: Kept, spec: SiteSpec) -> bool:
+    """Return whether nginx may let somebody in who is no longer among the people of the site."""
+    known = [ring.people for ring in (kept.served, kept.wanted) if ring]
+    return any(set(people) - set(spec.people) for people in known)
 
 
 def _signing(spec: SiteSpec, ring: Ring) -> bytes:

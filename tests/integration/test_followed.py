@@ -82,6 +82,21 @@ def save(world: World, text: str) -> None:
     fresh.rename(world.config)
 
 
+def test_who_was_taken_out_is_out_while_an_order_still_waits_for_the_dns(world: World) -> None:
+    site = Site(world, world.renewer)
+    site.configure(more=STEADY)
+    by_hand(site)
+    phone, laptop = site.session("phone"), site.session("laptop")
+    site.configure('["laptop"]', STEADY)
+    world.box.nameservers[1].silent = True
+    run = world.start("renew", "--force")
+    eventually(lambda: world.waits_for_dns() or run.ended)
+    assert not run.ended
+    assert (site.visit(phone).status, site.visit(laptop).status) == (403, 200)
+    world.box.nameservers[1].silent = False
+    assert run.wait().code == 0
+
+
 @pytest.fixture
 def site(world: World) -> Site:
     """A site that is open to two devices; no key and no certificate is due."""

@@ -1,7 +1,9 @@
 """Deploying in a cycle: together, alone, and what nginx or somebody else refuses."""
 
+from dataclasses import replace
+
 from support.fake_world import MINUTE, A, B, FakeWorld, actions, due
-from support.fakes import DAY, NOW
+from support.fakes import DAY, NOW, FakeIssuer
 
 from renewer.core.errors import (
     DeployFailed,
@@ -11,9 +13,8 @@ from renewer.core.errors import (
     Stopped,
 )
 from renewer.core.failure import Deploys, Stage
-from renewer.core.model import (
-    Action,
-)
+from renewer.core.interfaces import Journal
+from renewer.core.model import Action, CertSpec, Material
 from renewer.core.site import SiteSpec
 from renewer.engine.cycle import Engine
 from renewer.secure_links.rotation import SecureLink
@@ -149,3 +150,41 @@ def test_that_nginx_still_lets_links_in_of_a_site_that_is_no_more_is_told() -> N
     assert ("secure links", "nginx has not taken up the new files") in world.notes.of("problem")
     nginx.refuses.clear()
     assert (engine().run().exit_code, engine().run().rest is not None) == (0, True)
+
+
+class Slow(FakeIssuer):
+    """Notes who is let in at the moment when an order begins."""
+
+    def __init__(self, world: FakeWorld) -> None:
+        super().__init__()
+        self.world, self.let_in = world, list[tuple[str, ...]]()
+
+    def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
+        self.let_in += [gate.ring.people for gate in self.world.nginx.guard.gates]
+        return super().issue(spec, replaces, journal)
+
+
+def test_who_was_taken_out_does_not_wait_for_a_certificate() -> None:
+    """An order may take minutes; nothing of it is needed to end somebody's access."""
+    world = FakeWorld()
+    site = SiteSpec("nodered", "https://nodered.a.example", people=("phone", "laptop"))
+    world.more = {"sites": SecureLink((site,), world.vault, world.nginx)}
+    assert world.engine.run().exit_code == 0
+    world.issuer = slow = Slow(world)
+    world.more = {"sites": SecureLink((replace(site, people=("laptop",)),), world.vault, world.nginx)}
+    done = world.engine.run(force=True)
+    assert slow.let_in == [("laptop",)]
+    assert [one.action for one in done.certificates] == [Action.ISSUED]
+    assert (world.nginx.applied[-2:], done.exit_code) == ([["secure links"], [A]], 0)
+
+
+def test_a_site_that_is_gone_is_closed_before_an_order_and_one_that_is_new_waits_for_the_one_reload() -> None:
+    world = FakeWorld()
+    old, new = (SiteSpec(name, f"https://{name}.a.example", people=("phone",)) for name in ("old", "new"))
+    for sites in ((old,), (old, new)):
+        world.more = {"sites": SecureLink(sites, world.vault, world.nginx)}
+        world.engine.run(force=True)
+        assert sorted(world.nginx.applied[-1]) == [A, "secure links"]
+    world.more = {"sites": SecureLink((new,), world.vault, world.nginx)}
+    world.engine.run(force=True)
+    assert world.nginx.applied[-2:] == [["secure links"], [A]]
