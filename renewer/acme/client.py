@@ -92,16 +92,16 @@ class _Network(client.ClientNetwork):
 
 
 class Connection:
-    """A connection to the CA at `server`, for one thread; with a key it can sign.
+    """A connection to the CA at `directory_url`, for one thread; with a key it can sign.
 
     Making it fetches the directory (RFC 8555, section 7.1.1).
     """
 
-    def __init__(self, server: str, clock: Clock, ca_bundle: Path | None) -> None:
+    def __init__(self, directory_url: str, clock: Clock, ca_bundle: Path | None) -> None:
         self._clock = clock
         self._net = _Network(clock, ca_bundle)
         with _understood():
-            self._directory = client.ClientV2.get_directory(server, self._net)
+            self._directory = client.ClientV2.get_directory(directory_url, self._net)
         self._client = client.ClientV2(self._directory, self._net)
 
     def twin(self) -> "Connection":
@@ -304,25 +304,25 @@ def asked_to_wait(response: requests.Response, clock: Clock) -> timedelta | None
 
 
 @contextmanager
-def translated(server: str) -> Iterator[None]:
+def translated(directory_url: str) -> Iterator[None]:
     """Turn what goes wrong at the CA into errors that say what to do."""
     try:
         yield
     except Problem as problem:
-        raise problem.explained(server) from problem
+        raise problem.explained(directory_url) from problem
     except requests.exceptions.SSLError as error:
         raise Refused(
-            f"the certificate of the CA at {server} is not trusted: {_cause(error)}",
+            f"the certificate of the CA at {directory_url} is not trusted: {_cause(error)}",
             hint="for a private CA set its own ca_bundle to its root; otherwise check this machine's clock",
         ) from error
     except requests.exceptions.RequestException as error:
         raise Transient(
-            f"the CA at {server} cannot be reached: {_cause(error)}",
+            f"the CA at {directory_url} cannot be reached: {_cause(error)}",
             hint="check [acme] server and this machine's network; nothing is lost, the next run tries again",
         ) from error
     except errors.Error as error:
         raise Transient(
-            f"the CA at {server} gave an answer that makes no sense: {_cause(error) or repr(error)}",
+            f"the CA at {directory_url} gave an answer that makes no sense: {_cause(error) or repr(error)}",
             hint="check that [acme] server is the URL of an ACME directory",
         ) from error
 

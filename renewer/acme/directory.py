@@ -12,7 +12,7 @@ from renewer.core.interfaces import Clock
 class Directory:
     """The directory of a CA; `behind` is by how much this machine's clock is behind the CA's."""
 
-    server: str
+    directory_url: str
     terms: str
     profiles: tuple[str, ...]
     caa_identities: tuple[str, ...]
@@ -20,8 +20,10 @@ class Directory:
     behind: timedelta | None
 
 
-def look(server: str, clock: Clock, ca_bundle: Path | None) -> Directory:
+def look(directory_url: str, clock: Clock, ca_bundle: Path | None) -> Directory:
     """Fetch the directory; raises what an order would raise."""
-    with translated(server):
-        ca = Connection(server, clock, ca_bundle)
-        return Directory(server, ca.terms, ca.profiles, ca.caa_identities, bool(ca.customers_only), ca.behind)
+    with translated(directory_url):
+        ca = Connection(directory_url, clock, ca_bundle)
+        return Directory(
+            directory_url, ca.terms, ca.profiles, ca.caa_identities, bool(ca.customers_only), ca.behind
+        )

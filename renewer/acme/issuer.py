@@ -45,26 +45,26 @@ class AcmeIssuer:
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """Obtain a certificate, one pair for each kind of key; see `interfaces.Issuer`."""
-        with translated(spec.server):
+        with translated(spec.directory_url):
             try:
                 self._obtain(spec, replaces, journal)
             except Problem as problem:
                 if problem.kind != "accountDoesNotExist":
                     raise
-                self._forget_url(spec.server)
+                self._forget_url(spec.directory_url)
                 self._obtain(spec, replaces, journal)
         done = {pair.kind: pair for pair in self._finished(spec, replaces, journal)}
-        return Material(tuple(done[kind] for kind in spec.keys), spec.server, self.clock.now())
+        return Material(tuple(done[kind] for kind in spec.keys), spec.directory_url, self.clock.now())
 
     def window(self, material: Material) -> Window | None:
         """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `interfaces.Issuer`.
 
         Each pair has one of its own, for each may be revoked alone; all are renewed within the first to end.
         """
-        with translated(material.server):
-            ca = self._connections.take(material.server)
+        with translated(material.directory_url):
+            ca = self._connections.take(material.directory_url)
             told = [ca.renewal_info(pair.ari) for pair in material.pairs if pair.ari]
-            self._connections.give_back(material.server, ca)
+            self._connections.give_back(material.directory_url, ca)
         windows = [suggested(*one) for one in told if one]
         if not windows:
             return None
@@ -76,25 +76,25 @@ class AcmeIssuer:
 
         See `interfaces.Issuer`.
         """
-        with translated(material.server):
-            ca = self._session(material.server)
+        with translated(material.directory_url):
+            ca = self._session(material.directory_url)
             for pair in material.pairs:
                 ca.revoke(pair.chain, reason.code)
 
     def cost(self, spec: CertSpec) -> str:
         """Return what an order would use up of the CA's limits; see `interfaces.Issuer`."""
-        return self._allowance(spec.server).cost(spec.domains)
+        return self._allowance(spec.directory_url).cost(spec.domains)
 
     def require(self, spec: CertSpec, replaces: Material | None) -> None:
         """Raise `Transient` if a limit forbids an order now; see `interfaces.Issuer`."""
-        self._allowance(spec.server).require(spec.domains, self._exemption(replaces, spec))
+        self._allowance(spec.directory_url).require(spec.domains, self._exemption(replaces, spec))
 
     def tidy(self, name: str, journal: Journal) -> None:
         """Remove the TXT records of an earlier attempt; see `interfaces.Issuer`."""
         self.dns01.sweep(name, journal)
 
     def _obtain(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> None:
-        ca = self._session(spec.server)
+        ca = self._session(spec.directory_url)
         for kind in spec.keys:
             if any(pair.kind == kind for pair in self._finished(spec, replaces, journal)):
                 continue
@@ -105,24 +105,24 @@ class AcmeIssuer:
                 kind=kind,
                 journal=journal,
                 dns01=self.dns01,
-                allowance=self._allowance(spec.server),
+                allowance=self._allowance(spec.directory_url),
                 clock=self.clock,
                 report=self.report,
             )
             pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
-            journal.save(journal.load().with_pair(pair, spec.server))
-        self._connections.give_back(spec.server, ca)
+            journal.save(journal.load().with_pair(pair, spec.directory_url))
+        self._connections.give_back(spec.directory_url, ca)
 
-    def _allowance(self, server: str) -> Allowance:
+    def _allowance(self, directory_url: str) -> Allowance:
         with self._limits:
-            if server not in self._allowances:
-                known = self.settings.limits_at(server)
-                self._allowances[server] = Allowance(server, known, self.vault, self.clock)
-            return self._allowances[server]
+            if directory_url not in self._allowances:
+                known = self.settings.limits_at(directory_url)
+                self._allowances[directory_url] = Allowance(directory_url, known, self.vault, self.clock)
+            return self._allowances[directory_url]
 
     def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
         """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""
-        if replaces is None or replaces.server != spec.server:
+        if replaces is None or replaces.directory_url != spec.directory_url:
             return Exemption.NONE
         told, now = self.vault.suggestion(spec.name), self.clock.now()
         own = told is not None and told.ari == replaces.pairs[0].ari
@@ -136,45 +136,45 @@ class AcmeIssuer:
         old = replaces.fingerprints if replaces else ()
         return tuple(
             pair
-            for pair in journal.load().finished(spec.server)
+            for pair in journal.load().finished(spec.directory_url)
             if set(pair.domains) == set(spec.domains)
             and pair.fingerprint not in old
             and pair.not_after > self.clock.now()
         )
 
-    def _session(self, server: str) -> Connection:
+    def _session(self, directory_url: str) -> Connection:
         """Return a connection as our account, which is made where there is none."""
-        ca = self._connections.take(server)
+        ca = self._connections.take(directory_url)
         with self._account:
-            account = self.vault.account(server)
+            account = self.vault.account(directory_url)
             if account is None:
                 account = Account(x509.account_key())
-                self.vault.keep_account(server, account)
+                self.vault.keep_account(directory_url, account)
             ca.sign_with(account.key)
             url = account.url
             if url is None:
-                url = self._register(ca, server)
-                self.vault.keep_account(server, replace(account, url=url))
+                url = self._register(ca, directory_url)
+                self.vault.keep_account(directory_url, replace(account, url=url))
         ca.use(url)
         return ca
 
-    def _open(self, server: str) -> Connection:
-        return Connection(server, self.clock, self.settings.bundle_at(server))
+    def _open(self, directory_url: str) -> Connection:
+        return Connection(directory_url, self.clock, self.settings.bundle_at(directory_url))
 
-    def _forget_url(self, server: str) -> None:
+    def _forget_url(self, directory_url: str) -> None:
         with self._account:
-            account = self.vault.account(server)
+            account = self.vault.account(directory_url)
             if account is not None:
-                self.vault.keep_account(server, replace(account, url=None))
+                self.vault.keep_account(directory_url, replace(account, url=None))
 
-    def _register(self, ca: Connection, server: str) -> str:
+    def _register(self, ca: Connection, directory_url: str) -> str:
         """Make the account; raises `ConfigError` without consent, `Refused` where the CA wants more."""
         if not self.settings.accept_terms:
             raise ConfigError(
                 "[acme] accept_terms is false, and without it the CA gives no account",
                 hint=f"read {ca.terms}, then set accept_terms = true",
             )
-        told = self.settings.at(server)
+        told = self.settings.at(directory_url)
         kid, file = told.eab_kid, told.eab_hmac_key_file
         if kid and file:
             return self._register_bound(ca, kid, secrets.eab_hmac_key(file))
@@ -213,6 +213,6 @@ def suggested(document: object, retry_after: timedelta | None) -> Window:
 
 def _identifier(material: Material | None, spec: CertSpec, kind: KeyKind) -> str | None:
     """Return the ARI identifier of what an order takes the place of; only the same CA knows it."""
-    if material is None or material.server != spec.server:
+    if material is None or material.directory_url != spec.directory_url:
         return None
     return next((pair.ari for pair in material.pairs if pair.kind == kind and pair.ari), None)

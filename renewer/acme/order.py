@@ -94,18 +94,18 @@ class Issuance:
         return None
 
     def _fits(self, pending: PendingOrder) -> bool:
-        wanted = (self.kind, set(self.spec.domains), self.spec.server)
-        return (pending.kind, set(pending.domains), pending.server) == wanted
+        wanted = (self.kind, set(self.spec.domains), self.spec.directory_url)
+        return (pending.kind, set(pending.domains), pending.directory_url) == wanted
 
     def _place(self, replaces: str | None, exemption: Exemption) -> Order:
         """Place a new order; key and CSR are in the journal before, its URL right after."""
-        domains, server = self.spec.domains, self.spec.server
+        domains, directory_url = self.spec.domains, self.spec.directory_url
         self.allowance.require(domains, exemption)
         self._doing("finding the DNS zone")
         self.dns01.check(domains)
         self._doing("placing an order")
         key = x509.generate(self.kind)
-        pending = PendingOrder(self.kind, domains, server, key, x509.csr(key, domains))
+        pending = PendingOrder(self.kind, domains, directory_url, key, x509.csr(key, domains))
         self.allowance.spend(domains, exemption)
         self._keep(pending)
         order = self._ask_for_order(replaces)

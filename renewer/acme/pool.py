@@ -33,32 +33,32 @@ class Connections:
         """Have nobody wait yet."""
         object.__setattr__(self, "_pace", RateLimiter(self.clock, OPENED, PERIOD))
 
-    def take(self, server: str) -> Connection:
+    def take(self, directory_url: str) -> Connection:
         """Return a connection that nobody uses; raises what `open_` does, to all that wait for it at once."""
         with self._guard:
-            if self._idle[server]:
-                return self._idle[server].pop()
-            known = server in self._first
-            first = self._first.setdefault(server, Future())
-        return self.twin(first.result()) if known else self._open(server, first)
+            if self._idle[directory_url]:
+                return self._idle[directory_url].pop()
+            known = directory_url in self._first
+            first = self._first.setdefault(directory_url, Future())
+        return self.twin(first.result()) if known else self._open(directory_url, first)
 
     def twin(self, connection: Connection) -> Connection:
         """Return another connection as the same account, as soon as one more may be opened."""
         self._pace.wait()
         return connection.twin()
 
-    def give_back(self, server: str, connection: Connection) -> None:
+    def give_back(self, directory_url: str, connection: Connection) -> None:
         """Let others use it; one that something went wrong with is better thrown away."""
         with self._guard:
-            self._idle[server].append(connection)
+            self._idle[directory_url].append(connection)
 
-    def _open(self, server: str, first: "Future[Connection]") -> Connection:
+    def _open(self, directory_url: str, first: "Future[Connection]") -> Connection:
         try:
             self._pace.wait()
-            connection = self.open_(server)
+            connection = self.open_(directory_url)
         except BaseException as error:  # it goes on from here, and to all that wait for this one
             with self._guard:
-                del self._first[server]  # who comes later tries again
+                del self._first[directory_url]  # who comes later tries again
             first.set_exception(error)
             raise
         first.set_result(connection)

@@ -51,9 +51,9 @@ class Problem(Exception):
         """Whether it may go away by itself."""
         return self.kind in TRANSIENT or self.status in BUSY or self.status >= SERVER_ERROR
 
-    def explained(self, server: str) -> RenewerError:
+    def explained(self, directory_url: str) -> RenewerError:
         """Return the error that tells a person what to do."""
-        said = f"the CA at {server} said: {self}"
+        said = f"the CA at {directory_url} said: {self}"
         if self.passing:
             return Transient(said, hint="it is tried again later", retry_after=self.retry_after)
         if self.status == NOT_FOUND and not self.kind:

@@ -26,8 +26,8 @@ class _Entry:
 class Allowance:
     """The ledger of one CA; safe to use from threads, which write it together."""
 
-    def __init__(self, server: str, known: tuple[Limit, ...], vault: State, clock: Clock) -> None:
-        self.server = server
+    def __init__(self, directory_url: str, known: tuple[Limit, ...], vault: State, clock: Clock) -> None:
+        self.directory_url = directory_url
         self.limits = known
         self.vault = vault
         self.clock = clock
@@ -35,7 +35,7 @@ class Allowance:
 
     def require(self, names: Sequence[str], exemption: Exemption) -> None:
         """Raise `Transient` with the wait if an order for these names would cross a limit."""
-        self._refuse(self.vault.history(self.server), names, exemption)
+        self._refuse(self.vault.history(self.directory_url), names, exemption)
 
     def spend(self, names: Sequence[str], exemption: Exemption) -> None:
         """Keep that an order for these names is about to be sent; raises as `require` does.
@@ -57,14 +57,14 @@ class Allowance:
             return
         until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
         raise Transient(
-            f"no order is sent to the CA at {self.server} before {until}: {hold.reason}",
+            f"no order is sent to the CA at {self.directory_url} before {until}: {hold.reason}",
             hint="the CA would refuse it; it is ordered then by itself",
             retry_after=hold.until - now,
         )
 
     def cost(self, names: Sequence[str]) -> str:
         """Return what an order for these names would use up; empty where no limit is known."""
-        history = self.vault.history(self.server)
+        history = self.vault.history(self.directory_url)
         return ", ".join(rate_limits.cost(history, self.limits, names, self.clock.now()))
 
     def note(
@@ -103,7 +103,7 @@ class Allowance:
 
         for _ in range(TRIES - 1):
             try:
-                return self.vault.keep_history(self.server, changed)
+                return self.vault.keep_history(self.directory_url, changed)
             except LockBusy:
                 self.clock.sleep(PAUSE)
-        return self.vault.keep_history(self.server, changed)
+        return self.vault.keep_history(self.directory_url, changed)

@@ -27,9 +27,9 @@ def look(scene: Scene) -> Iterator[Finding]:
     """Yield what is found of every CA that may be asked; one that only steps in may bite at most."""
     settings = scene.config.acme
     others = [other.directory for other in settings.fallbacks]
-    for server in dict.fromkeys([settings.directory, *others, settings.rehearsal]):
-        for finding in _at(scene, server) if server else ():
-            grave = finding.status is Status.ERROR and server != settings.directory
+    for directory_url in dict.fromkeys([settings.directory, *others, settings.rehearsal]):
+        for finding in _at(scene, directory_url) if directory_url else ():
+            grave = finding.status is Status.ERROR and directory_url != settings.directory
             yield replace(finding, status=Status.WARNING) if grave else finding
     if settings.directory == DIRECTORIES["letsencrypt-staging"]:
         what = "the CA is letsencrypt-staging, which is for trials"
@@ -37,10 +37,10 @@ def look(scene: Scene) -> Iterator[Finding]:
         yield _TOPIC.warning("staging", what, "no browser trusts its certificates", hint)
 
 
-def _at(scene: Scene, server: str) -> Iterator[Finding]:
+def _at(scene: Scene, directory_url: str) -> Iterator[Finding]:
     """Yield what is found of one CA."""
     try:
-        told = scene.directory(server)
+        told = scene.directory(directory_url)
     except WrongClock:
         return  # see under clock
     except RenewerError as error:
@@ -49,14 +49,14 @@ def _at(scene: Scene, server: str) -> Iterator[Finding]:
     faults = [*_terms(scene, told), *_binding(scene, told), *_profiles(scene, told)]
     yield from faults
     if not faults:
-        yield _TOPIC.ok("reach", f"{server} answers; its terms: {told.terms}")
+        yield _TOPIC.ok("reach", f"{directory_url} answers; its terms: {told.terms}")
 
 
 def _terms(scene: Scene, told: Directory) -> Iterator[Finding]:
-    if not scene.config.acme.accept_terms and not _account(scene, told.server):
+    if not scene.config.acme.accept_terms and not _account(scene, told.directory_url):
         yield _TOPIC.error(
             "terms",
-            f"accept_terms is false, and there is no account at {told.server} yet",
+            f"accept_terms is false, and there is no account at {told.directory_url} yet",
             "without consent the CA gives no account, and without an account no certificate",
             f"read {told.terms}, then set accept_terms = true under [acme]",
         )
@@ -64,16 +64,16 @@ def _terms(scene: Scene, told: Directory) -> Iterator[Finding]:
 
 def _binding(scene: Scene, told: Directory) -> Iterator[Finding]:
     """Yield what is wrong with the account elsewhere that a CA may want (RFC 8555, section 7.3.4)."""
-    settings = scene.config.acme.at(told.server)
+    settings = scene.config.acme.at(told.directory_url)
     if settings.eab_hmac_key_file:
         try:
             secrets.eab_hmac_key(settings.eab_hmac_key_file)
         except RenewerError as error:
             yield _TOPIC.refused("binding", error, "without this key the CA gives no account")
-    elif told.customers_only and not _account(scene, told.server):
+    elif told.customers_only and not _account(scene, told.directory_url):
         yield _TOPIC.error(
             "binding",
-            f"the CA at {told.server} gives accounts only to its customers (external account binding)",
+            f"the CA at {told.directory_url} gives accounts only to its customers (external account binding)",
             "without an account it issues nothing",
             HINTS["externalAccountRequired"],
         )
@@ -81,7 +81,7 @@ def _binding(scene: Scene, told: Directory) -> Iterator[Finding]:
 
 def _profiles(scene: Scene, told: Directory) -> Iterator[Finding]:
     for spec in scene.config.specs:
-        if spec.profile is None or told.server != spec.server or spec.profile in told.profiles:
+        if spec.profile is None or told.directory_url != spec.directory_url or spec.profile in told.profiles:
             continue
         if told.profiles:
             what = f"{spec.name} wants the profile {spec.profile}, which the CA does not offer"
@@ -97,10 +97,10 @@ def _profiles(scene: Scene, told: Directory) -> Iterator[Finding]:
             )
 
 
-def _account(scene: Scene, server: str) -> bool:
+def _account(scene: Scene, directory_url: str) -> bool:
     """Return whether there is an account; one that cannot be read is there as well, and told under state."""
     try:
-        account = scene.vault.account(server)
+        account = scene.vault.account(directory_url)
     except RenewerError:
         return True
     return account is not None and account.url is not None

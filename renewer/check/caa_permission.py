@@ -31,8 +31,8 @@ def look(scene: Scene) -> Iterator[Finding]:
     if found and not any(records for _, records in found.values()):
         yield _TOPIC.ok("caa", "no CAA record forbids any CA to issue")
         return
-    for place, server in enumerate(_servers(scene)):
-        yield from _at(_applicant(scene, server), server, found, first=place == 0)
+    for place, directory_url in enumerate(_servers(scene)):
+        yield from _at(_applicant(scene, directory_url), directory_url, found, first=place == 0)
 
 
 Found = tuple[str, tuple[Property, ...]]
@@ -40,7 +40,9 @@ Found = tuple[str, tuple[Property, ...]]
 
 
 def _servers(scene: Scene) -> Iterable[str]:
-    return dict.fromkeys(server for spec in scene.config.specs for server in spec.servers)
+    return dict.fromkeys(
+        directory_url for spec in scene.config.specs for directory_url in spec.directory_urls
+    )
 
 
 def _records(scene: Scene, name: str) -> Found:
@@ -51,7 +53,9 @@ def _records(scene: Scene, name: str) -> Found:
     return name, ()
 
 
-def _at(applicant: Applicant, server: str, found: Mapping[str, Found], *, first: bool) -> Iterator[Finding]:
+def _at(
+    applicant: Applicant, directory_url: str, found: Mapping[str, Found], *, first: bool
+) -> Iterator[Finding]:
     """Yield what the records have against one CA, in one sentence for all names with the same reason."""
     verdicts: dict[tuple[Found, str], list[str]] = defaultdict(list)
     for name, (holder, records) in found.items():
@@ -60,7 +64,7 @@ def _at(applicant: Applicant, server: str, found: Mapping[str, Found], *, first:
             verdicts[(holder, records), why_not].append(name)
     for ((holder, _), why_not), names in verdicts.items():
         if not applicant.identities:
-            yield _unknown(holder, server)
+            yield _unknown(holder, directory_url)
             return
         ca, whose = min(applicant.identities), ", ".join(names)
         if not why_not:
@@ -77,20 +81,20 @@ def _at(applicant: Applicant, server: str, found: Mapping[str, Found], *, first:
         yield (_TOPIC.error if first else _TOPIC.warning)("caa", what, _WHY, hint)
 
 
-def _unknown(holder: str, server: str) -> Finding:
-    what = f"{holder} has CAA records, and the CA at {server} does not tell what it is called in them"
+def _unknown(holder: str, directory_url: str) -> Finding:
+    what = f"{holder} has CAA records, and the CA at {directory_url} does not tell what it is called in them"
     hint = "see in the documentation of the CA what it is called, and whether the records have it"
     return _TOPIC.warning("caa", what, _WHY, hint)
 
 
-def _applicant(scene: Scene, server: str) -> Applicant:
+def _applicant(scene: Scene, directory_url: str) -> Applicant:
     """Return who asks: what the CA is known as, else what its directory says that it is called."""
-    names = LETS_ENCRYPT if server in BUILT_IN else frozenset[str]()
+    names = LETS_ENCRYPT if directory_url in BUILT_IN else frozenset[str]()
     if not names:
         with suppress(RenewerError):
-            names = frozenset(scene.directory(server).caa_identities)
+            names = frozenset(scene.directory(directory_url).caa_identities)
     try:
-        account = scene.vault.account(server)
+        account = scene.vault.account(directory_url)
     except RenewerError:
         account = None
     return Applicant(names, account.url if account else None)

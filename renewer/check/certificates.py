@@ -21,7 +21,7 @@ def too_many(specs: Sequence[CertSpec]) -> Iterator[Finding]:
     """Yield which certificates have more names than Let's Encrypt takes for their profile."""
     for spec in specs:
         most = MOST.get(spec.profile or "classic", len(spec.domains))
-        if spec.server in rate_limits.BUILT_IN and len(spec.domains) > most:
+        if spec.directory_url in rate_limits.BUILT_IN and len(spec.domains) > most:
             yield _CONFIGURATION.error(
                 "names",
                 f"{spec.name} has {len(spec.domains)} names, but profile {spec.profile} takes only {most}",

@@ -96,7 +96,10 @@ def look(scene: Scene) -> Iterator[Finding]:
             material, deploys = scene.vault.material(spec.name), scene.vault.deploys(spec.name)
             failure = scene.vault.failure(spec.name) or deploys.failure
             known = scene.vault.known(spec.name)
-            history, own = scene.vault.history(spec.server), scene.config.acme.limits_at(spec.server)
+            history, own = (
+                scene.vault.history(spec.directory_url),
+                scene.config.acme.limits_at(spec.directory_url),
+            )
         except RenewerError:  # what cannot be read is told under state
             found += 1
         else:

@@ -208,7 +208,7 @@ class Config(Table, frozen=True):
             CertSpec(
                 name=name,
                 domains=certificate.domains,
-                server=self.acme.directory,
+                directory_url=self.acme.directory,
                 keys=certificate.keys,
                 profile=certificate.profile or self.acme.profile,
                 fallbacks=tuple(Fallback(other.directory, other.after) for other in self.acme.fallbacks),

@@ -34,11 +34,12 @@ NEAR_THE_END = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried: up to which stage, when; `chance` in [0, 1) is drawn by the caller."""
+    """What was tried: up to which stage, when, and at which CA an order; `chance` is drawn from [0, 1)."""
 
     stage: Stage
     at: datetime
     chance: float = 0.5
+    directory_url: str = ""
 
 
 def failure(
@@ -54,9 +55,9 @@ def failure(
     count = row.count + 1 if row else 1
     retry = attempt.at + max(wait(attempt, count, material), told or timedelta(0))
     binding = told is not None or spent
-    bound = {server: until for server, until in (row.bound if row else {}).items() if until > attempt.at}
-    if binding and error.server:
-        bound[error.server] = retry
+    bound = {url: until for url, until in (row.bound if row else {}).items() if until > attempt.at}
+    if binding and attempt.directory_url:
+        bound[attempt.directory_url] = retry
     return Failure(
         stage=attempt.stage,
         count=count,
@@ -67,7 +68,7 @@ def failure(
         exit_code=error.exit_code,
         binding=binding,
         since=row.began if row else attempt.at,
-        server=error.server,
+        directory_url=attempt.directory_url,
         bound=bound,
     )
 

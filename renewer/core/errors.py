@@ -8,7 +8,6 @@ repeats is made printable there and then, and so stays wherever the sentence is 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
 
 from renewer.core.printable import printable
 
@@ -16,23 +15,14 @@ from renewer.core.printable import printable
 class RenewerError(Exception):
     """The one base: `str(error)` is the sentence, `error.hint` what to do about it, each on one line.
 
-    Only with several sentences there is a line for each. `server` is the directory of the CA that an order
-    was for when it went wrong, if one was.
+    Only with several sentences there is a line for each.
     """
 
     exit_code = 1
-    server = ""
 
     def __init__(self, *sentences: str, hint: str = "") -> None:
         super().__init__("\n".join(map(printable, sentences)))
         self.hint = printable(hint)
-
-    def __copy__(self) -> Self:
-        """Return the same error for another thread to raise, and to write on."""
-        twin = type(self).__new__(type(self), *self.args)
-        twin.__dict__ |= self.__dict__
-        twin.__cause__ = self.__cause__
-        return twin
 
 
 @dataclass(frozen=True)
@@ -127,6 +117,15 @@ class NotServed(RenewerError):
 
 class HookFailed(RenewerError):
     """A hook alone failed; what it is about stays as it is, and the next cycle runs the hook again."""
+
+
+class OrderFailed(RenewerError):
+    """An order at the CA of `directory_url` failed with `error`: that CA is the one to leave alone."""
+
+    def __init__(self, error: RenewerError, directory_url: str) -> None:
+        super().__init__(str(error), hint=error.hint)
+        self.error = error
+        self.directory_url = directory_url
 
 
 class Unexpected(RenewerError):

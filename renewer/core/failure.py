@@ -19,7 +19,7 @@ class Failure:
 
     `retry` is when to try next; `binding` says that nobody may try sooner, because the CA asked for it or
     because another failure would count against one of its limits. `since` is when the first in the row came,
-    `server` the directory of the CA that was to issue, where one was; `bound` has until when each CA binds.
+    `directory_url` is that of the CA that was to issue, where one was; `bound` has until when each CA binds.
     """
 
     stage: Stage
@@ -31,7 +31,7 @@ class Failure:
     exit_code: int = 1
     binding: bool = False
     since: datetime | None = None
-    server: str = ""
+    directory_url: str = ""
     bound: Mapping[str, datetime] = field(default_factory=dict)
 
     @property

@@ -29,7 +29,7 @@ class PendingOrder:
 
     kind: KeyKind
     domains: tuple[str, ...]
-    server: str
+    directory_url: str
     key: str = field(repr=False)
     csr: str = field(repr=False)
     url: str | None = None
@@ -83,9 +83,9 @@ class Progress:
         """Return the journal with this order under way."""
         return replace(self, order=order)
 
-    def finished(self, server: str) -> tuple[Pair, ...]:
+    def finished(self, directory_url: str) -> tuple[Pair, ...]:
         """Return the pairs from the CA with this directory; one that nothing is known of is from another."""
-        return tuple(pair for pair in self.done if self.origins.get(pair.fingerprint) == server)
+        return tuple(pair for pair in self.done if self.origins.get(pair.fingerprint) == directory_url)
 
     def without(self, material: Material | None) -> "Progress":
         """Return the journal with nothing finished, if `material` was made of what it holds."""
@@ -96,7 +96,7 @@ class Progress:
         """Return the journal with no pair finished, whichever CA it is from."""
         return replace(self, done=(), origins={})
 
-    def with_pair(self, pair: Pair, server: str) -> "Progress":
+    def with_pair(self, pair: Pair, directory_url: str) -> "Progress":
         """Return the journal with this pair finished, from this CA, and no order under way."""
-        origins = {**self.origins, pair.fingerprint: server}
+        origins = {**self.origins, pair.fingerprint: directory_url}
         return replace(self, done=(*self.done, pair), origins=origins, order=None)

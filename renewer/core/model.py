@@ -31,29 +31,29 @@ class KeyKind(StrEnum):
 class Fallback:
     """Another CA, by the URL of its directory, for when the first has failed for as long as `after`."""
 
-    server: str
+    directory_url: str
     after: timedelta
 
 
 @dataclass(frozen=True)
 class CertSpec:
-    """A certificate as the configuration wants it; `server` is the URL of the CA's directory.
+    """A certificate as the configuration wants it; `directory_url` is the URL of the CA's directory.
 
     `rehearse` is the directory of a CA for tests: after a failure an order is tried there first.
     """
 
     name: str
     domains: tuple[str, ...]
-    server: str
+    directory_url: str
     keys: tuple[KeyKind, ...] = (KeyKind.EC256,)
     profile: str | None = None
     fallbacks: tuple[Fallback, ...] = ()
     rehearse: str | None = None
 
     @property
-    def servers(self) -> tuple[str, ...]:
+    def directory_urls(self) -> tuple[str, ...]:
         """Every CA that may issue it, the first one first."""
-        return (self.server, *(fallback.server for fallback in self.fallbacks))
+        return (self.directory_url, *(fallback.directory_url for fallback in self.fallbacks))
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class Pair:
 class Material:
     """One certificate whole: a pair for each kind of key, the CA that issued them, and when we got them.
 
-    `server` is empty for one that was on disk only, and nothing told where it came from.
+    `directory_url` is empty for one that was on disk only, and nothing told where it came from.
     """
 
     pairs: tuple[Pair, ...]
-    server: str
+    directory_url: str
     obtained: datetime | None = None
 
     def __post_init__(self) -> None:

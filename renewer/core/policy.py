@@ -13,10 +13,10 @@ from renewer.core.model import CertSpec, Material, Reason, Snapshot, Suggestion,
 
 @dataclass(frozen=True)
 class Issue:
-    """Next: a new certificate from the CA at `server`; `rehearse` is a CA to try it at before."""
+    """Next: a new certificate from the CA at `directory_url`; `rehearse` is a CA to try it at before."""
 
     reason: str
-    server: str
+    directory_url: str
     rehearse: str | None = None
 
 
@@ -69,10 +69,10 @@ ASK_DEFAULT = timedelta(hours=6)
 def decide(snapshot: Snapshot, now: datetime) -> Step:
     """Return the one next step for a certificate."""
     reason = why_issue(snapshot, now)
-    server = choose_ca(snapshot, now)
-    held = _held(snapshot, server, now) if reason else None
+    directory_url = choose_ca(snapshot, now)
+    held = _held(snapshot, directory_url, now) if reason else None
     if reason and not held:
-        return Issue(reason, server, _rehearsal(snapshot, server, now))
+        return Issue(reason, directory_url, _rehearsal(snapshot, directory_url, now))
     if _asks(snapshot, now):
         return Ask()
     if undeployed(snapshot):
@@ -89,13 +89,14 @@ def choose_ca(snapshot: Snapshot, now: datetime) -> str:
     """
     spec, failed = snapshot.spec, snapshot.failure
     if failed is None:
-        return spec.server
+        return spec.directory_url
     near = snapshot.material is not None and now >= at_part_of_life(snapshot.material, NEAR_THE_END)
     down = now - failed.began
-    servers = [spec.server, *(other.server for other in spec.fallbacks if near or down >= other.after)]
-    if failed.server not in servers:
-        return spec.server
-    return servers[(servers.index(failed.server) + 1) % len(servers)]
+    ready = [other.directory_url for other in spec.fallbacks if near or down >= other.after]
+    candidates = [spec.directory_url, *ready]
+    if failed.directory_url not in candidates:
+        return spec.directory_url
+    return candidates[(candidates.index(failed.directory_url) + 1) % len(candidates)]
 
 
 def why_issue(snapshot: Snapshot, now: datetime) -> str:
@@ -245,10 +246,10 @@ def _revoked(snapshot: Snapshot, material: Material) -> Reason | None:
 
 
 def _difference(spec: CertSpec, material: Material) -> str:
-    if not material.server:
+    if not material.directory_url:
         return "nothing tells which CA the stored one is from"
-    if material.server not in spec.servers:
-        return f"the stored one is from another CA ({material.server})"
+    if material.directory_url not in spec.directory_urls:
+        return f"the stored one is from another CA ({material.directory_url})"
     if any(set(pair.domains) != set(spec.domains) for pair in material.pairs):
         return "the configuration names other domains"
     if {pair.kind for pair in material.pairs} != set(spec.keys):
@@ -256,27 +257,31 @@ def _difference(spec: CertSpec, material: Material) -> str:
     return ""
 
 
-def _held(snapshot: Snapshot, server: str, now: datetime) -> Failure | None:
+def _held(snapshot: Snapshot, directory_url: str, now: datetime) -> Failure | None:
     """Return the failure that binds whoever would ask this CA, with until when."""
     failure = snapshot.failure
     if failure is None or failure.at > now:  # one of the future is of a wrong clock
         return None
-    whole = failure.retry if failure.binding and failure.server in {server, ""} else now
-    until = failure.bound.get(server, whole)
+    whole = failure.retry if failure.binding and failure.directory_url in {directory_url, ""} else now
+    until = failure.bound.get(directory_url, whole)
     return replace(failure, retry=until) if now < until else None
 
 
-def _rehearsal(snapshot: Snapshot, server: str, now: datetime) -> str | None:
+def _rehearsal(snapshot: Snapshot, directory_url: str, now: datetime) -> str | None:
     """Return where to try an order from the first CA before: after a failure, unless time is running out."""
     material, rehearse = snapshot.material, snapshot.spec.rehearse
-    if rehearse is None or server != snapshot.spec.server or snapshot.failure is None:
+    if rehearse is None or directory_url != snapshot.spec.directory_url or snapshot.failure is None:
         return None
     return None if material and now >= at_part_of_life(material, EMERGENCY) else rehearse
 
 
 def _asks(snapshot: Snapshot, now: datetime) -> bool:
     material, suggestion = snapshot.material, snapshot.suggestion
-    if material is None or not (material.server and material.pairs[0].ari) or now >= material.not_after:
+    if (
+        material is None
+        or not (material.directory_url and material.pairs[0].ari)
+        or now >= material.not_after
+    ):
         return False
     if suggestion is None or not _concerns(suggestion, material):
         return True

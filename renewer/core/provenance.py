@@ -18,11 +18,11 @@ KNOWN = 32
 class Origin:
     """A certificate: the directory of the CA that issued it, when it ends, why it was revoked if it was.
 
-    `server` is empty where nothing told it.
+    `directory_url` is empty where nothing told it.
     """
 
     fingerprint: Fingerprint
-    server: str
+    directory_url: str
     not_after: datetime
     revoked: Reason | None = None
 
@@ -33,11 +33,11 @@ class Provenance:
 
     certificates: tuple[Origin, ...] = ()
 
-    def server(self, fingerprints: Sequence[Fingerprint]) -> str:
+    def directory_url(self, fingerprints: Sequence[Fingerprint]) -> str:
         """Return the directory of the CA that issued all of these, empty where that is not known."""
-        known = {one.fingerprint: one.server for one in self.certificates}
-        servers = {known.get(fingerprint, "") for fingerprint in fingerprints}
-        return servers.pop() if len(servers) == 1 else ""
+        known = {one.fingerprint: one.directory_url for one in self.certificates}
+        directory_urls = {known.get(fingerprint, "") for fingerprint in fingerprints}
+        return directory_urls.pop() if len(directory_urls) == 1 else ""
 
     def revoked(self, fingerprints: Sequence[Fingerprint]) -> Reason | None:
         """Return why one of these was revoked, `None` where none is known to be."""
@@ -46,7 +46,7 @@ class Provenance:
 
     def again(self, name: str, pairs: tuple[Pair, ...], now: datetime) -> Material:
         """Return a generation with the CA that it came from; raises `Declined` for one that is no good."""
-        material = Material(pairs, server="")
+        material = Material(pairs, directory_url="")
         if why := self.revoked(material.fingerprints):
             raise Declined(
                 f"that generation of {name} was revoked ({why}), and must not be served again",
@@ -54,7 +54,7 @@ class Provenance:
             )
         if material.not_after <= now:
             raise Declined(f"that generation of {name} has ended", hint="choose a later one, or renew")
-        return replace(material, server=self.server(material.fingerprints))
+        return replace(material, directory_url=self.directory_url(material.fingerprints))
 
     def noted(self, material: Material, revoked: Reason | None = None) -> "Provenance":
         """Return it with what this certificate tells; what was known of it before is not forgotten.
@@ -65,8 +65,8 @@ class Provenance:
         new = []
         for pair in material.pairs:
             old = before.get(pair.fingerprint) or Origin(pair.fingerprint, "", pair.not_after)
-            server, why = material.server or old.server, revoked or old.revoked
-            new.append(Origin(pair.fingerprint, server, pair.not_after, why))
+            directory_url, why = material.directory_url or old.directory_url, revoked or old.revoked
+            new.append(Origin(pair.fingerprint, directory_url, pair.not_after, why))
         others = [one for one in self.certificates if one.fingerprint not in material.fingerprints]
         lasting = [one for one in others[:-KNOWN] if one.revoked and one.not_after > material.not_before]
         return Provenance((*lasting, *others[-KNOWN:], *new))

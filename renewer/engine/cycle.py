@@ -16,6 +16,7 @@ from renewer.core.errors import (
     Declined,
     LockBusy,
     LostLease,
+    OrderFailed,
     Outdated,
     RenewerError,
     Stopped,
@@ -98,7 +99,9 @@ class Engine:
             if material is None:
                 raise Declined(f"there is no certificate {name} yet", hint="see renewer status")
             # Where nothing tells which CA it is from, it is most likely the one that is configured.
-            issued = material if material.server else replace(material, server=spec.server)
+            issued = (
+                material if material.directory_url else replace(material, directory_url=spec.directory_url)
+            )
             ledger.revoke(Revocation(issued, reason))
         return self.run([name])
 
@@ -173,10 +176,13 @@ class Engine:
         """Take one certificate as far as the common deploy; whatever goes wrong stays with it."""
         snapshot = Snapshot(spec, sight=Observation(published=False, served=None))
         failed: RenewerError
+        ordered_at = ""
         try:
             snapshot = self._look(spec, forced=forced)
             self.clock.sleep(0)  # who is asked to end begins nothing more
             return self._advance(snapshot)
+        except OrderFailed as order:
+            failed, ordered_at = order.error, order.directory_url
         except RenewerError as error:
             failed = error
         except Exception as bug:  # noqa: BLE001 - the one place: a bug in one certificate must not starve the next
@@ -188,7 +194,7 @@ class Engine:
         finally:
             self.report.idle(spec.name)
         if not isinstance(failed, Stopped | LockBusy | LostLease | Outdated):
-            self._setbacks.ordering(snapshot, failed)
+            self._setbacks.ordering(snapshot, failed, ordered_at)
         return CertificateRun(snapshot, deploy=policy.undeployed(snapshot), error=failed)
 
     def _look(self, spec: CertSpec, *, forced: bool, sight: Observation | None = None) -> Snapshot:

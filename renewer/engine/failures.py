@@ -20,9 +20,10 @@ class Setbacks:
     clock: Clock
     report: Report
 
-    def ordering(self, snapshot: Snapshot, error: RenewerError) -> None:
-        """Keep that an order failed."""
-        kept = backoff.failure(self._attempt(Stage.ISSUE), error, snapshot.failure, snapshot.material)
+    def ordering(self, snapshot: Snapshot, error: RenewerError, directory_url: str) -> None:
+        """Keep that an order failed, and at which CA, if it got so far."""
+        attempt = self._attempt(Stage.ISSUE, directory_url)
+        kept = backoff.failure(attempt, error, snapshot.failure, snapshot.material)
         self._note(snapshot.spec.name, lambda ledger: ledger.failed(kept))
 
     def deploying(self, snapshot: Snapshot, error: RenewerError | None) -> None:
@@ -68,5 +69,5 @@ class Setbacks:
         except RenewerError as lost:
             self.report.problem(name, f"a failure could not be noted: {lost}", lost.hint)
 
-    def _attempt(self, stage: Stage) -> Attempt:
-        return Attempt(stage, self.clock.now(), self.clock.fraction())
+    def _attempt(self, stage: Stage, directory_url: str = "") -> Attempt:
+        return Attempt(stage, self.clock.now(), self.clock.fraction(), directory_url)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from renewer.core import policy
-from renewer.core.errors import RenewerError, Stopped, Transient
+from renewer.core.errors import OrderFailed, RenewerError, Stopped, Transient
 from renewer.core.interfaces import Clock, Issuer, Report
 from renewer.core.model import CertSpec, Material, Revocation, Snapshot, Suggestion
 from renewer.core.policy import Issue
@@ -26,7 +26,7 @@ class Ordering:
         spec = snapshot.spec
         self._rehearse(spec, step, ledger.rehearsal)
         self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self.cost(snapshot)}")
-        material = self._order(_from(spec, step.server), snapshot.material, ledger, step)
+        material = self._order(_from(spec, step.directory_url), snapshot.material, ledger, step)
         ledger.keep(material)
         ledger.save(ledger.load().without(material))
         ledger.succeeded()
@@ -41,7 +41,7 @@ class Ordering:
         if not snapshot.forced or snapshot.pending:  # an order that is under way was counted already
             return None
         try:
-            self.issuer.require(_from(snapshot.spec, step.server), snapshot.material)
+            self.issuer.require(_from(snapshot.spec, step.directory_url), snapshot.material)
         except Transient as error:
             return error
         return None
@@ -57,12 +57,11 @@ class Ordering:
     def _order(
         self, spec: CertSpec, replaces: Material | None, journal: CertificateState, step: Issue
     ) -> Material:
-        """Obtain it; what goes wrong holds up the CA of the step, also where it is only rehearsed."""
+        """Obtain it; raises `OrderFailed` at the CA of the step, also where it is only rehearsed."""
         try:
             return self.issuer.issue(spec, replaces, journal)
         except RenewerError as error:
-            error.server = step.server
-            raise
+            raise OrderFailed(error, step.directory_url) from error
 
     def ask(self, snapshot: Snapshot, ledger: CertificateState) -> None:
         """Ask for the renewal window; a CA that does not answer must not hold anything up."""
@@ -146,6 +145,10 @@ def _suggested(suggestion: Suggestion) -> str:
     )
 
 
-def _from(spec: CertSpec, server: str) -> CertSpec:
+def _from(spec: CertSpec, directory_url: str) -> CertSpec:
     """Return what to order from a CA; a profile is the first one's."""
-    return spec if server == spec.server else replace(spec, server=server, profile=None)
+    return (
+        spec
+        if directory_url == spec.directory_url
+        else replace(spec, directory_url=directory_url, profile=None)
+    )

@@ -22,8 +22,8 @@ _ECC = "_ecc"
 _BEGIN, _END = "__ACME_BASE64__START_", "__ACME_BASE64__END_"
 
 
-def read(place: Folder, server: str) -> Estate:
-    """Return what is there; `server` counts for certificates whose settings name none."""
+def read(place: Folder, directory_url: str) -> Estate:
+    """Return what is there; `directory_url` counts for certificates whose settings name none."""
     lineages, troubles, confs = [], [], [_conf(place, MARK)]
     for home in place.names():
         name = home.removesuffix(_ECC)
@@ -31,16 +31,18 @@ def read(place: Folder, server: str) -> Estate:
             if not place.has(home, f"{name}.conf"):
                 continue
             confs.append(_conf(place, home, f"{name}.conf"))
-            lineages.append(_lineage(place, home, confs[-1].get("Le_API") or server))
+            lineages.append(_lineage(place, home, confs[-1].get("Le_API") or directory_url))
         except Refused as error:
             troubles.append(Unreadable(home, error))
-    logins, lost = _logins(place, list(dict.fromkeys(one.server for one in lineages if one.server)))
+    logins, lost = _logins(
+        place, list(dict.fromkeys(one.directory_url for one in lineages if one.directory_url))
+    )
     return Estate(lineages, logins, [*troubles, *lost], _token(place, confs))
 
 
-def _lineage(place: Folder, home: str, server: str) -> Lineage:
+def _lineage(place: Folder, home: str, directory_url: str) -> Lineage:
     key = place.text(home, f"{home.removesuffix(_ECC)}.key")
-    return Lineage(home, key, place.text(home, "fullchain.cer"), server)
+    return Lineage(home, key, place.text(home, "fullchain.cer"), directory_url)
 
 
 def _conf(place: Folder, *parts: str) -> Mapping[str, str]:
@@ -59,19 +61,19 @@ def _plain(value: str) -> str:
         return ""
 
 
-def _logins(place: Folder, servers: Sequence[str]) -> tuple[list[Login], list[Unreadable]]:
+def _logins(place: Folder, directory_urls: Sequence[str]) -> tuple[list[Login], list[Unreadable]]:
     logins, troubles = [], []
-    for server in servers:
+    for directory_url in directory_urls:
         try:
-            logins.append(_login(place, server))
+            logins.append(_login(place, directory_url))
         except Refused as error:
-            troubles.append(Unreadable(f"account at {server}", error))
+            troubles.append(Unreadable(f"account at {directory_url}", error))
     return logins, troubles
 
 
-def _login(place: Folder, server: str) -> Login:
+def _login(place: Folder, directory_url: str) -> Login:
     """Read an account: its folder is named after the CA's host, without the port, and the URL's path."""
-    host, _, path = server.removeprefix("https://").partition("/")
+    host, _, path = directory_url.removeprefix("https://").partition("/")
     home: tuple[str, ...] = ("ca", host.partition(":")[0], *filter(None, path.split("/")))
     if not place.has(*home, "account.key"):
         home = home[:2]  # before 2.9 there was one account for a host
@@ -79,7 +81,7 @@ def _login(place: Folder, server: str) -> Login:
     told: Mapping[str, str] = {}
     with suppress(Refused):  # without it the CA finds the account by its key
         told = _conf(place, *home, "ca.conf")
-    return Login(server, key, told.get("ACCOUNT_URL") or None, told.get("CA_EMAIL") or None)
+    return Login(directory_url, key, told.get("ACCOUNT_URL") or None, told.get("CA_EMAIL") or None)
 
 
 def _token(place: Folder, confs: Sequence[Mapping[str, str]]) -> Secret | None:

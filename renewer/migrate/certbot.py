@@ -21,35 +21,35 @@ OFF = (
 """How it is switched off."""
 
 
-def read(place: Folder, server: str) -> Estate:
-    """Return what is there; `server` counts for certificates whose settings name none."""
+def read(place: Folder, directory_url: str) -> Estate:
+    """Return what is there; `directory_url` counts for certificates whose settings name none."""
     lineages, troubles = [], []
     renewals: dict[str, Mapping[str, str]] = {}
     for name in [file.removesuffix(".conf") for file in place.names(MARK) if file.endswith(".conf")]:
         try:
             renewals[name] = folder.settings(place.text(MARK, f"{name}.conf"))
-            lineages.append(_lineage(place, name, renewals[name], server))
+            lineages.append(_lineage(place, name, renewals[name], directory_url))
         except Refused as error:
             troubles.append(Unreadable(name, error))
-    logins, lost = _logins(place, list(renewals.values()), server)
+    logins, lost = _logins(place, list(renewals.values()), directory_url)
     token = next(_secrets(place, list(renewals.values())), None)
     return Estate(lineages, logins, [*troubles, *lost], token)
 
 
-def _lineage(place: Folder, name: str, renewal: Mapping[str, str], server: str) -> Lineage:
+def _lineage(place: Folder, name: str, renewal: Mapping[str, str], directory_url: str) -> Lineage:
     key, chain = (place.text("live", name, file) for file in ("privkey.pem", "fullchain.pem"))
-    return Lineage(name, key, chain, _server(renewal, server))
+    return Lineage(name, key, chain, _server(renewal, directory_url))
 
 
-def _server(renewal: Mapping[str, str], server: str) -> str:
-    return renewal.get("server") or server or DIRECTORIES["letsencrypt"]
+def _server(renewal: Mapping[str, str], directory_url: str) -> str:
+    return renewal.get("server") or directory_url or DIRECTORIES["letsencrypt"]
 
 
 def _logins(
-    place: Folder, renewals: Sequence[Mapping[str, str]], server: str
+    place: Folder, renewals: Sequence[Mapping[str, str]], directory_url: str
 ) -> tuple[list[Login], list[Unreadable]]:
     """Return an account for each CA: the one that most of its certificates name."""
-    used = Counter((_server(one, server), one.get("account", "")) for one in renewals)
+    used = Counter((_server(one, directory_url), one.get("account", "")) for one in renewals)
     logins: dict[str, Login] = {}
     troubles = []
     for (url, account), _ in used.most_common():
@@ -62,13 +62,13 @@ def _logins(
     return list(logins.values()), troubles
 
 
-def _login(place: Folder, server: str, account: str) -> Login:
-    home = ("accounts", *server.removeprefix("https://").split("/"), account)
+def _login(place: Folder, directory_url: str, account: str) -> Login:
+    home = ("accounts", *directory_url.removeprefix("https://").split("/"), account)
     key = keys.account_key_of_jwk(place.table(*home, "private_key.json"))
     url = None
     with suppress(Refused):  # without it the CA finds the account by its key
         url = place.table(*home, "regr.json").get("uri")
-    return Login(server, key, url if isinstance(url, str) else None)
+    return Login(directory_url, key, url if isinstance(url, str) else None)
 
 
 def _secrets(place: Folder, renewals: Sequence[Mapping[str, str]]) -> Iterator[Secret]:

@@ -30,15 +30,15 @@ KNOWN = {
 """The directories of CAs that have only one at their host."""
 
 
-def read(place: Folder, server: str) -> Estate:
-    """Return what is there; `server` is the directory of the CA at its host, which lego 4 does not keep."""
-    directories = {**KNOWN, **({folder.host(server): server} if server else {})}
+def read(place: Folder, directory_url: str) -> Estate:
+    """Return what is there; `directory_url` is that of the CA at its host, which lego 4 does not keep."""
+    directories = {**KNOWN, **({folder.host(directory_url): directory_url} if directory_url else {})}
     lineages, troubles = [], []
     logins = dict[str, Login]()
     for host, account in _accounts(place):
         try:
             found = _login(place, host, account, directories)
-            logins.setdefault(found.server, found)
+            logins.setdefault(found.directory_url, found)
         except Refused as error:
             troubles.append(Unreadable(f"account {account} at {host}", error))
     directories |= {folder.host(url): url for url in logins}
@@ -65,8 +65,8 @@ def _login(place: Folder, host: str, account: str, directories: Mapping[str, str
     registration = told.get("registration")
     known = registration if isinstance(registration, dict) else {}
     url, email = known.get("accountURL") or known.get("uri"), told.get("email")
-    server = told.get("server") or directories.get(folder.host(str(url))) or directories.get(host)
-    if not server:
+    directory_url = told.get("server") or directories.get(folder.host(str(url))) or directories.get(host)
+    if not directory_url:
         raise Refused(
             f"nothing tells which directory at {folder.host(str(url)) or host} it is for",
             hint="name it: --server URL",
@@ -74,7 +74,10 @@ def _login(place: Folder, host: str, account: str, directories: Mapping[str, str
     older = place.has(*home, "keys", f"{account}.key")
     key = place.text(*home, *(("keys",) if older else ()), f"{account}.key")
     return Login(
-        str(server), inherited.account_key(key), str(url) if url else None, str(email) if email else None
+        str(directory_url),
+        inherited.account_key(key),
+        str(url) if url else None,
+        str(email) if email else None,
     )
 
 

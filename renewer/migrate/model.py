@@ -10,7 +10,7 @@ from renewer.core.errors import RenewerError
 class Login:
     """An account at the CA with this directory: its private key (PEM); URL and mail address where known."""
 
-    server: str
+    directory_url: str
     key: str = field(repr=False)
     url: str | None = None
     email: str | None = None
@@ -20,13 +20,13 @@ class Login:
 class Lineage:
     """A certificate by the name that the other client has for it; key and chain are PEM, the leaf first.
 
-    `server` is the directory of the CA that issued it, empty where nothing tells it.
+    `directory_url` is the directory of the CA that issued it, empty where nothing tells it.
     """
 
     name: str
     key: str = field(repr=False)
     chain: str = field(repr=False)
-    server: str
+    directory_url: str
 
 
 @dataclass(frozen=True)

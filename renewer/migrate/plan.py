@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from renewer.config import fields
 from renewer.config.acme import DIRECTORIES
-from renewer.config.acme import server as authority
+from renewer.config.acme import server as named
 from renewer.config.schema import Config
 from renewer.config.template import Planned, called
 from renewer.core.domains import clashes, domain
@@ -44,7 +44,7 @@ class Imported:
     lineage: str
     name: str
     fate: Fate
-    server: str = ""
+    directory_url: str = ""
     domains: tuple[str, ...] = ()
     material: Material | None = None
     listed: bool = False
@@ -63,7 +63,7 @@ class Imported:
 class Access:
     """An account as it is taken over."""
 
-    server: str
+    directory_url: str
     fate: Fate
     account: Account | None = None
     why: str = ""
@@ -72,11 +72,11 @@ class Access:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of it; `servers` are the CAs of a configuration for it, the first one first."""
+    """All of it; `directory_urls` are the CAs of a configuration for it, the first one first."""
 
     heirs: Sequence[Imported]
     accesses: Sequence[Access]
-    servers: tuple[str, ...]
+    directory_urls: tuple[str, ...]
     email: str | None = None
 
     @property
@@ -98,15 +98,19 @@ class Planner:
     def plan(self) -> Plan:
         """Return what becomes of everything; what the vault holds already is not looked at yet."""
         sound, heirs = self._sound()
-        servers = self._servers([lineage for lineage, _ in sound])
+        directory_urls = self._servers([lineage for lineage, _ in sound])
         together: dict[frozenset[str], list[tuple[Lineage, Pair]]] = {}
         for lineage, pair in sound:
             together.setdefault(frozenset(pair.domains), []).append((lineage, pair))
         self._names.update(self.settings.certificates if self.settings else ())
         for group in together.values():
-            heirs += self._decide(sorted(group, key=lambda one: one[1].not_after, reverse=True), servers)
-        first = next((login for login in self.estate.logins if login.server == servers[0]), None)
-        return Plan(heirs, list(self._accesses()), servers, first.email if first else None)
+            heirs += self._decide(
+                sorted(group, key=lambda one: one[1].not_after, reverse=True), directory_urls
+            )
+        first = next(
+            (login for login in self.estate.logins if login.directory_url == directory_urls[0]), None
+        )
+        return Plan(heirs, list(self._accesses()), directory_urls, first.email if first else None)
 
     def _sound(self) -> tuple[list[tuple[Lineage, Pair]], list[Imported]]:
         """Return what is a certificate that is still valid, and what is not taken because it is none."""
@@ -125,10 +129,10 @@ class Planner:
     def _check(self, lineage: Lineage, pair: Pair) -> None:
         if pair.not_after <= self.now:
             raise Refused(f"it ended on {pair.not_after:%Y-%m-%d}", hint=ANEW)
-        if not lineage.server:
+        if not lineage.directory_url:
             raise Refused("nothing tells which CA it is from", hint="name the CA's directory: --server URL")
         try:
-            authority(lineage.server)
+            named(lineage.directory_url)
         except ConfigError as error:
             raise Refused(f"the CA that it names {error}", hint=ANEW) from None
         try:
@@ -146,7 +150,9 @@ class Planner:
         domains = pair.domains if pair else ()
         name = _called(lineage.name, domains)
         hint = error.hint or ANEW
-        return Imported(lineage.name, name, Fate.FAILED, lineage.server, domains, why=str(error), hint=hint)
+        return Imported(
+            lineage.name, name, Fate.FAILED, lineage.directory_url, domains, why=str(error), hint=hint
+        )
 
     def _servers(self, sound: Sequence[Lineage]) -> tuple[str, ...]:
         """Return the CAs that may issue: those configured, or those that did, most certificates first.
@@ -156,13 +162,15 @@ class Planner:
         if self.settings:
             own = self.settings.acme
             return (own.directory, *(other.directory for other in own.fallbacks))
-        known = {login.server for login in self.estate.logins}
-        counted = Counter(lineage.server for lineage in sound)
+        known = {login.directory_url for login in self.estate.logins}
+        counted = Counter(lineage.directory_url for lineage in sound)
         ranked = sorted(counted, key=lambda url: (url == STAGING, url not in known, -counted[url]))
         head = ranked[:1] or [DIRECTORIES["letsencrypt"]]
         return (*head, *(url for url in ranked[1:] if url != STAGING and url in known))
 
-    def _decide(self, group: Sequence[tuple[Lineage, Pair]], servers: Sequence[str]) -> Iterator[Imported]:
+    def _decide(
+        self, group: Sequence[tuple[Lineage, Pair]], directory_urls: Sequence[str]
+    ) -> Iterator[Imported]:
         """Yield what becomes of the certificates for one set of names, the one that ends last first."""
         head, newest = group[0]
         spec = self._spec(newest)
@@ -170,17 +178,19 @@ class Planner:
         self._names.add(name)
         pairs: dict[KeyKind, Pair] = {}
         for lineage, pair in group:
-            if lineage.server == head.server:
+            if lineage.directory_url == head.directory_url:
                 pairs.setdefault(pair.kind, pair)
         wanted = spec.keys if spec else tuple(sorted(pairs))
         chosen = tuple(pairs[kind] for kind in wanted if kind in pairs)
-        heir = Imported(head.name, name, Fate.IMPORTED, head.server, newest.domains, listed=spec is not None)
+        heir = Imported(
+            head.name, name, Fate.IMPORTED, head.directory_url, newest.domains, listed=spec is not None
+        )
         try:
-            self._admit(head, wanted, pairs, servers)
+            self._admit(head, wanted, pairs, directory_urls)
         except Refused as error:
             yield replace(heir, fate=Fate.FAILED, why=str(error), hint=error.hint)
             return
-        yield replace(heir, material=Material(chosen, head.server, self.now))
+        yield replace(heir, material=Material(chosen, head.directory_url, self.now))
         for lineage, pair in group[1:]:
             if pair not in chosen:
                 why = f"{head.name} has the same names and ends later"
@@ -191,17 +201,22 @@ class Planner:
         return next((spec for spec in specs if set(spec.domains) == set(pair.domains)), None)
 
     def _admit(
-        self, head: Lineage, wanted: Sequence[KeyKind], pairs: Mapping[KeyKind, Pair], servers: Sequence[str]
+        self,
+        head: Lineage,
+        wanted: Sequence[KeyKind],
+        pairs: Mapping[KeyKind, Pair],
+        directory_urls: Sequence[str],
     ) -> None:
         """Raise `Refused` for what the next renew would replace at once."""
-        if head.server == STAGING and servers[0] != STAGING:
+        if head.directory_url == STAGING and directory_urls[0] != STAGING:
             raise Refused("it is from Let's Encrypt's CA for tests, which no browser trusts", hint=ANEW)
-        if head.server not in servers:
-            known = any(login.server == head.server for login in self.estate.logins)
-            more = f'add [[acme.fallback]] with server = "{called(head.server)}" to keep it until it is due'
+        if head.directory_url not in directory_urls:
+            known = any(login.directory_url == head.directory_url for login in self.estate.logins)
+            server = called(head.directory_url)
+            more = f'add [[acme.fallback]] with server = "{server}" to keep it until it is due'
             account = "" if known else ", for which there is no account"
             hint = more if self.settings else ANEW
-            raise Refused(f"it is from another CA ({head.server}){account}", hint=hint)
+            raise Refused(f"it is from another CA ({head.directory_url}){account}", hint=hint)
         if missing := set(wanted) - set(pairs):
             raise Refused(
                 f"the configuration wants a key of the kind {', '.join(sorted(missing))}",
@@ -211,11 +226,11 @@ class Planner:
     def _accesses(self) -> Iterator[Access]:
         for login in self.estate.logins:
             try:
-                authority(login.server)
+                named(login.directory_url)
             except ConfigError as error:
                 yield Access("a CA of no name", Fate.FAILED, why=f"its directory {error}")
             else:
-                yield Access(login.server, Fate.IMPORTED, Account(login.key, login.url))
+                yield Access(login.directory_url, Fate.IMPORTED, Account(login.key, login.url))
 
 
 def settle(plan: Plan, vault: State) -> Plan:
@@ -256,7 +271,7 @@ def _beside(heir: Imported, vault: State) -> Imported:
 
 def _access(access: Access, vault: State) -> Access:
     try:
-        there = vault.account(access.server)
+        there = vault.account(access.directory_url)
     except Refused as error:
         return replace(access, fate=Fate.FAILED, why=str(error), hint=error.hint)
     if there is None:
@@ -281,7 +296,7 @@ def _account(access: Access, vault: State) -> Access:
     if access.fate is not Fate.IMPORTED or access.account is None:
         return access
     try:
-        vault.keep_account(access.server, access.account)
+        vault.keep_account(access.directory_url, access.account)
     except RenewerError as error:
         return replace(access, fate=Fate.FAILED, why=str(error), hint=error.hint)
     return access

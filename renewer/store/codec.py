@@ -3,6 +3,8 @@
 msgspec learns how a dataclass looks when it is first asked for one, and keeps that with the class from the
 moment it begins: a thread that decodes the same class meanwhile follows pointers that are not there yet, and
 the whole process ends (SIGSEGV, seen with 0.22). So one thread at a time learns.
+
+Documents call the directory of a CA `server`, as they have from the first version on.
 """
 
 import json
@@ -15,6 +17,7 @@ import msgspec
 Value = TypeVar("Value")
 
 _UNFIT = re.compile(r"[^ -~]")
+_OURS, _STORED = b'"directory_url":', b'"server":'  # in a string, the first quote would be escaped
 _learning = threading.Lock()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -25,7 +28,7 @@ class UnreadableError(ValueError):
 
 def encode(value: object) -> bytes:
     """Return the document of a value, with an escape for whatever is not fit to be printed."""
-    text = msgspec.json.encode(value).decode()
+    text = msgspec.json.encode(value).replace(_OURS, _STORED).decode()
     return (text if text.isprintable() else _UNFIT.sub(_escaped, text)).encode()
 
 
@@ -41,7 +44,7 @@ def decode(data: bytes, form: type[Value]) -> Value:
     with _learning:
         decoder = _decoders.get(form) or _decoders.setdefault(form, msgspec.json.Decoder(form))
     try:
-        found: Value = decoder.decode(data)
+        found: Value = decoder.decode(data.replace(_STORED, _OURS))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(str(error)) from error
     return found

@@ -160,9 +160,9 @@ class State:
             known = known.noted(one.material, one.reason)
         return known
 
-    def account(self, server: str) -> Account | None:
+    def account(self, directory_url: str) -> Account | None:
         """Return the account at the CA with this directory URL."""
-        key = _account(server)
+        key = _account(directory_url)
         data = self.store.get(key)
         if data is None:
             return None
@@ -170,25 +170,25 @@ class State:
             return decode(data, Account)
         except UnreadableError as error:
             raise Refused(
-                f"the stored account for {server} cannot be read: {error}",
+                f"the stored account for {directory_url} cannot be read: {error}",
                 hint=f"bring {key} in the state folder's store back from a backup, or move it away"
                 " to have a new account made",
             ) from error
 
-    def keep_account(self, server: str, account: Account) -> None:
+    def keep_account(self, directory_url: str, account: Account) -> None:
         """Keep the account; raises `LockBusy` while another process makes one for the same CA."""
         with self.store.lease("account", LEASE) as fence:
-            self.store.put(_account(server), encode(account), fence)
+            self.store.put(_account(directory_url), encode(account), fence)
 
-    def history(self, server: str) -> History:
+    def history(self, directory_url: str) -> History:
         """Return what the account at this CA did and was told, for its rate limits."""
-        return self._value(f"limits/{_quoted(server)}", History) or History()
+        return self._value(f"limits/{_quoted(directory_url)}", History) or History()
 
-    def keep_history(self, server: str, change: Callable[[History], History]) -> None:
+    def keep_history(self, directory_url: str, change: Callable[[History], History]) -> None:
         """Change that; raises `LockBusy` while another process does."""
         with self.store.lease("limits", LEASE) as fence:
-            data = encode(change(self.history(server)))
-            self.store.put(f"limits/{_quoted(server)}", data, fence)
+            data = encode(change(self.history(directory_url)))
+            self.store.put(f"limits/{_quoted(directory_url)}", data, fence)
 
     def record(self) -> Record:
         """Return what those outside were told, and what has to be known to tell them more."""
@@ -335,9 +335,9 @@ _FORMS: dict[str, Any] = {
 """What is kept under the keys that begin so."""
 
 
-def _account(server: str) -> str:
-    return f"account/{_quoted(server)}"
+def _account(directory_url: str) -> str:
+    return f"account/{_quoted(directory_url)}"
 
 
-def _quoted(server: str) -> str:
-    return quote(server.removeprefix("https://"), safe="")
+def _quoted(directory_url: str) -> str:
+    return quote(directory_url.removeprefix("https://"), safe="")

@@ -2,11 +2,8 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-
-from renewer.core.errors import RenewerError
 
 Wish = TypeVar("Wish")
 
@@ -48,7 +45,7 @@ class Batcher(Generic[Wish]):
                 if not entry.done:
                     self._go()
         if entry.error is not None:
-            raise own(entry.error)
+            raise entry.error
 
     def _go(self) -> None:
         with self._guard:
@@ -62,8 +59,3 @@ class Batcher(Generic[Wish]):
         finally:
             for entry in group:
                 entry.done = True
-
-
-def own(error: BaseException) -> BaseException:
-    """Return one of ours as an object of its own: each thread writes on it which CA its order was for."""
-    return copy(error) if isinstance(error, RenewerError) else error

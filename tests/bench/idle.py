@@ -78,7 +78,7 @@ def fill(file: Path) -> None:
     now = datetime.now(UTC)
     with _careless():
         for spec in settings.specs:
-            material = replace(certs.material(spec, days=390), server=spec.server, obtained=now)
+            material = replace(certs.material(spec, days=390), directory_url=spec.directory_url, obtained=now)
             asked = Suggestion(material.pairs[0].ari, ask_again=now + timedelta(days=1))
             _keep(settings.state, f"certificate/{spec.name}", material)
             _keep(settings.state, f"suggestion/{spec.name}", asked)

@@ -222,11 +222,11 @@ class TestCa:
 
 def _pending(ca: Ca, url: str) -> PendingOrder:
     wanted = _spec(ca)
-    return PendingOrder(KeyKind.EC256, wanted.domains, wanted.server, "KEY", "CSR", url)
+    return PendingOrder(KeyKind.EC256, wanted.domains, wanted.directory_url, "KEY", "CSR", url)
 
 
 def _spec(ca: Ca) -> CertSpec:
-    return replace(spec(), server=f"{ca.url}/directory")
+    return replace(spec(), directory_url=f"{ca.url}/directory")
 
 
 def _issuance(ca: Ca, journal: MemJournal) -> Issuance:

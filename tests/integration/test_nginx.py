@@ -230,7 +230,7 @@ def test_a_pair_that_does_not_fit_reaches_no_pointer(nginx: Nginx, port: int) ->
     old = material(EXAMPLE)
     nginx.deployer().apply([Publish(EXAMPLE, old)])
     one, other = material(EXAMPLE).pairs[0], material(EXAMPLE).pairs[0]
-    mixed = type(old)((type(one)(**{**vars(one), "key": other.key}),), old.server)
+    mixed = type(old)((type(one)(**{**vars(one), "key": other.key}),), old.directory_url)
     with pytest.raises(DeployFailed, match="do not fit together") as refused:
         nginx.deployer().apply([Publish(EXAMPLE, mixed)])
     assert refused.value.ours

@@ -55,7 +55,7 @@ def material(
         )
         for kind in wanted.keys
     ]
-    return Material(tuple(pairs), wanted.server)
+    return Material(tuple(pairs), wanted.directory_url)
 
 
 class FakeClock:

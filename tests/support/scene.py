@@ -54,7 +54,7 @@ def scene(folder: Path, acme: Acme | None = None, profile: str | None = None) ->
 def known(scene: Scene, **more: object) -> Scene:
     """Return the scene with a CA that tells this of itself."""
     usual = {"profiles": (), "caa_identities": (), "customers_only": False, "behind": timedelta(0)}
-    answer = Directory(server=LETS_ENCRYPT, terms="https://terms", **(usual | more))  # type: ignore[arg-type]
+    answer = Directory(directory_url=LETS_ENCRYPT, terms="https://terms", **(usual | more))  # type: ignore[arg-type]
     object.__setattr__(scene, "directory", lambda _: answer)
     return scene
 

@@ -146,8 +146,8 @@ def _target(call: Call, plan: Plan, state: str) -> Destination:
     draft = Draft(
         certificates=[heir.planned for heir in named],
         token_file=setup.token_file(file),
-        server=plan.servers[0],
-        others=plan.servers[1:],
+        server=plan.directory_urls[0],
+        others=plan.directory_urls[1:],
         email=plan.email,
         state=Path(state),
         **setup.nginx(None, lambda _: None),
@@ -177,9 +177,9 @@ def _tell(plan: Plan, *, ahead: bool) -> None:
     word = "to be imported" if ahead else "imported"
     for access in plan.accesses:
         if access.fate is Fate.FAILED:
-            Quiet().problem(f"account at {access.server}", access.why, access.hint)
+            Quiet().problem(f"account at {access.directory_url}", access.why, access.hint)
         else:
-            echo(f"account at {access.server}: {access.why or word}")
+            echo(f"account at {access.directory_url}: {access.why or word}")
     for heir in plan.heirs:
         if heir.fate is Fate.FAILED:
             Quiet().problem(heir.lineage, f"not imported: {heir.why}", heir.hint)
@@ -257,7 +257,8 @@ def _remind(call: Call, target: Destination, module: ModuleType, client: str) ->
 def _record(plan: Plan, target: Destination, *, written: bool, token: str) -> dict[str, object]:
     return {
         "accounts": [
-            {"server": one.server, "action": one.fate, "error": one.why or None} for one in plan.accesses
+            {"server": one.directory_url, "action": one.fate, "error": one.why or None}
+            for one in plan.accesses
         ],
         "certificates": [
             {
@@ -265,7 +266,7 @@ def _record(plan: Plan, target: Destination, *, written: bool, token: str) -> di
                 "lineage": heir.lineage,
                 "action": heir.fate,
                 "domains": list(heir.domains),
-                "server": heir.server or None,
+                "server": heir.directory_url or None,
                 "not_after": f"{heir.material.not_after:%Y-%m-%dT%H:%M:%SZ}" if heir.material else None,
                 "error": heir.why or None,
             }

@@ -88,7 +88,7 @@ def generations_record(
                 "domains": list(one.pairs[0].domains) if one.pairs else [],
                 "in_use": one.served,
                 "stored": _is(one.pairs, stored),
-                "server": known.server(one.fingerprints) or None,
+                "server": known.directory_url(one.fingerprints) or None,
                 "revoked": known.revoked(one.fingerprints),
                 "error": one.problem or None,
             }
@@ -142,7 +142,7 @@ def _hook(one: HookOutcome) -> Row:
 
 
 def _generation(one: Generation, stored: Material | None, known: Provenance, now: datetime) -> Sequence[Cell]:
-    why, server = known.revoked(one.fingerprints), known.server(one.fingerprints)
+    why, server = known.revoked(one.fingerprints), known.directory_url(one.fingerprints)
     state = [
         ("in use by nginx", one.served),
         ("stored", _is(one.pairs, stored)),

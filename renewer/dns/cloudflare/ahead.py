@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from renewer.dns.cloudflare.calls import Answer, Calls
-from renewer.system.batching import own
 
 
 class Ahead:
@@ -38,7 +37,7 @@ class Ahead:
     def _calls(self) -> Calls:
         built = self.begin()
         if error := built.exception():
-            raise own(error)
+            raise error
         return built.result()
 
     def _fulfil(self, built: "Future[Calls]") -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from renewer.core.errors import RenewerError
 from renewer.core.journal import TxtRecord
 from renewer.dns.cloudflare.errors import Said
-from renewer.system.batching import Batcher, own
+from renewer.system.batching import Batcher
 
 MOST = 200
 """Changes in one call; what Cloudflare takes in the smallest of its plans."""
@@ -53,7 +53,7 @@ class ZoneBatch:
         wish = _Wish(changes)
         self._jointly.fulfil(wish)
         if wish.error is not None:
-            raise own(wish.error)
+            raise wish.error
         return wish.created
 
     def _serve(self, wishes: Sequence[_Wish]) -> None:

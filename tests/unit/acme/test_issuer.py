@@ -100,7 +100,7 @@ class TestFinished:
 
     def test_a_pair_of_this_ca_is_not_ordered_again(self) -> None:
         ec, rsa = material(self.WANTED).pairs
-        progress = Progress().with_pair(ec, self.ELSEWHERE).with_pair(rsa, self.WANTED.server)
+        progress = Progress().with_pair(ec, self.ELSEWHERE).with_pair(rsa, self.WANTED.directory_url)
         assert self.finished(self.WANTED, progress) == [KeyKind.RSA2048]
 
     def test_one_that_nothing_is_known_of_counts_as_from_another(self) -> None:
@@ -111,7 +111,7 @@ class TestFinished:
         progress = Progress().with_pair(other, self.ELSEWHERE)
         assert progress.without(kept) == progress
         for pair in kept.pairs:
-            progress = progress.with_pair(pair, kept.server)
+            progress = progress.with_pair(pair, kept.directory_url)
         assert progress.without(kept) == Progress()
 
 

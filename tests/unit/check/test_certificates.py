@@ -18,11 +18,14 @@ from renewer.core.rate_limits import ORDERS, Event, EventKind, History, Limit
 
 def test_more_names_than_the_profile_takes() -> None:
     many = [f"n{number}.example.com" for number in range(26)]
-    short = replace(spec(NAME, *many), server=LETS_ENCRYPT, profile="shortlived")
+    short = replace(spec(NAME, *many), directory_url=LETS_ENCRYPT, profile="shortlived")
     (found,) = certificates.too_many([short])
     assert "26 names, but profile shortlived takes only 25" in found.what
     assert (
-        list(certificates.too_many([replace(short, profile=None), replace(short, server="https://x/")])) == []
+        list(
+            certificates.too_many([replace(short, profile=None), replace(short, directory_url="https://x/")])
+        )
+        == []
     )
     assert list(certificates.too_many([replace(short, domains=tuple(many[:25]))])) == []
 

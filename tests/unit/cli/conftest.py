@@ -39,7 +39,9 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture(scope="module")
 def fresh() -> Material:
-    return replace(certs.material(replace(SPEC, server=certs.SERVER), days=200), server=SPEC.server)
+    return replace(
+        certs.material(replace(SPEC, directory_url=certs.SERVER), days=200), directory_url=SPEC.directory_url
+    )
 
 
 @pytest.fixture

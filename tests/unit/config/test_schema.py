@@ -140,7 +140,7 @@ def test_every_leaf_that_is_to_be_read_by_a_function_has_one() -> None:
 )
 def test_a_ca_goes_by_name_or_by_url(server: str, url: str) -> None:
     loaded = load.parse(f'{SIX_LINES}[acme]\nserver = "{server}"', "f")
-    assert loaded.acme.directory == loaded.specs[0].server == url
+    assert loaded.acme.directory == loaded.specs[0].directory_url == url
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from renewer.core import errors
-from renewer.core.errors import ConfigError, DeployFailed, Fault, RenewerError, worst
+from renewer.core.errors import ConfigError, DeployFailed, Fault, OrderFailed, RenewerError, Transient, worst
 
 CODES = {
     "ConfigError": 78,
@@ -20,6 +20,7 @@ CODES = {
     "DeployFailed": 1,
     "NotServed": 1,
     "HookFailed": 1,
+    "OrderFailed": 1,
     "Unexpected": 70,
     "RenewerError": 1,
 }
@@ -32,13 +33,20 @@ def test_every_error_has_the_exit_code_of_the_contract() -> None:
     assert {name: kind.exit_code for name, kind in KINDS.items()} == CODES
 
 
-@pytest.mark.parametrize("name", CODES)
+@pytest.mark.parametrize("name", sorted(CODES.keys() - {"OrderFailed"}))
 def test_every_error_is_of_the_one_base_with_sentence_and_hint(name: str) -> None:
     extra = {"ours": True} if KINDS[name] is DeployFailed else {}
     error = KINDS[name]("what is wrong", hint="what to do", **extra)
     assert isinstance(error, RenewerError)
     assert (str(error), error.hint) == ("what is wrong", "what to do")
     assert KINDS[name]("x", **extra).hint == ""
+
+
+def test_an_order_that_failed_says_what_its_cause_says() -> None:
+    cause = Transient("what is wrong", hint="what to do")
+    error = OrderFailed(cause, "https://ca.example/")
+    assert (str(error), error.hint, error.error) == ("what is wrong", "what to do", cause)
+    assert error.directory_url == "https://ca.example/"
 
 
 def test_every_fault_of_a_configuration_is_told_with_its_place() -> None:

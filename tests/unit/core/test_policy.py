@@ -46,7 +46,7 @@ class TestIssue:
     @pytest.mark.parametrize(
         ("wanted", "why"),
         [
-            (replace(SPEC, server="https://other.example/"), f"another CA ({SERVER})"),
+            (replace(SPEC, directory_url="https://other.example/"), f"another CA ({SERVER})"),
             (replace(SPEC, domains=("example.com", "*.example.com")), "other domains"),
             (replace(SPEC, domains=("example.net",)), "other domains"),
             (replace(SPEC, keys=(KeyKind.RSA2048,)), "other keys"),
@@ -295,7 +295,7 @@ specs = st.builds(
     CertSpec,
     name=st.just("a"),
     domains=st.sampled_from([("a.example",), ("b.example",)]),
-    server=st.sampled_from([SERVER, "https://other.example/"]),
+    directory_url=st.sampled_from([SERVER, "https://other.example/"]),
     keys=st.sampled_from([(KeyKind.EC256,), (KeyKind.RSA2048,)]),
 )
 materials = st.builds(material, specs, begin=instants, life=lives, ari=st.sampled_from(["", "one", "two"]))
@@ -336,8 +336,8 @@ def test_there_is_always_one_step_and_a_rest_ends_in_the_future(snapshot: Snapsh
                 stored is None
                 or snapshot.forced
                 or now >= policy.renewal(snapshot, now)
-                or (stored.server, stored.pairs[0].domains, stored.pairs[0].kind)
-                != (snapshot.spec.server, snapshot.spec.domains, snapshot.spec.keys[0])
+                or (stored.directory_url, stored.pairs[0].domains, stored.pairs[0].kind)
+                != (snapshot.spec.directory_url, snapshot.spec.domains, snapshot.spec.keys[0])
             )
         case Ask():
             assert snapshot.material is not None
@@ -381,26 +381,29 @@ class TestOtherCas:
         assert self.asked(None) == SERVER
 
     def test_a_failure_that_is_young_leaves_it_at_the_first(self) -> None:
-        assert self.asked(replace(failed(), server=SERVER, since=NOW - 23 * HOUR)) == SERVER
+        assert self.asked(replace(failed(), directory_url=SERVER, since=NOW - 23 * HOUR)) == SERVER
 
     @pytest.mark.parametrize(
         ("last", "following"), [(SERVER, "https://b.example/"), ("https://b.example/", SERVER), ("", SERVER)]
     )
     def test_those_that_may_take_turns(self, last: str, following: str) -> None:
-        assert self.asked(replace(failed(), server=last, since=NOW - DAY)) == following
+        assert self.asked(replace(failed(), directory_url=last, since=NOW - DAY)) == following
 
     def test_near_the_end_every_one_may_at_once(self) -> None:
         near = NOW - 73 * DAY
-        assert self.asked(replace(failed(), server=SERVER), begin=near) == "https://b.example/"
-        assert self.asked(replace(failed(), server="https://b.example/"), begin=near) == "https://c.example/"
-        assert self.asked(replace(failed(), server="https://c.example/"), begin=near) == SERVER
+        assert self.asked(replace(failed(), directory_url=SERVER), begin=near) == "https://b.example/"
+        assert (
+            self.asked(replace(failed(), directory_url="https://b.example/"), begin=near)
+            == "https://c.example/"
+        )
+        assert self.asked(replace(failed(), directory_url="https://c.example/"), begin=near) == SERVER
 
     def test_what_binds_at_one_does_not_at_another(self) -> None:
-        bound = replace(failed(binding=True), server=SERVER, since=NOW - DAY)
+        bound = replace(failed(binding=True), directory_url=SERVER, since=NOW - DAY)
         due = Snapshot(self.OTHERS, SERVED, material(self.OTHERS, begin=NOW - 70 * DAY), failure=bound)
         step = decide(due, NOW)
         assert isinstance(step, Issue)
-        assert step.server == "https://b.example/"
+        assert step.directory_url == "https://b.example/"
         assert decide(replace(due, spec=SPEC), NOW) == Rest(bound.retry, bound)
 
     def test_each_binds_until_its_own_time(self) -> None:
@@ -413,14 +416,14 @@ class TestOtherCas:
             step = decide(Snapshot(spec_, SERVED, kept, failure=failure), now)
             if isinstance(step, Issue):
                 error = Refused("the CA saw no record", spent=True)
-                error.server = step.server
-                failure = backoff.failure(Attempt(Stage.ISSUE, now), error, failure, kept)
-                orders.append((step.server, now - NOW))
+                attempt = Attempt(Stage.ISSUE, now, directory_url=step.directory_url)
+                failure = backoff.failure(attempt, error, failure, kept)
+                orders.append((step.directory_url, now - NOW))
         assert {server for server, _ in orders} == {SERVER, "https://b.example/"}
         assert len(orders) < 9
 
     def test_what_another_issued_is_as_good(self) -> None:
-        kept = replace(material(SPEC), server="https://b.example/")
+        kept = replace(material(SPEC), directory_url="https://b.example/")
         assert policy.why_issue(Snapshot(self.OTHERS, SERVED, kept), NOW) == ""
         assert "another CA" in policy.why_issue(Snapshot(SPEC, SERVED, kept), NOW)
 

@@ -17,7 +17,7 @@ TWO = spec(kinds=(KeyKind.EC256, KeyKind.RSA2048))
 
 
 def of(server: str, made: Material | None = None) -> Material:
-    return replace(made or material(), server=server)
+    return replace(made or material(), directory_url=server)
 
 
 def kept(vault: State, *every: Material) -> None:
@@ -30,19 +30,22 @@ class TestFacts:
     def test_each_certificate_keeps_its_own_ca(self) -> None:
         one, other = of(STAGING, material(TWO)), of(SERVER, material(TWO))
         known = Provenance().noted(one).noted(other)
-        assert [known.server(each.fingerprints) for each in (one, other)] == [STAGING, SERVER]
+        assert [known.directory_url(each.fingerprints) for each in (one, other)] == [STAGING, SERVER]
 
     def test_what_is_not_known_whole_is_not_known(self) -> None:
         one, other = of(STAGING), of(SERVER)
         known = Provenance().noted(one).noted(other)
         strange = Fingerprint("f" * 64)
         for fingerprints in ((strange,), (strange, *one.fingerprints), one.fingerprints + other.fingerprints):
-            assert known.server(fingerprints) == ""
+            assert known.directory_url(fingerprints) == ""
 
     def test_what_is_told_without_a_ca_forgets_none(self) -> None:
         one = of(STAGING)
         known = Provenance().noted(one, Reason.SUPERSEDED).noted(of("", one))
-        assert (known.server(one.fingerprints), known.revoked(one.fingerprints)) == (STAGING, "superseded")
+        assert (known.directory_url(one.fingerprints), known.revoked(one.fingerprints)) == (
+            STAGING,
+            "superseded",
+        )
 
     def test_one_revoked_pair_revokes_all_of_it(self) -> None:
         both = material(TWO)
@@ -58,15 +61,15 @@ class TestFacts:
             known = known.noted(one)
         assert len(known.certificates) == KNOWN + 2
         assert known.revoked(bad.fingerprints) is Reason.KEY_COMPROMISE
-        assert known.server(ended.fingerprints) == ""
-        assert known.server(many[-KNOWN].fingerprints) == SERVER
+        assert known.directory_url(ended.fingerprints) == ""
+        assert known.directory_url(many[-KNOWN].fingerprints) == SERVER
 
     def test_what_comes_again_is_the_last_to_be_forgotten(self) -> None:
         first = material()
         known = Provenance()
         for one in (first, *(material() for _ in range(KNOWN)), first, *(material() for _ in range(KNOWN))):
             known = known.noted(one)
-        assert known.server(first.fingerprints) == SERVER
+        assert known.directory_url(first.fingerprints) == SERVER
 
 
 class TestKept:
@@ -78,7 +81,7 @@ class TestKept:
             ledger.revoke(Revocation(other, Reason.KEY_COMPROMISE))
             ledger.revoked(Revocation(other, Reason.KEY_COMPROMISE))
         known = vault.known(NAME)
-        assert [known.server(each.fingerprints) for each in (one, other)] == [STAGING, SERVER]
+        assert [known.directory_url(each.fingerprints) for each in (one, other)] == [STAGING, SERVER]
         assert known.revoked(other.fingerprints) is Reason.KEY_COMPROMISE
         assert vault.revocation(NAME) is None
 
@@ -88,9 +91,9 @@ class TestKept:
         old = of(STAGING)
         kept(vault, old)
         del store.values[f"provenance/{NAME}"]
-        assert vault.known(NAME).server(old.fingerprints) == STAGING
+        assert vault.known(NAME).directory_url(old.fingerprints) == STAGING
         kept(vault, of(SERVER))
-        assert vault.known(NAME).server(old.fingerprints) == STAGING
+        assert vault.known(NAME).directory_url(old.fingerprints) == STAGING
 
     @pytest.mark.parametrize("lost", ["provenance", "certificate", "suggestion"])
     def test_wherever_it_dies_each_keeps_its_own_ca(self, lost: str) -> None:
@@ -103,8 +106,8 @@ class TestKept:
             kept(vault, new)
         stored = vault.material(NAME)
         assert stored in (former, new)
-        assert vault.known(NAME).server(stored.fingerprints) == stored.server
-        assert vault.known(NAME).server(former.fingerprints) == STAGING
+        assert vault.known(NAME).directory_url(stored.fingerprints) == stored.directory_url
+        assert vault.known(NAME).directory_url(former.fingerprints) == STAGING
 
     def test_a_second_revocation_does_not_forget_that_of_before(self) -> None:
         vault = State(MemStore(), Notes())

@@ -138,8 +138,8 @@ class TestRehearsing:
             self.error, self.good, self.servers = error, good, list[str]()
 
         def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
-            self.servers.append(spec.server)
-            if spec.server != self.good:
+            self.servers.append(spec.directory_url)
+            if spec.directory_url != self.good:
                 raise self.error
             return super().issue(spec, replaces, journal)
 
@@ -161,7 +161,7 @@ class TestRehearsing:
         assert servers == [SERVER, self.STAGING]
         failure = world.vault.failure(A)
         assert failure is not None
-        assert (failure.count, failure.server, failure.binding) == (2, SERVER, True)
+        assert (failure.count, failure.directory_url, failure.binding) == (2, SERVER, True)
 
     def test_nor_does_it_keep_a_second_ca_from_stepping_in(self) -> None:
         world, servers = self.world(Transient("the CA for tests is away"))

@@ -117,7 +117,7 @@ def test_at_rest_it_is_none_where_there_is_nothing_to_serve_yet() -> None:
 
 
 def test_what_comes_back_from_another_ca_is_told_to_be_replaced() -> None:
-    stranger = replace(FRESH, material=replace(STORED, server="https://staging.example/directory"))
+    stranger = replace(FRESH, material=replace(STORED, directory_url="https://staging.example/directory"))
     said = outcome.of(CertificateRun(stranger, deploy=True), NOW)
     assert (said.action, said.exit_code, said.next) == (Action.DEPLOYED, 0, NOW)
     assert said.detail.startswith("the next run replaces it: the stored one is from another CA")

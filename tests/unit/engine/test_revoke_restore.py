@@ -121,14 +121,14 @@ class TestGoingBack:
     @pytest.mark.parametrize("server", ["https://staging.example/directory", ""])
     def test_what_is_from_another_ca_or_nobody_knows_is_renewed_by_the_next_run(self, server: str) -> None:
         world = FakeWorld()
-        old = replace(material(spec(A), ari="key.serial"), server=server or SERVER)
+        old = replace(material(spec(A), ari="key.serial"), directory_url=server or SERVER)
         if server:
             world.keep(A, old)
         world.keep(A)
         outcome = self.restored(world, old)
         stored = world.vault.material(A)
         assert stored is not None
-        assert (outcome.action, stored.server) == (Action.DEPLOYED, server)
+        assert (outcome.action, stored.directory_url) == (Action.DEPLOYED, server)
         assert (actions(world.run()), world.issuer.asked) == ([Action.ISSUED], [])
 
     def test_what_was_revoked_does_not_come_back(self) -> None:
@@ -160,9 +160,9 @@ class TestGoingBack:
 
     def test_what_nobody_knows_the_ca_of_is_revoked_at_the_one_that_is_configured(self) -> None:
         world = FakeWorld()
-        world.keep(A, replace(material(spec(A)), server=""))
+        world.keep(A, replace(material(spec(A)), directory_url=""))
         world.issuer.fails["revoke"] = Transient("the CA does not answer")
         world.engine.revoke(A, Reason.KEY_COMPROMISE)
         revocation = world.vault.revocation(A)
         assert revocation is not None
-        assert revocation.material.server == SERVER
+        assert revocation.material.directory_url == SERVER

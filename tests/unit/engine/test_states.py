@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -40,6 +39,7 @@ from renewer.core.failure import Stage
 from renewer.core.model import CertOutcome, CertSpec, Fingerprint, KeyKind, Material, Reason
 from renewer.core.rate_limits import WEEK
 from renewer.engine.cycle import Engine
+from renewer.store.codec import decode
 from renewer.store.state import State
 
 DOMAINS = ((NAME,), (NAME, f"*.{NAME}"), ("b.example",))
@@ -56,7 +56,7 @@ class Store(MemStore):
     def put(self, key: str, value: bytes, fence: Any) -> None:
         super().put(key, value, fence)
         if key.startswith("certificate/"):
-            self.kept.append(msgspec.json.decode(value, type=Material))
+            self.kept.append(decode(value, Material))
             for pair in self.kept[-1].pairs:
                 keys.check_pair(pair, pair.domains, pair.not_before + DAY)
 

@@ -77,8 +77,8 @@ def read_certbot(root: Path) -> Estate:
 def test_certbot(write: Write) -> None:
     estate = read_certbot(write(lineage("example.com") | certbot_account()))
     (one,), (login,) = estate.lineages, estate.logins
-    assert (one.name, one.key, one.chain, one.server) == ("example.com", KEY, CHAIN, LE)
-    assert (login.server, login.url, login.key) == (LE, "https://x/1", ACCOUNT)
+    assert (one.name, one.key, one.chain, one.directory_url) == ("example.com", KEY, CHAIN, LE)
+    assert (login.directory_url, login.url, login.key) == (LE, "https://x/1", ACCOUNT)
     assert (estate.troubles, estate.token) == ([], None)
 
 
@@ -177,8 +177,8 @@ def test_acme_sh(write: Write, ca: str) -> None:
     secret = {"account.conf": f"SAVED_CF_Token='__ACME_BASE64__START_{encoded}__ACME_BASE64__END_'\n"}
     estate = acme_sh.read(folder.opened(write(acme_home() | account | secret)), "")
     (one,), (login,) = estate.lineages, estate.logins
-    assert (one.name, one.key, one.chain, one.server) == ("example.com_ecc", KEY, CHAIN, LE)
-    assert (login.server, login.url, login.email) == (LE, "https://x/2", "a@b.de")
+    assert (one.name, one.key, one.chain, one.directory_url) == ("example.com_ecc", KEY, CHAIN, LE)
+    assert (login.directory_url, login.url, login.email) == (LE, "https://x/2", "a@b.de")
     assert login.key == ACCOUNT
     assert estate.token is not None
     assert estate.token.value == TOKEN
@@ -217,8 +217,10 @@ def test_lego_4_and_5(write: Write) -> None:
     for files in (older, lego_files("elsewhere", newer, "a@b.de.key")):
         estate = lego.read(folder.opened(write(files)), "")
         (one,) = estate.lineages
-        assert (one.name, one.server, one.chain) == ("_.example.com", LE, CHAIN)
-        assert {(login.server, login.url, login.email) for login in estate.logins} == {(LE, url, "a@b.de")}
+        assert (one.name, one.directory_url, one.chain) == ("_.example.com", LE, CHAIN)
+        assert {(login.directory_url, login.url, login.email) for login in estate.logins} == {
+            (LE, url, "a@b.de")
+        }
         assert estate.troubles == []
 
 
@@ -240,10 +242,12 @@ def test_lego_at_a_ca_that_nothing_names(write: Write) -> None:
     files["certificates/_.example.com.json"] = '{"certUrl": "https://ca.example:14000/c/1"}'
     root = write(files)
     unknown = lego.read(folder.opened(root), "")
-    assert (unknown.logins, unknown.lineages[0].server) == ([], "")
+    assert (unknown.logins, unknown.lineages[0].directory_url) == ([], "")
     assert unknown.troubles[0].error.hint == "name it: --server URL"
     named = lego.read(folder.opened(root), "https://ca.example:14000/dir")
-    assert [named.logins[0].server, named.lineages[0].server] == ["https://ca.example:14000/dir"] * 2
+    assert [named.logins[0].directory_url, named.lineages[0].directory_url] == [
+        "https://ca.example:14000/dir"
+    ] * 2
 
 
 @pytest.mark.parametrize("place", ["nowhere", "file"])

@@ -28,14 +28,14 @@ KEYS = {kind: x509.generate(kind) for kind in (KeyKind.EC256, KeyKind.RSA2048)}
 
 
 def lineage(
-    *domains: str, name: str = "", days: int = 60, server: str = LE, kind: KeyKind = KeyKind.EC256
+    *domains: str, name: str = "", days: int = 60, directory_url: str = LE, kind: KeyKind = KeyKind.EC256
 ) -> Lineage:
     key, chain = certs.CA.issue(domains, NOW - 30 * DAY, NOW + days * DAY, KEYS[kind])
-    return Lineage(name or domains[0], key, chain, server)
+    return Lineage(name or domains[0], key, chain, directory_url)
 
 
-def login(server: str = LE) -> Login:
-    return Login(server, KEYS[KeyKind.EC256], f"{server}/1", "a@b.de")
+def login(directory_url: str = LE) -> Login:
+    return Login(directory_url, KEYS[KeyKind.EC256], f"{directory_url}/1", "a@b.de")
 
 
 def plan(*lineages: Lineage, logins: Sequence[Login] = (login(),), settings: Config | None = None) -> Plan:
@@ -53,7 +53,7 @@ def vault() -> State:
 def written(found: Plan) -> Config:
     """Return the configuration that would be written for it."""
     planned = [heir.planned for heir in found.heirs if heir.domains and heir.fate is not Fate.KEPT]
-    return Draft(planned, Path("/t"), found.servers[0], found.servers[1:]).parsed("a draft")
+    return Draft(planned, Path("/t"), found.directory_urls[0], found.directory_urls[1:]).parsed("a draft")
 
 
 def fates(found: Plan) -> dict[str, Fate]:
@@ -158,10 +158,10 @@ def test_two_lineages_do_not_get_one_name() -> None:
     ("bad", "why"),
     [
         (lineage("bad.example", days=-1), "it ended on"),
-        (lineage("bad.example", server=""), "nothing tells which CA it is from"),
-        (lineage("bad.example", server="http://x\x1b/"), "the CA that it names"),
-        (lineage("bad.example", server=STAGING), "Let's Encrypt's CA for tests"),
-        (lineage("bad.example", server=ZERO), "from another CA"),
+        (lineage("bad.example", directory_url=""), "nothing tells which CA it is from"),
+        (lineage("bad.example", directory_url="http://x\x1b/"), "the CA that it names"),
+        (lineage("bad.example", directory_url=STAGING), "Let's Encrypt's CA for tests"),
+        (lineage("bad.example", directory_url=ZERO), "from another CA"),
         (lineage("bad_host.example"), "underscore"),
         (lineage("bad.example", "*.bad.example", "a.bad.example"), "covers a.bad.example already"),
         (Lineage("bad.example", KEYS[KeyKind.RSA2048], lineage("bad.example").chain, LE), "do not belong"),
@@ -177,15 +177,15 @@ def test_one_that_is_not_taken_is_told_and_no_other_is_held_up(bad: Lineage, why
 
 
 def test_a_certificate_of_a_second_ca_stays_if_there_is_an_account() -> None:
-    made = [lineage("a.example"), lineage("b.example"), lineage("c.example", server=ZERO)]
+    made = [lineage("a.example"), lineage("b.example"), lineage("c.example", directory_url=ZERO)]
     found, memory = plan(*made, logins=[login(), login(ZERO)]), vault()
-    assert found.servers == (LE, ZERO)
+    assert found.directory_urls == (LE, ZERO)
     takeover.keep(found, memory)
     assert [orders(spec, memory) for spec in written(found).specs] == [False] * 3
 
 
 def test_where_all_is_from_the_ca_for_tests_it_stays_there() -> None:
-    assert plan(lineage("a.example", server=STAGING)).servers == (STAGING,)
+    assert plan(lineage("a.example", directory_url=STAGING)).directory_urls == (STAGING,)
 
 
 def test_a_configuration_that_names_it_gives_it_the_name() -> None:

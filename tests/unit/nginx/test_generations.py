@@ -75,7 +75,7 @@ def test_both_kinds_of_key_lie_in_one_generation(disk: Generations) -> None:
     disk.publish(NAME, both)
     assert disk.published(NAME, both)
     assert disk.shown(NAME) == disk.layout.home(NAME) / "g000001"
-    assert not disk.published(NAME, Material(both.pairs[:1], both.server))
+    assert not disk.published(NAME, Material(both.pairs[:1], both.directory_url))
 
 
 def test_a_touched_generation_is_not_the_published_one(disk: Generations) -> None:

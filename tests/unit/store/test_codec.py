@@ -1,5 +1,6 @@
 """Documents: strict, and safe to read from several threads at once."""
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -50,3 +51,16 @@ def test_anything_else_is_unreadable(data: bytes) -> None:
 def test_several_threads_may_read_the_first_document_of_a_kind_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@dataclass(frozen=True)
+class Told:
+    directory_url: str
+    text: str
+
+
+def test_the_directory_of_a_ca_keeps_the_name_that_documents_always_had() -> None:
+    value = Told("https://ca.example/", 'it said {"server": "x"}, "directory_url": and "server":')
+    data = encode(value)
+    assert json.loads(data) == {"server": value.directory_url, "text": value.text}
+    assert decode(data, Told) == value

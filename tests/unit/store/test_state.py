@@ -37,7 +37,7 @@ orders = st.builds(
     PendingOrder,
     kind=st.sampled_from(KeyKind),
     domains=st.lists(texts, max_size=3).map(tuple),
-    server=texts,
+    directory_url=texts,
     key=texts,
     csr=texts,
     url=st.none() | texts,

@@ -79,7 +79,7 @@ class TestRenew:
     def test_a_second_renewer_is_told_to_come_back(
         self, program: Program, home: Home, fresh: Material
     ) -> None:
-        home.keep(replace(fresh, server="https://former.example/"))
+        home.keep(replace(fresh, directory_url="https://former.example/"))
         with home.vault.certificate(NAME):
             done = program("-c", home.file, "renew")
         assert (done.code, done.out) == (75, "")
@@ -149,10 +149,10 @@ def test_what_a_limit_forbids_is_not_announced(
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "a-made-up-token-of-forty-characters-abcd")
     used = History(tuple(Event(datetime.now(UTC), EventKind.CERTIFICATE, SPEC.domains) for _ in range(5)))
-    settled.vault.keep_history(SPEC.server, lambda _: used)
+    settled.vault.keep_history(SPEC.directory_url, lambda _: used)
     done = program("-c", settled.file, "renew", "--force", "--dry-run")
     assert done.code == 75
     assert "to be ordered" not in done.out
     assert f"{NAME}  failed" in done.out
-    assert f"no order is sent to the CA at {SPEC.server} before " in done.out
+    assert f"no order is sent to the CA at {SPEC.directory_url} before " in done.out
     assert "5 of 5 certificates for exactly these names in 7 days are used up" in done.out

@@ -20,7 +20,7 @@ class TestStatus:
 
     def test_it_remembers_the_last_failure(self, program: Program, settled: Home, fresh: Material) -> None:
         with settled.vault.certificate(NAME) as ledger:
-            ledger.keep(replace(fresh, server="https://former.example/"))
+            ledger.keep(replace(fresh, directory_url="https://former.example/"))
             ledger.failed(Failure(Stage.ISSUE, 1, certs.NOW, FAR, "the CA said no", exit_code=75))
         done = program("-c", settled.file, "status", "--json")
         assert (done.code, done.answer["exit"]) == (75, 75)

@@ -53,13 +53,9 @@ def test_what_goes_wrong_is_told_to_whoever_makes_a_call() -> None:
 
     ahead = Ahead(fail)
     ahead.begin()
-    told = []
     for _ in range(2):
-        with pytest.raises(ConfigError, match="no token") as caught:
+        with pytest.raises(ConfigError, match="no token"):
             ahead.get("/", {})
-        told.append(caught.value)
-    assert told[0] is not told[1]
-    assert told[0].faults == told[1].faults
 
 
 def test_where_no_more_threads_are_allowed_whoever_comes_first_builds_it(

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -104,12 +103,3 @@ def test_what_may_pass_is_not_asked_again_for_each(failure: Exception) -> None:
     got = crowd(provider, *[Changes((record(str(n)),)) for n in range(5)])
     assert [type(error) for error in got] == [type(failure)] * 5
     assert len(provider.calls) == 2
-
-
-def test_each_is_given_an_error_of_its_own_to_write_on() -> None:
-    failure = Transient("gone", hint="wait", retry_after=timedelta(seconds=7))
-    one, two = crowd(Provider(fail=failure), Changes(remove=("x",)), Changes(remove=("y",)))
-    assert isinstance(one, Transient)
-    assert isinstance(two, Transient)
-    one.server = "https://ca.example"
-    assert (two.server, str(two), two.hint, two.retry_after) == ("", "gone", "wait", timedelta(seconds=7))
