@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support import hostile
 from support.fakes import FakeClock, Notes
-from support.hostile import Answer, Hostile, dripping_head, flood, many_bombs, redirect, whole
+from support.hostile import server as hostile
+from support.hostile.server import Answer, Hostile, dripping_head, flood, many_bombs, redirect, whole
 
 from renewer.core.errors import Transient
 from renewer.core.model import Fingerprint

@@ -63,7 +63,7 @@ def test_what_is_deployed_is_served(nginx: Nginx, port: int, kinds: tuple[KeyKin
     assert shown(port).fingerprint in new.fingerprints
     after = nginx.deployer().look(wanted, new)
     assert (after.published, after.served, after.placeholder, after.detail) == (True, True, False, "")
-    assert nginx.notes.doings == [("example.com", f"waiting for nginx to serve it on 127.0.0.1:{port}")]
+    assert nginx.notes.of("doing") == [("example.com", f"waiting for nginx to serve it on 127.0.0.1:{port}")]
 
 
 def test_one_reload_brings_two_certificates(nginx: Nginx) -> None:
@@ -182,7 +182,7 @@ def test_ipv6_and_the_proxy_protocol_are_spoken(nginx: Nginx) -> None:
     new = material(EXAMPLE)
     nginx.deployer().apply([Publish(EXAMPLE, new)])
     waited = f"waiting for nginx to serve it on [::1]:{six}, 127.0.0.1:{proxied}"
-    assert nginx.notes.doings == [("example.com", waited)]
+    assert nginx.notes.of("doing") == [("example.com", waited)]
     assert shown(six, host="::1").fingerprint in new.fingerprints
     assert shown(proxied, proxied=True).fingerprint in new.fingerprints
     assert shown(proxied).fingerprint is None

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.gated import FILES, HOST, OTHER, Answer, Site, forged
+from support.gated import FILES, HOST, OTHER, Site, forged
+from support.visitor import Answer
 from support.world import NAME, World, table
 
 from renewer.core import tokens

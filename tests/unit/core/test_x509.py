@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support.chains import Authority
-from support.hostile_text import MARK, harm
+from support.hostile.text import MARK, harm
 
 from renewer.core import x509 as keys
 from renewer.core.errors import Refused

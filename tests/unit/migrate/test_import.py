@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support import certs
 from support.fakes import Notes
-from support.hostile_text import MARK, TEXT, harm
+from support.hostile.text import MARK, TEXT, harm
 
 from renewer.config.acme import DIRECTORIES
 from renewer.config.load import load

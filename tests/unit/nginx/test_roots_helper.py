@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.certs import NOW
-from support.hostile_text import MARK, TEXT, harm
+from support.hostile.text import MARK, TEXT, harm
 from support.roots_helper import loaded
 
 from renewer.core.site import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
