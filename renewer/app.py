@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from renewer.config import secrets
 from renewer.config.schema import Config
 from renewer.core.errors import ConfigError, Fault
 from renewer.core.followed import View
-from renewer.core.interfaces import Clock, Follower, Issuer, Journal, Report
+from renewer.core.interfaces import Clock, Deployer, DeployHook, Follower, Issuer, Journal, Report, Sites
 from renewer.core.model import CertSpec, Material, Reason, Window
 from renewer.notify import audience
 from renewer.store.files import FileStore
@@ -39,17 +40,55 @@ def build(config: Config, clock: Clock, report: Report, follower: Follower = ALO
 
     So it does for a state folder of another configuration. Root becomes the folder's owner first.
     """
-    from renewer.engine.cycle import Engine
     from renewer.secure_links.rotation import SecureLink
 
     privileges.settle(config.state, config.secret_files, secrets.remember)
     check(config)
     follower.refuse_foreign()
-    memory = State(FileStore(config.state), report)
+    state = State(FileStore(config.state), report)
     deployer = nginx(config, clock, report)
-    issuer = _Late(lambda: _acme(config, memory, clock, report))
-    hooks = (SecureLink(config.site_specs, memory, deployer, follower),)
-    return Engine(config.specs, memory, issuer, deployer, clock, report, hooks, commands(config), follower)
+    issuer = _Late(lambda: _acme(config, state, clock, report))
+    sites = SecureLink(config.site_specs, state, deployer, follower)
+    parts = Parts(state, issuer, deployer, sites, commands(config), follower, clock, report)
+    return engine(config.specs, parts)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The adapters that an engine works with."""
+
+    state: State
+    issuer: Issuer
+    deployer: Deployer
+    sites: Sites
+    hooks: "tuple[DeployHook, ...]"
+    follower: Follower
+    clock: Clock
+    report: Report
+
+
+def engine(specs: tuple[CertSpec, ...], parts: Parts) -> "Engine":
+    """Return the engine for these certificates."""
+    from renewer.engine.cycle import Engine
+    from renewer.engine.deploy_hooks import DeployHooks
+    from renewer.engine.deployment import Deployment
+    from renewer.engine.failures import Failures
+    from renewer.engine.issuance import Issuance
+    from renewer.engine.look import Look
+
+    state, clock, report = parts.state, parts.clock, parts.report
+    return Engine(
+        specs=specs,
+        state=state,
+        look=Look(state, parts.deployer, clock),
+        issuance=Issuance(parts.issuer, clock, report),
+        failures=Failures(state, clock, report),
+        deployment=Deployment(state, parts.deployer, parts.sites),
+        deploy_hooks=DeployHooks(state, clock, report, parts.hooks, parts.follower),
+        follower=parts.follower,
+        clock=clock,
+        report=report,
+    )
 
 
 def follower(config: Config, view: View, clock: Clock, report: Report) -> Follower:

@@ -11,8 +11,7 @@ from renewer.check.context import Scene
 from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.config import secrets
 from renewer.config.acme import DIRECTORIES
-from renewer.core import policy
-from renewer.core.clock_skew import WrongClock
+from renewer.core.clock_skew import WrongClock, refuse_earlier_than
 from renewer.core.errors import RenewerError
 from renewer.core.model import Material
 
@@ -117,7 +116,7 @@ def clock(scene: Scene) -> Iterator[Finding]:
     now = scene.clock.now()
     for material in _stored(scene):
         try:
-            policy.refuse_wrong_clock(material, now)
+            refuse_earlier_than(material.obtained if material else None, now)
         except RenewerError as error:
             yield _CLOCK.refused("past", error, "with this clock nothing is ever due, and nothing is renewed")
             return

@@ -1,4 +1,4 @@
-"""This machine's clock against those of others. Pure."""
+"""This machine's clock against what others know of the time. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,10 @@ from renewer.core.errors import Refused
 from renewer.core.http_headers import behind
 
 CLOCKS_DIFFER = timedelta(days=1)
-"""By how much this machine's clock and the CA's may differ."""
+"""By how much this machine's clock may differ from the CA's, or be behind the last certificate."""
+
+
+_SET = "set the clock (timedatectl set-ntp true); nothing is ordered until it is right"
 
 
 class WrongClock(Refused):
@@ -23,5 +26,15 @@ def refuse_wrong_clock(date: str, now: datetime) -> None:
         raise WrongClock(
             f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
             f" the CA {now + difference:%Y-%m-%d %H:%M} UTC",
-            hint="set the clock (timedatectl set-ntp true); nothing is ordered until it is right",
+            hint=_SET,
+        )
+
+
+def refuse_earlier_than(obtained: datetime | None, now: datetime) -> None:
+    """Raise `WrongClock` if the certificate was obtained in the future: then nothing would ever be due."""
+    if obtained and obtained - now > CLOCKS_DIFFER:
+        raise WrongClock(
+            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f" but the certificate was obtained at {obtained:%Y-%m-%d %H:%M} UTC",
+            hint=_SET,
         )

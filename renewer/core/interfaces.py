@@ -13,7 +13,7 @@ from renewer.core.journal import Handle, Progress, TxtRecord
 from renewer.core.metrics import Readings
 from renewer.core.model import CertSpec, Change, Grounds, Material, Observation, Reason, Window
 from renewer.core.notice import Message
-from renewer.core.site import Guard, HookContext, Proposal, SiteSpec
+from renewer.core.site import Guard, Proposal, SiteContext, SiteSpec
 
 
 class Clock(Protocol):
@@ -193,20 +193,20 @@ class Deployer(Protocol):
         """
 
 
-class Hook(Protocol):
-    """Proposes changes for nginx on the engine's cycle; it writes nothing for nginx and reloads nothing.
+class Sites(Protocol):
+    """The sites behind secure links: proposes what nginx needs for them, but changes nothing of nginx itself.
 
     Whoever calls `propose` and `settle` holds nginx from the first to the last.
     """
 
     @property
     def specs(self) -> Sequence[SiteSpec]:
-        """The sites that it answers for."""
+        """The sites of the configuration."""
 
-    def plan(self, cycle: HookContext) -> Proposal:
+    def plan(self, context: SiteContext) -> Proposal:
         """Return what it would propose now, changing nothing."""
 
-    def propose(self, cycle: HookContext) -> Proposal:
+    def propose(self, context: SiteContext) -> Proposal:
         """Return what nginx is to take up; whatever has to survive a crash is on disk by then."""
 
     def settle(self, proposal: Proposal) -> Mapping[str, RenewerError]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from renewer.core.errors import RenewerError, worst
+from renewer.core.errors import worst
 from renewer.core.failure import Deploys, Failure
 from renewer.core.hook import HookOutcome
 from renewer.core.site import Guard, SiteOutcome
@@ -236,17 +236,6 @@ class Snapshot:
     def revocations(self) -> tuple[Revocation, ...]:
         """All that have to be revoked, the one asked for last first."""
         return self.revocation.each if self.revocation else ()
-
-
-@dataclass(frozen=True)
-class CertificateRun:
-    """How far one certificate got: `deploy` says that nginx has to take it up, `held` why it has to wait."""
-
-    snapshot: Snapshot
-    issued: bool = False
-    deploy: bool = False
-    held: Failure | None = None
-    error: RenewerError | None = None
 
 
 @dataclass(frozen=True)

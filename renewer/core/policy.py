@@ -6,7 +6,6 @@ No I/O, no clock and no chance in here: the time is an argument, chance a number
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from renewer.core.errors import Refused
 from renewer.core.failure import Failure
 from renewer.core.model import CertSpec, Material, Reason, Snapshot, Suggestion, Window
 
@@ -43,11 +42,52 @@ class Rest:
 Step = Issue | Ask | Deploy | Rest
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What a certificate needs, from one look at it at the time `now`.
+
+    `step` is what to do next. `reason` says why a new certificate is needed, and is empty where none is;
+    `unlike`, that the stored one is not what the configuration wants. `undeployed`: nginx has yet to take up
+    what is stored. `standing` are the failures of which what failed is still to be done, the order's first.
+
+    `renewal` is the instant from which the certificate is to be renewed. `next_due` is when anything is due,
+    `now` where it is at once. `rests_until` is until when nothing at all is, `None` where anything is due or
+    a failure is on record.
+    """
+
+    snapshot: Snapshot
+    now: datetime
+    step: Step
+    reason: str
+    unlike: bool
+    undeployed: bool
+    standing: tuple[Failure, ...]
+    renewal: datetime
+    next_due: datetime
+    rests_until: datetime | None
+
+    @property
+    def stray(self) -> bool:
+        """Whether an order is under way that nobody needs any more."""
+        return self.snapshot.pending and not self.reason
+
+    @property
+    def mended(self) -> bool:
+        """Whether a failure is on record that no longer applies; the next must not count from it."""
+        known = (self.snapshot.failure, self.snapshot.deploys.failure)
+        return any(failure and failure not in self.standing for failure in known)
+
+    @property
+    def explanation_url(self) -> str | None:
+        """The page on which the CA explains its suggestion (RFC 9773, section 4.2), if it named one."""
+        material, suggestion = self.snapshot.material, self.snapshot.suggestion
+        if material is None or suggestion is None or not _concerns(suggestion, material):
+            return None
+        return suggestion.explanation_url
+
+
 SHORT_LIFE = timedelta(days=10)
 """Certificates that live shorter are renewed at half their life, others at two thirds (Let's Encrypt)."""
-
-CLOCK_BEHIND = timedelta(days=1)
-"""By how much this machine's clock may have been set back since a certificate, or a key, was obtained."""
 
 REST = timedelta(hours=1)
 """How long a new certificate stays whatever speaks for renewing it; a tenth of its life if that is less.
@@ -66,24 +106,56 @@ ASK_DEFAULT = timedelta(hours=6)
 """When to look again if the CA gives no Retry-After (RFC 9773, section 4.3.3)."""
 
 
-def decide(snapshot: Snapshot, now: datetime) -> Step:
-    """Return the one next step for a certificate."""
-    reason = why_issue(snapshot, now)
-    directory_url = choose_ca(snapshot, now)
+def decide(snapshot: Snapshot, now: datetime) -> Decision:
+    """Return what a certificate needs."""
+    reason, renewal = _why_issue(snapshot, now), _renewal(snapshot, now)
+    undeployed = _undeployed(snapshot)
+    step = _step(snapshot, reason, renewal, now, undeployed=undeployed)
+    order = snapshot.failure if reason else None
+    deploy = snapshot.deploys.failure if undeployed else None
+    standing = tuple(failure for failure in (order, deploy) if failure)
+    if standing:
+        next_due = max(min(failure.retry for failure in standing), now)
+    else:
+        next_due = now if reason or undeployed else renewal
+    return Decision(
+        snapshot=snapshot,
+        now=now,
+        step=step,
+        reason=reason,
+        unlike=snapshot.material is None or bool(_difference(snapshot.spec, snapshot.material)),
+        undeployed=undeployed,
+        standing=standing,
+        renewal=renewal,
+        next_due=next_due,
+        rests_until=_rests_until(snapshot, step),
+    )
+
+
+def _step(snapshot: Snapshot, reason: str, renewal: datetime, now: datetime, *, undeployed: bool) -> Step:
+    directory_url = _choose_ca(snapshot, now)
     held = _held(snapshot, directory_url, now) if reason else None
     if reason and not held:
         return Issue(reason, directory_url, _rehearsal(snapshot, directory_url, now))
     if _asks(snapshot, now):
         return Ask()
-    if undeployed(snapshot):
+    if undeployed:
         return Deploy(snapshot.sight.detail or "nginx does not serve what is stored")
     if held:
         return Rest(held.retry, held)
-    return Rest(renewal(snapshot, now))
+    return Rest(renewal)
 
 
-def choose_ca(snapshot: Snapshot, now: datetime) -> str:
-    """Return the directory of the CA to order from: the first one, unless it failed and another may step in.
+def _rests_until(snapshot: Snapshot, step: Step) -> datetime | None:
+    if not isinstance(step, Rest) or step.held or snapshot.failure or snapshot.deploys.failure:
+        return None
+    if snapshot.leftovers or snapshot.pending or snapshot.revocation:
+        return None
+    return min(step.until, snapshot.suggestion.ask_again) if snapshot.suggestion else step.until
+
+
+def _choose_ca(snapshot: Snapshot, now: datetime) -> str:
+    """Return the CA to order from: the first one, unless it failed and another may step in.
 
     Those that may take turns, each after the failure of the one before.
     """
@@ -99,8 +171,7 @@ def choose_ca(snapshot: Snapshot, now: datetime) -> str:
     return candidates[(candidates.index(failed.directory_url) + 1) % len(candidates)]
 
 
-def why_issue(snapshot: Snapshot, now: datetime) -> str:
-    """Return why a new certificate is needed, or an empty string."""
+def _why_issue(snapshot: Snapshot, now: datetime) -> str:
     material = snapshot.material
     if material is None:
         return "there is none yet"
@@ -110,28 +181,13 @@ def why_issue(snapshot: Snapshot, now: datetime) -> str:
         return f"it is revoked ({why})"
     if snapshot.forced:
         return "it was asked for"
-    if now >= renewal(snapshot, now):
+    if now >= _renewal(snapshot, now):
         return f"it is due (it ends {material.not_after:%Y-%m-%d %H:%M:%S} UTC)"
     return ""
 
 
-def unlike(snapshot: Snapshot) -> bool:
-    """Whether what is stored is not what the configuration wants, however fresh it is."""
-    return snapshot.material is None or bool(_difference(snapshot.spec, snapshot.material))
-
-
-def refuse_wrong_clock(material: Material | None, now: datetime) -> None:
-    """Raise `Refused` if the certificate was obtained in the future: then nothing would ever be due."""
-    if material and material.obtained and material.obtained - now > CLOCK_BEHIND:
-        raise Refused(
-            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
-            f" but the certificate was obtained at {material.obtained:%Y-%m-%d %H:%M} UTC",
-            hint="set the clock (timedatectl set-ntp true)",
-        )
-
-
-def undeployed(snapshot: Snapshot) -> bool:
-    """Whether nginx has yet to take up what is stored; where nobody sees that, what is kept of it counts."""
+def _undeployed(snapshot: Snapshot) -> bool:
+    """Return whether nginx has yet to take up what is stored; where nobody sees that, the record counts."""
     material, sight = snapshot.material, snapshot.sight
     if material is None:
         return False
@@ -139,7 +195,7 @@ def undeployed(snapshot: Snapshot) -> bool:
     return unseen or not sight.published or sight.served is False
 
 
-def renewal(snapshot: Snapshot, now: datetime) -> datetime:
+def _renewal(snapshot: Snapshot, now: datetime) -> datetime:
     """Return the instant from which a certificate is to be renewed; `now` where there is none.
 
     What the CA suggests (ARI) goes first, bounded by an emergency rule near the end of life. A window that
@@ -189,48 +245,6 @@ def choose(window: Window, ari: str, before: Suggestion | None, now: datetime, f
         instant=drawn if moved or before is None else before.instant,
         explanation_url=window.explanation_url,
     )
-
-
-def explanation(snapshot: Snapshot) -> str | None:
-    """Return the page on which the CA explains its suggestion (RFC 9773, section 4.2), if it named one."""
-    material, suggestion = snapshot.material, snapshot.suggestion
-    if material is None or suggestion is None or not _concerns(suggestion, material):
-        return None
-    return suggestion.explanation_url
-
-
-def next_due(snapshot: Snapshot, now: datetime) -> datetime:
-    """Return when something is due for the certificate, `now` where it is at once.
-
-    That is the retry after a failure, else an order or a deploy that nothing holds up, else the renewal.
-    """
-    if failed := standing(snapshot, now):
-        return max(min(one.retry for one in failed), now)
-    return now if why_issue(snapshot, now) or undeployed(snapshot) else renewal(snapshot, now)
-
-
-def standing(snapshot: Snapshot, now: datetime) -> tuple[Failure, ...]:
-    """Return the last failures of which what failed is still to be done, that of the order first.
-
-    Somebody may have mended it by hand.
-    """
-    order = snapshot.failure if why_issue(snapshot, now) else None
-    deploy = snapshot.deploys.failure if undeployed(snapshot) else None
-    return tuple(one for one in (order, deploy) if one)
-
-
-def rest(snapshot: Snapshot, now: datetime) -> datetime | None:
-    """Return until when nothing at all is due for a certificate; `None` if anything is, or is on record."""
-    if snapshot.failure or snapshot.deploys.failure:
-        return None
-    if snapshot.leftovers or snapshot.pending or snapshot.revocation:
-        return None
-    match decide(snapshot, now):
-        case Rest(until=until, held=None):
-            suggestion = snapshot.suggestion
-            return min(until, suggestion.ask_again) if suggestion else until
-        case _:
-            return None
 
 
 def unanswered(before: Suggestion | None, ari: str, now: datetime) -> Suggestion:

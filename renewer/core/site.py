@@ -153,8 +153,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class HookContext:
-    """What a hook has to know of a cycle: the time, the certificates as kept, and what a person asked for."""
+class SiteContext:
+    """What the sites have to know: the time, the certificates as kept, and what a person asked for."""
 
     now: datetime
     certificates: Mapping[str, str]
@@ -194,7 +194,7 @@ class SiteOutcome:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a hook would have nginx take up, if anything, and what that makes of its sites."""
+    """What nginx has to take up for the sites, if anything, and what that makes of each."""
 
     guard: Guard | None
     outcomes: tuple[SiteOutcome, ...]

@@ -1,7 +1,7 @@
-"""What follows a deploy: the hooks that are to know what nginx serves now.
+"""The deploy hooks: commands to run once nginx serves something new.
 
-Level-triggered like all of a cycle: what a hook was told of is kept, so one that failed, or was cut off, is
-told by the next run, and one that knows everything is left alone.
+Each run starts from what is kept of a hook: one that failed, or was cut off, is run again by the next cycle,
+and one that was run for all that nginx serves is left alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,24 +15,23 @@ from renewer.core.hook import Deployed, HookAction, HookOutcome, Memory
 from renewer.core.interfaces import Clock, DeployHook, Follower, Report
 from renewer.core.model import Action, CertOutcome
 from renewer.core.site import SiteAction, SiteOutcome
-from renewer.store.following import ALONE
 from renewer.store.state import Section, State
 
 
 @dataclass(frozen=True)
-class FollowUp:
+class DeployHooks:
     """The deploy hooks of the configuration, in its order."""
 
-    vault: State
+    state: State
     clock: Clock
     report: Report
     hooks: tuple[DeployHook, ...]
-    follower: Follower = ALONE
+    follower: Follower
 
-    def tell(
+    def run(
         self, certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]
     ) -> tuple[HookOutcome, ...]:
-        """Run every hook that does not know yet what nginx works with; one that fails holds up no other.
+        """Run every hook that was not run yet for what nginx serves; one that fails holds up no other.
 
         None is run, nor forgotten, where a newer configuration may have others.
         """
@@ -41,12 +40,12 @@ class FollowUp:
             if not any(self._news(hook, now) for hook in self.hooks) and not self._forgotten():
                 return self._told(now)
             self.clock.sleep(0)
-            with self.vault.hooks() as ledger:
+            with self.state.hooks() as section:
                 if outdated := self.follower.outdated():
                     raise outdated
                 for name in self._forgotten():
-                    ledger.drop(name)
-                return tuple(self._tried(hook, now, ledger) for hook in self.hooks)
+                    section.drop(name)
+                return tuple(self._tried(hook, now, section) for hook in self.hooks)
         except Stopped:
             return self._told(now)
         except RenewerError as error:
@@ -58,15 +57,15 @@ class FollowUp:
         """Return how the hooks stand and which are to be run, running none."""
         return self._told(deployed(certificates, (one for one in sites if not one.due)))
 
-    def _tried(self, hook: DeployHook, now: Deployed, ledger: Section[Memory]) -> HookOutcome:
+    def _tried(self, hook: DeployHook, now: Deployed, section: Section[Memory]) -> HookOutcome:
         """Run one; what is kept of it may be unreadable, or not to be written: that is its own failure."""
         try:
-            return self._run(hook, now, ledger)
+            return self._run_one(hook, now, section)
         except RenewerError as error:
             return _failed(hook, error, self.clock.now() + backoff.hook(1))
 
-    def _run(self, hook: DeployHook, now: Deployed, ledger: Section[Memory]) -> HookOutcome:
-        memory = self.vault.hook(hook.key)
+    def _run_one(self, hook: DeployHook, now: Deployed, section: Section[Memory]) -> HookOutcome:
+        memory = self.state.hook(hook.key)
         news = now.since(memory.told)
         if not news:
             return HookOutcome(hook.name, HookAction.KEPT, detail=hook.what)
@@ -76,11 +75,11 @@ class FollowUp:
         except HookFailed as error:
             memory = _noted(memory, error, self.clock.now())
             with suppress(RenewerError):  # what cannot be noted is told all the same, and tried again
-                ledger.keep(hook.key, memory)
+                section.keep(hook.key, memory)
             return _failed(hook, error, memory.retry or self.clock.now())
         finally:
             self.report.idle(hook.name)
-        ledger.keep(hook.key, Memory(now.over(memory.told)))
+        section.keep(hook.key, Memory(now.over(memory.told)))
         self.report.done(hook.name, f"ran {hook.what}")
         return HookOutcome(hook.name, HookAction.RAN, detail=f"{hook.what} for {_spoken(news)}")
 
@@ -89,7 +88,7 @@ class FollowUp:
 
     def _standing(self, hook: DeployHook, now: Deployed) -> HookOutcome:
         try:
-            memory, news = self.vault.hook(hook.key), self._news(hook, now)
+            memory, news = self.state.hook(hook.key), self._news(hook, now)
         except RenewerError as unreadable:
             return _failed(hook, unreadable, self.clock.now() + backoff.hook(1))
         if not news:
@@ -100,12 +99,12 @@ class FollowUp:
         return HookOutcome(hook.name, HookAction.RAN, self.clock.now(), f"{hook.what} for {_spoken(news)}")
 
     def _news(self, hook: DeployHook, now: Deployed) -> Deployed:
-        return now.since(self.vault.hook(hook.key).told)
+        return now.since(self.state.hook(hook.key).told)
 
     def _forgotten(self) -> Sequence[str]:
         """Return the keys of hooks that the configuration does not have any more."""
         known = {hook.key for hook in self.hooks}
-        return [key for key in self.vault.known_hooks() if key not in known]
+        return [key for key in self.state.known_hooks() if key not in known]
 
 
 def deployed(certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]) -> Deployed:

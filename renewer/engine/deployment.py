@@ -1,70 +1,74 @@
-"""All that nginx has to take up in a cycle: certificates and what the hooks propose, under one reload."""
+"""All that nginx has to take up in a cycle: certificates and the keys of sites, under one reload."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 from renewer.core import site
 from renewer.core.errors import DeployFailed, RenewerError, Stopped
-from renewer.core.interfaces import Deployer, Hook
+from renewer.core.interfaces import Deployer, Sites
 from renewer.core.model import CertSpec, Change, Publish
-from renewer.core.site import HookContext, Proposal, SiteOutcome
+from renewer.core.site import Proposal, SiteContext, SiteOutcome
 from renewer.store.state import State
 
 Refusals = Mapping[str, RenewerError]
-"""What stood in the way, by the owner of the change."""
+"""Why a change is not in force, by the owner of the change."""
 
 
 @dataclass(frozen=True)
 class DeploymentResult:
-    """What became of it; `error` is what stood in the way of a hook that has no site left to tell it of."""
+    """What nginx refused, and the outcomes of the sites.
+
+    `error` is what went wrong for the sites where the configuration has none that could be told of it.
+    """
 
     refusals: Refusals
     sites: tuple[SiteOutcome, ...]
     error: RenewerError | None = None
 
 
-Answer = Proposal | RenewerError
-"""What a hook proposes, or why it cannot."""
-
-
 @dataclass(frozen=True)
 class Deployment:
-    """Brings nginx to work with what is kept and proposed."""
+    """Brings nginx to serve what is stored, and to guard the sites as they should be."""
 
-    vault: State
+    state: State
     deployer: Deployer
-    hooks: tuple[Hook, ...]
+    sites: Sites
 
-    def bring(self, specs: Sequence[CertSpec], cycle: HookContext) -> DeploymentResult:
-        """Deploy these certificates and what the hooks propose; tell of refusals and of the sites."""
-        plans = self._asked(lambda hook: hook.plan(cycle))
-        if not specs and not any(isinstance(plan, Proposal) and plan.guard for plan in plans):
-            return self._settled(plans, {}, cycle)
-        try:
-            with self.vault.nginx():
-                return self._together(specs, cycle)
-        except RenewerError as error:
-            every = [site.failed(spec, error, cycle.now) for hook in self.hooks for spec in hook.specs]
-            told = every or specs
-            return DeploymentResult(
-                {spec.name: error for spec in specs}, tuple(every), None if told else error
-            )
+    @property
+    def site_names(self) -> list[str]:
+        """The names of the sites, in the order of the configuration."""
+        return [spec.name for spec in self.sites.specs]
 
-    def planned(self, cycle: HookContext) -> tuple[SiteOutcome, ...]:
+    @property
+    def followed(self) -> set[str]:
+        """The names of the certificates whose renewal rotates the key of a site."""
+        return {name for spec in self.sites.specs for name in spec.follows}
+
+    def planned(self, context: SiteContext) -> tuple[SiteOutcome, ...]:
         """Return how the sites stand and what would be done for them, changing nothing."""
-        plans = self._asked(lambda hook: hook.plan(cycle))
-        return tuple(
-            one for hook, plan in zip(self.hooks, plans, strict=True) for one in _told(hook, plan, cycle)
-        )
+        return self._result(self._ask(self.sites.plan, context), {}, context).sites
 
-    def _together(self, specs: Sequence[CertSpec], cycle: HookContext) -> DeploymentResult:
-        kept = [(spec, self.vault.material(spec.name)) for spec in specs]
-        changes: list[Change] = [Publish(spec, material) for spec, material in kept if material]
-        proposals = self._asked(lambda hook: hook.propose(cycle))
-        changes += [one.guard for one in proposals if isinstance(one, Proposal) and one.guard]
+    def deploy(self, specs: Sequence[CertSpec], context: SiteContext) -> DeploymentResult:
+        """Deploy these certificates and what the sites propose."""
+        plan = self._ask(self.sites.plan, context)
+        if not specs and (isinstance(plan, RenewerError) or not plan.guard):
+            return self._settle(plan, {}, context)
+        try:
+            with self.state.nginx():
+                return self._deploy_held(specs, context)
+        except RenewerError as error:
+            result = self._result(error, {spec.name: error for spec in specs}, context)
+            return replace(result, error=None) if specs else result
+
+    def _deploy_held(self, specs: Sequence[CertSpec], context: SiteContext) -> DeploymentResult:
+        """Deploy while this process alone may change nginx: what is stored is read again, under the lease."""
+        stored = [(spec, self.state.material(spec.name)) for spec in specs]
+        changes: list[Change] = [Publish(spec, material) for spec, material in stored if material]
+        proposal = self._ask(self.sites.propose, context)
+        if isinstance(proposal, Proposal) and proposal.guard:
+            changes.append(proposal.guard)
         refusals = self._apply(changes) if changes else {}
-        return self._settled(proposals, refusals, cycle)
+        return self._settle(proposal, refusals, context)
 
     def _apply(self, changes: Sequence[Change]) -> Refusals:
         """Apply all at once, and each alone if that is refused: one must not hold up the others."""
@@ -78,44 +82,44 @@ class Deployment:
             return {change.owner: error for change in changes}
         return {}
 
-    def _asked(self, question: Callable[[Hook], Proposal]) -> list[Answer]:
-        """Ask every hook; one that cannot answer must not hold up a certificate."""
-        answers: list[Answer] = []
-        for hook in self.hooks:
+    def _settle(
+        self, proposal: Proposal | RenewerError, refusals: Refusals, context: SiteContext
+    ) -> DeploymentResult:
+        """Keep the keys that nginx works with now."""
+        failed: Mapping[str, RenewerError] = {}
+        if isinstance(proposal, Proposal) and proposal.guard:
+            proposal = refusals.get(proposal.guard.owner) or proposal
+        if isinstance(proposal, Proposal):
             try:
-                answers.append(question(hook))
+                failed = self.sites.settle(proposal)
             except RenewerError as error:
-                answers.append(error)
-        return answers
+                proposal = error
+        return self._result(proposal, refusals, context, failed)
 
-    def _settled(self, answers: Sequence[Answer], refusals: Refusals, cycle: HookContext) -> DeploymentResult:
-        """Let each hook keep what nginx took up, and tell what became of its sites."""
-        found: list[SiteOutcome] = []
-        orphan: RenewerError | None = None
-        for hook, answer in zip(self.hooks, answers, strict=True):
-            final, failed = answer, dict[str, RenewerError]()
-            if isinstance(answer, Proposal):
-                final = (answer.guard and refusals.get(answer.guard.owner)) or answer
-            if isinstance(final, Proposal):
-                try:
-                    failed.update(hook.settle(final))
-                except RenewerError as error:
-                    final = error
-            found += _told(hook, final, cycle, failed)
-            if isinstance(final, RenewerError) and not hook.specs:
-                orphan = orphan or final
-        return DeploymentResult(refusals, tuple(found), orphan)
+    def _ask(
+        self, question: Callable[[SiteContext], Proposal], context: SiteContext
+    ) -> Proposal | RenewerError:
+        """Ask the sites what they need; an error of theirs must not hold up a certificate."""
+        try:
+            return question(context)
+        except RenewerError as error:
+            return error
 
-
-def _told(
-    hook: Hook, answer: Answer, cycle: HookContext, failed: Mapping[str, RenewerError] = MappingProxyType({})
-) -> tuple[SiteOutcome, ...]:
-    """Return the outcomes of a hook's sites; an error concerns all of them, `failed` some."""
-    if isinstance(answer, RenewerError):
-        return tuple(site.failed(spec, answer, cycle.now) for spec in hook.specs)
-    wrong = {
-        spec.name: site.failed(spec, failed[spec.name], cycle.now)
-        for spec in hook.specs
-        if spec.name in failed
-    }
-    return tuple(wrong.get(outcome.name, outcome) for outcome in answer.outcomes)
+    def _result(
+        self,
+        proposal: Proposal | RenewerError,
+        refusals: Refusals,
+        context: SiteContext,
+        failed: Mapping[str, RenewerError] | None = None,
+    ) -> DeploymentResult:
+        """Return the outcomes of the sites; an error concerns all of them, `failed` some."""
+        specs = self.sites.specs
+        if isinstance(proposal, RenewerError):
+            outcomes = tuple(site.failed(spec, proposal, context.now) for spec in specs)
+            return DeploymentResult(refusals, outcomes, None if specs else proposal)
+        wrong = {
+            spec.name: site.failed(spec, failed[spec.name], context.now)
+            for spec in specs
+            if failed and spec.name in failed
+        }
+        return DeploymentResult(refusals, tuple(wrong.get(one.name, one) for one in proposal.outcomes))

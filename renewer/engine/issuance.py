@@ -7,29 +7,29 @@ from renewer.core import policy
 from renewer.core.errors import OrderFailed, RenewerError, Stopped, Transient
 from renewer.core.interfaces import Clock, Issuer, Report
 from renewer.core.model import CertSpec, Material, Revocation, Snapshot, Suggestion
-from renewer.core.policy import Issue
+from renewer.core.policy import Decision, Issue
 from renewer.store.state import CertificateState
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True)
-class Ordering:
-    """Keeps in the ledger of the certificate what comes of it."""
+class Issuance:
+    """Asks the CA, and keeps in the state of the certificate what comes of it."""
 
     issuer: Issuer
     clock: Clock
     report: Report
 
-    def issue(self, snapshot: Snapshot, ledger: CertificateState, step: Issue) -> None:
+    def issue(self, snapshot: Snapshot, certificate: CertificateState, step: Issue) -> None:
         """Obtain a new certificate and keep it; what was there before stays until then."""
         spec = snapshot.spec
-        self._rehearse(spec, step, ledger.rehearsal)
+        self._rehearse(spec, step, certificate.rehearsal)
         self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self.cost(snapshot)}")
-        material = self._order(_from(spec, step.directory_url), snapshot.material, ledger, step)
-        ledger.keep(material)
-        ledger.save(ledger.load().without(material))
-        ledger.succeeded()
+        material = self._order(_from(spec, step.directory_url), snapshot.material, certificate, step)
+        certificate.keep(material)
+        certificate.save(certificate.load().without(material))
+        certificate.succeeded()
 
     def cost(self, snapshot: Snapshot) -> str:
         """Return what an order that a person forces uses up of the CA's limits."""
@@ -63,7 +63,7 @@ class Ordering:
         except RenewerError as error:
             raise OrderFailed(error, step.directory_url) from error
 
-    def ask(self, snapshot: Snapshot, ledger: CertificateState) -> None:
+    def ask(self, snapshot: Snapshot, certificate: CertificateState) -> None:
         """Ask for the renewal window; a CA that does not answer must not hold anything up."""
         material, name = snapshot.material, snapshot.spec.name
         if material is None:
@@ -76,53 +76,53 @@ class Ordering:
             raise
         except RenewerError as error:
             self.report.done(name, f"the CA does not say when to renew: {error}")
-            ledger.suggest(policy.unanswered(snapshot.suggestion, ari, self.clock.now()))
+            certificate.suggest(policy.unanswered(snapshot.suggestion, ari, self.clock.now()))
             return
         now = self.clock.now()  # a Retry-After counts from the answer
         if window is None:
-            ledger.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
+            certificate.suggest(Suggestion(ari, ask_again=now + policy.ASK_AT_MOST))
         else:
             chosen = policy.choose(window, ari, snapshot.suggestion, now, self.clock.fraction())
-            ledger.suggest(chosen)
+            certificate.suggest(chosen)
             if snapshot.suggestion is None or snapshot.suggestion.instant != chosen.instant:
                 self.report.done(name, _suggested(chosen))
 
-    def tidy(self, snapshot: Snapshot, ledger: CertificateState) -> None:
-        """Take out what earlier attempts left in the journals and in the DNS."""
-        progress = ledger.load().without(snapshot.material)
-        needed = policy.why_issue(snapshot, self.clock.now())
-        ledger.save(progress if needed else progress.with_order(None))
-        step = policy.decide(snapshot, self.clock.now())
+    def tidy(self, decision: Decision, certificate: CertificateState) -> None:
+        """Clear what earlier attempts left in the journals and in the DNS."""
+        name, step = decision.snapshot.spec.name, decision.step
+        progress = certificate.load().without(decision.snapshot.material)
+        certificate.save(progress if decision.reason else progress.with_order(None))
         # An order that goes on at once needs the records that stand.
         if not (isinstance(step, Issue) and progress.order):
-            self.issuer.tidy(snapshot.spec.name, ledger)
-        rehearsal = ledger.rehearsal.load()
+            self.issuer.tidy(name, certificate)
+        rehearsal = certificate.rehearsal.load()
         if rehearsal.in_dns and not (isinstance(step, Issue) and step.rehearse and rehearsal.order):
-            self.issuer.tidy(snapshot.spec.name, ledger.rehearsal)
+            self.issuer.tidy(name, certificate.rehearsal)
 
-    def forget(self, name: str, ledger: CertificateState) -> None:
-        """Take out what was begun for a certificate that is not wanted any more, and revoke what has to be.
+    def forget(self, name: str, asked: Sequence[Revocation], certificate: CertificateState) -> None:
+        """Clear what was begun for a certificate no longer wanted, and revoke what is to be revoked.
 
-        What is finished stays.
+        Finished certificates stay.
         """
-        for journal in (ledger, ledger.rehearsal):
+        for journal in (certificate, certificate.rehearsal):
             if journal.load().in_dns:
                 self.issuer.tidy(name, journal)
             left = journal.load()
             if left.order and not left.in_dns:
                 journal.save(left.with_order(None))
-        asked = ledger.vault.revocation(name)
-        self.revoke(name, asked.each if asked else (), ledger)
+        self.revoke(name, asked, certificate)
 
-    def revoke(self, name: str, asked: Sequence[Revocation], ledger: CertificateState) -> RenewerError | None:
-        """Have revoked what has to be, whether or not it could be replaced; return what stood in the way.
+    def revoke(
+        self, name: str, asked: Sequence[Revocation], certificate: CertificateState
+    ) -> RenewerError | None:
+        """Revoke these certificates, whether or not they could be replaced; return the first error.
 
         A CA refuses to revoke what has ended, so that is kept as revoked without it.
         """
         first = None
         for one in asked:
             if one.material.not_after <= self.clock.now():
-                ledger.revoked(one)
+                certificate.revoked(one)
                 self.report.done(name, "a certificate that was to be revoked has ended before it was")
                 continue
             self.report.doing(name, "revoking the certificate")
@@ -132,7 +132,7 @@ class Ordering:
                 self.report.problem(name, f"the certificate is not revoked yet: {error}", error.hint)
                 first = first or error
             else:
-                ledger.revoked(one)
+                certificate.revoked(one)
                 self.report.done(name, f"the certificate is revoked ({one.reason})")
         return first
 

@@ -159,7 +159,7 @@ class Observer:
         return CertificateReading(
             material.not_before,
             material.not_after,
-            policy.renewal(known, now),
+            policy.decide(known, now).renewal,
             seen.served,
             failures,
             seen.success,

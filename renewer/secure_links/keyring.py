@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from renewer.core.clock_skew import CLOCKS_DIFFER
 from renewer.core.errors import RenewerError
-from renewer.core.policy import CLOCK_BEHIND
 from renewer.core.site import (
     AGAIN,
     Asked,
-    HookContext,
     Kept,
     Key,
     Retiring,
     Ring,
     SiteAction,
+    SiteContext,
     SiteOutcome,
     SiteSpec,
 )
@@ -23,21 +23,21 @@ Draw = Callable[[], str]
 """Returns a new master: 32 random bytes as hex."""
 
 
-def wanted(spec: SiteSpec, kept: Kept, cycle: HookContext, draw: Draw) -> Ring:
+def wanted(spec: SiteSpec, kept: Kept, context: SiteContext, draw: Draw) -> Ring:
     """Return the keys that the site shall have now; equal to those that it has if nothing is to be done.
 
     What an earlier cycle wanted and nginx was not seen to take up goes first, so a rotation is finished
     before the next one begins: a key that nginx may not know yet is never made the current one.
     """
     before = kept.wanted or kept.served
-    if before is None or _asked(spec, cycle) == Asked(spec.name, at_once=True):
-        return _first(spec, before, cycle, draw)
+    if before is None or _asked(spec, context) == Asked(spec.name, at_once=True):
+        return _first(spec, before, context, draw)
     ring = before
-    if _rotation_due(spec, ring, cycle) and not _rotating(kept):
-        ring = _rotated(spec, ring, cycle, draw)
-    retiring = tuple(one for one in ring.retiring if cycle.now < one.since + spec.grace)
+    if _rotation_due(spec, ring, context) and not _rotating(kept):
+        ring = _rotated(spec, ring, context, draw)
+    retiring = tuple(one for one in ring.retiring if context.now < one.since + spec.grace)
     followed = (
-        _followed(spec, cycle) if kept.served is None else {**_followed(spec, cycle), **ring.certificates}
+        _followed(spec, context) if kept.served is None else {**_followed(spec, context), **ring.certificates}
     )
     certificates = {name: followed[name] for name in spec.follows if name in followed}
     return replace(ring, retiring=retiring, people=spec.people, certificates=certificates)
@@ -103,42 +103,42 @@ def held(spec: SiteSpec, kept: Kept, error: RenewerError, now: datetime) -> Site
     )
 
 
-def _first(spec: SiteSpec, before: Ring | None, cycle: HookContext, draw: Draw) -> Ring:
+def _first(spec: SiteSpec, before: Ring | None, context: SiteContext, draw: Draw) -> Ring:
     """Return two new keys and no old one."""
     count = before.count if before else 0
     return Ring(
         published=Key(f"k{count + 2}", draw()),
         current=Key(f"k{count + 1}", draw()),
-        since=cycle.now,
-        session_end=cycle.now + spec.session,
+        since=context.now,
+        session_end=context.now + spec.session,
         count=count + 2,
         people=spec.people,
-        certificates=_followed(spec, cycle),
+        certificates=_followed(spec, context),
     )
 
 
-def _rotated(spec: SiteSpec, ring: Ring, cycle: HookContext, draw: Draw) -> Ring:
+def _rotated(spec: SiteSpec, ring: Ring, context: SiteContext, draw: Draw) -> Ring:
     return Ring(
         published=Key(f"k{ring.count + 1}", draw()),
         current=ring.published,
-        since=cycle.now,
-        session_end=cycle.now + spec.session,
+        since=context.now,
+        session_end=context.now + spec.session,
         count=ring.count + 1,
-        retiring=(*ring.retiring, Retiring(ring.current, cycle.now)),
-        certificates=_followed(spec, cycle),
+        retiring=(*ring.retiring, Retiring(ring.current, context.now)),
+        certificates=_followed(spec, context),
     )
 
 
-def _rotation_due(spec: SiteSpec, ring: Ring, cycle: HookContext) -> bool:
-    if _asked(spec, cycle) or cycle.now >= rotation(spec, ring):
+def _rotation_due(spec: SiteSpec, ring: Ring, context: SiteContext) -> bool:
+    if _asked(spec, context) or context.now >= rotation(spec, ring):
         return True
-    if ring.since - cycle.now > CLOCK_BEHIND:  # made by a clock that was wrong: not due for all that time
+    if ring.since - context.now > CLOCKS_DIFFER:  # made by a clock that was wrong: not due for all that time
         return True
     renewed = (
-        name for name in spec.follows if cycle.certificates.get(name, "") != ring.certificates.get(name)
+        name for name in spec.follows if context.certificates.get(name, "") != ring.certificates.get(name)
     )
     return spec.rotate is None and any(
-        name in ring.certificates and name in cycle.certificates for name in renewed
+        name in ring.certificates and name in context.certificates for name in renewed
     )
 
 
@@ -149,9 +149,9 @@ def _rotating(kept: Kept) -> bool:
     return kept.served is None or kept.served.published != kept.wanted.published
 
 
-def _asked(spec: SiteSpec, cycle: HookContext) -> Asked | None:
-    return cycle.asked if cycle.asked and cycle.asked.site == spec.name else None
+def _asked(spec: SiteSpec, context: SiteContext) -> Asked | None:
+    return context.asked if context.asked and context.asked.site == spec.name else None
 
 
-def _followed(spec: SiteSpec, cycle: HookContext) -> Mapping[str, str]:
-    return {name: cycle.certificates[name] for name in spec.follows if name in cycle.certificates}
+def _followed(spec: SiteSpec, context: SiteContext) -> Mapping[str, str]:
+    return {name: context.certificates[name] for name in spec.follows if name in context.certificates}

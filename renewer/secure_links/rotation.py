@@ -1,4 +1,4 @@
-"""The hook that rotates the keys of nginx's `secure_link` on the engine's cycle.
+"""The sites behind secure links: rotates the keys of nginx's `secure_link` on the engine's cycle.
 
 What is wanted is kept before nginx is asked, and counts as served only after nginx was seen to work with it.
 So a rotation that died anywhere is finished by the next run, and nothing is signed with a key that nginx does
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from renewer.core import tokens
 from renewer.core.errors import ConfigError, RenewerError
 from renewer.core.interfaces import Deployer, Follower
-from renewer.core.site import Gate, Guard, HookContext, Kept, Proposal, Ring, Signer, SiteSpec
+from renewer.core.site import Gate, Guard, Kept, Proposal, Ring, Signer, SiteContext, SiteSpec
 from renewer.secure_links import keyring
 from renewer.store.following import ALONE
 from renewer.store.state import State
@@ -35,26 +35,26 @@ class SecureLink:
     deployer: Deployer
     follower: Follower = ALONE
 
-    def plan(self, cycle: HookContext) -> Proposal:
+    def plan(self, context: SiteContext) -> Proposal:
         """Return what would be proposed now, with how the sites stand, changing nothing."""
         if outdated := self.follower.outdated():
-            return self._held(outdated, cycle)
-        proposal = self._proposal(self._wanted(cycle))
+            return self._held(outdated, context)
+        proposal = self._proposal(self._wanted(context))
         outcomes = tuple(
-            keyring.ahead(one, spec, self.vault.site(spec.name), cycle.now)
+            keyring.ahead(one, spec, self.vault.site(spec.name), context.now)
             for one, spec in zip(proposal.outcomes, self.specs, strict=True)
         )
         return replace(proposal, outcomes=outcomes)
 
-    def propose(self, cycle: HookContext) -> Proposal:
+    def propose(self, context: SiteContext) -> Proposal:
         """Return what nginx is to take up; the keys that it needs are kept as wanted.
 
         Nothing, where the configuration has changed since it was read: who is let in is the newest one's
         business. Nginx is held, so nobody who goes by a newer one has written anything before this looks.
         """
         if outdated := self.follower.outdated():
-            return self._held(outdated, cycle)
-        wanted = self._wanted(cycle)
+            return self._held(outdated, context)
+        wanted = self._wanted(context)
         proposal = self._proposal(wanted)
         if proposal.guard:
             with self.vault.sites() as ledger:
@@ -80,10 +80,10 @@ class SecureLink:
                     failed[spec.name] = error
         return failed
 
-    def _wanted(self, cycle: HookContext) -> dict[str, Ring]:
+    def _wanted(self, context: SiteContext) -> dict[str, Ring]:
         return {
             spec.name: keyring.wanted(
-                spec, self.vault.site(spec.name), cycle, lambda: secrets.token_hex(_MASTER)
+                spec, self.vault.site(spec.name), context, lambda: secrets.token_hex(_MASTER)
             )
             for spec in self.specs
         }
@@ -117,10 +117,10 @@ class SecureLink:
             if ring and not self.follower.outdated():
                 _hand_over(signer, _signing(spec, ring))
 
-    def _held(self, error: RenewerError, cycle: HookContext) -> Proposal:
+    def _held(self, error: RenewerError, context: SiteContext) -> Proposal:
         """Return that nothing is proposed, and why."""
         kept = ((spec, self.vault.site(spec.name)) for spec in self.specs)
-        return Proposal(None, tuple(keyring.held(spec, one, error, cycle.now) for spec, one in kept))
+        return Proposal(None, tuple(keyring.held(spec, one, error, context.now) for spec, one in kept))
 
     def _left_over(self) -> list[str]:
         names = {spec.name for spec in self.specs}

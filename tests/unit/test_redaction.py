@@ -16,7 +16,6 @@ from renewer.core.errors import ConfigError, Refused, RenewerError
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import (
     Account,
-    CertificateRun,
     KeyKind,
     Material,
     Observation,
@@ -26,10 +25,12 @@ from renewer.core.model import (
     Revocation,
     Snapshot,
 )
+from renewer.core.policy import decide
 from renewer.core.site import Gate, Guard, Kept, Key, Retiring, Ring, SiteSpec
 from renewer.core.x509 import account_key, check_pair
 from renewer.dns.cloudflare.client import Api
 from renewer.dns.cloudflare.provider import CloudflareDns
+from renewer.engine.outcome import CertificateRun
 from renewer.store.state import State
 
 SECRET = "5ec2e700" * 8
@@ -48,7 +49,7 @@ VALUES = [
     Account(SECRET, "https://ca.example/account"),
     Revocation(HELD, Reason.UNSPECIFIED),
     Snapshot(spec(), Observation(published=True, served=True), HELD),
-    CertificateRun(Snapshot(spec(), Observation(published=True, served=True), HELD)),
+    CertificateRun(decide(Snapshot(spec(), Observation(published=True, served=True), HELD), NOW)),
     Publish(spec(), HELD),
     KEY,
     RING,

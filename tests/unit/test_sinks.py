@@ -26,7 +26,8 @@ from renewer.core import errors
 from renewer.core import notice as notice_
 from renewer.core.errors import ConfigError, Fault, RenewerError
 from renewer.core.failure import Failure, Stage
-from renewer.core.model import Action, CertificateRun, CertOutcome, Observation, Outcome, Snapshot
+from renewer.core.model import Action, CertOutcome, Observation, Outcome, Snapshot
+from renewer.core.policy import decide
 from renewer.engine import outcome
 from renewer.notify import rules
 from renewer.notify.redaction import last_line
@@ -135,9 +136,9 @@ def test_what_was_kept_by_an_earlier_version_is_told_as_if_it_were_new(text: str
         spec(), Observation(published=True, served=None, detail=text), material(spec()), failure=kept
     )
     for one in (
-        outcome.at_rest(snapshot, NOW),
-        outcome.at_rest(replace(snapshot, failure=None), NOW),
-        outcome.of(CertificateRun(snapshot, held=kept), NOW),
+        outcome.at_rest(decide(snapshot, NOW)),
+        outcome.at_rest(decide(replace(snapshot, failure=None), NOW)),
+        outcome.of(outcome.CertificateRun(decide(snapshot, NOW), held=kept)),
     ):
         told = [one.error or "", one.hint, one.detail]
         assert not [bad for text in told for bad in harm(f"x {text}")]

@@ -124,7 +124,7 @@ class Call:
         if observer and not clock.stopping:
             observer.saw(outcome)
         if outcome.rest and not observer:
-            resting.keep(outcome.rest, json_output.as_json(outcome), engine.deployer, began)
+            resting.keep(outcome.rest, json_output.as_json(outcome), engine.deployment.deployer, began)
         else:
             resting.forget()
         return outcome

@@ -32,8 +32,8 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
         engine = call.engine(told)
         (spec,) = engine.chosen([name])
         stored, known, now = (
-            engine.vault.material(spec.name),
-            engine.vault.known(spec.name),
+            engine.state.material(spec.name),
+            engine.state.known(spec.name),
             engine.clock.now(),
         )
     found = Archive(state).generations(spec.name)

@@ -12,12 +12,12 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
+from support import fake_world
 from support.fakes import (
     DAY,
     NOW,
     SERVER,
     FakeClock,
-    FakeDeployer,
     FakePropagation,
     FakeProvider,
     MemJournal,
@@ -35,7 +35,6 @@ from renewer.core import x509 as keys
 from renewer.core.errors import RenewerError
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import Account, KeyKind, Material, Reason
-from renewer.engine.cycle import Engine
 from renewer.store.state import State
 
 HOME = "https://ca.example"
@@ -197,7 +196,9 @@ class At:
 
     def run(self) -> None:
         """Run a cycle, and the next one over what it left."""
-        engine = Engine((spec(),), self.vault, self.issuer, FakeDeployer(), self.clock, self.notes)
+        engine = fake_world.engine(
+            spec(), state=self.vault, issuer=self.issuer, clock=self.clock, report=self.notes
+        )
         for _ in range(2):
             engine.run()
             assert self.notes.of("bug") == []

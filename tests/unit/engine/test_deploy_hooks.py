@@ -11,7 +11,8 @@ from renewer.core.errors import LockBusy
 from renewer.core.hook import HookAction
 from renewer.core.model import Action, CertOutcome, Fingerprint
 from renewer.core.site import SiteAction, SiteOutcome
-from renewer.engine.deploy_hooks import FollowUp
+from renewer.engine.deploy_hooks import DeployHooks
+from renewer.store.following import ALONE
 from renewer.store.state import State
 
 
@@ -31,11 +32,11 @@ class Hooked:
         self.vault = State(self.store, Notes())
 
     @property
-    def followup(self) -> FollowUp:
-        return FollowUp(self.vault, self.clock, Notes(), self.hooks)
+    def deploy_hooks(self) -> DeployHooks:
+        return DeployHooks(self.vault, self.clock, Notes(), self.hooks, ALONE)
 
     def actions(self, *certificates: CertOutcome, sites: tuple[SiteOutcome, ...] = ()) -> list[HookAction]:
-        return [one.action for one in self.followup.tell(certificates, sites)]
+        return [one.action for one in self.deploy_hooks.run(certificates, sites)]
 
 
 def test_a_hook_is_told_once_of_what_is_new() -> None:
@@ -82,7 +83,7 @@ def test_a_hook_that_failed_is_told_again_and_holds_up_no_other() -> None:
     world = Hooked(bad, good)
     assert world.actions(certificate()) == [HookAction.FAILED, HookAction.RAN]
     assert world.actions(certificate()) == [HookAction.FAILED, HookAction.KEPT]
-    (outcome, _) = world.followup.planned([certificate()], ())
+    (outcome, _) = world.deploy_hooks.planned([certificate()], ())
     assert (outcome.action, outcome.error, outcome.exit_code) == (HookAction.FAILED, "it failed", 1)
     assert outcome.next == NOW + backoff.HOOK[1]
     bad.failing = False
@@ -93,14 +94,14 @@ def test_a_hook_that_failed_is_told_again_and_holds_up_no_other() -> None:
 
 def test_what_a_hook_would_be_told_is_told_ahead_without_running_it() -> None:
     world = Hooked()
-    (ahead,) = world.followup.planned([certificate()], [site()])
+    (ahead,) = world.deploy_hooks.planned([certificate()], [site()])
     assert (ahead.action, world.hooks[0].told) == (HookAction.RAN, [])
     assert "a.example, the site nodered" in ahead.detail
 
 
 def test_a_site_whose_key_nginx_has_yet_to_take_up_is_not_told_ahead() -> None:
     world = Hooked()
-    (ahead,) = world.followup.planned([], [replace(site(), due=True)])
+    (ahead,) = world.deploy_hooks.planned([], [replace(site(), due=True)])
     assert ahead.action is HookAction.KEPT
 
 
@@ -123,14 +124,14 @@ def test_without_hooks_nothing_is_held_or_written() -> None:
 def test_hooks_that_another_run_is_at_are_left_to_it() -> None:
     world = Hooked()
     with world.vault.hooks():
-        (outcome,) = world.followup.tell([certificate()], ())
+        (outcome,) = world.deploy_hooks.run([certificate()], ())
     assert (outcome.exit_code, world.hooks[0].told) == (LockBusy.exit_code, [])
 
 
 def test_who_is_asked_to_end_begins_no_hook() -> None:
     world = Hooked()
     world.clock = FakeClock(sleeps=0)
-    (outcome,) = world.followup.tell([certificate()], ())
+    (outcome,) = world.deploy_hooks.run([certificate()], ())
     assert (outcome.action, outcome.next, world.hooks[0].told) == (HookAction.RAN, NOW, [])
 
 

@@ -1,7 +1,5 @@
 """Deploying in a cycle: together, alone, and what nginx or somebody else refuses."""
 
-from dataclasses import replace
-
 from support.fake_world import MINUTE, A, B, FakeWorld, actions, due
 from support.fakes import DAY, NOW
 
@@ -141,8 +139,8 @@ def test_that_nginx_still_lets_links_in_of_a_site_that_is_no_more_is_told() -> N
     site = SiteSpec("nodered", "https://nodered.a.example", people=("phone",), follows=(A,))
 
     def engine(*sites: SiteSpec) -> Engine:
-        hooks = (SecureLink(sites, world.vault, nginx),)
-        return replace(world.engine, hooks=hooks)
+        world.more = {"sites": SecureLink(sites, world.vault, nginx)}
+        return world.engine
 
     assert engine(site).run().exit_code == 0
     nginx.refuses["secure links"] = NotServed("nginx has not taken up the new files")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import fake_world
 from support.fakes import (
     DAY,
     NOW,
@@ -24,9 +25,8 @@ from renewer.core.followed import View
 from renewer.core.hook import Deployed, HookAction, Memory
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import Action, KeyKind
-from renewer.core.site import Asked, HookContext, Kept, Mode, Signer, SiteAction, SiteSpec
-from renewer.engine.cycle import Engine
-from renewer.engine.deploy_hooks import FollowUp
+from renewer.core.site import Asked, Kept, Mode, Signer, SiteAction, SiteContext, SiteSpec
+from renewer.engine.deploy_hooks import DeployHooks
 from renewer.secure_links.rotation import SecureLink
 from renewer.store.following import Following
 from renewer.store.state import State
@@ -64,7 +64,7 @@ class Sites:
         return SecureLink(sites, self.vault, self.nginx, *known)
 
     def cycle(self, hook: SecureLink, asked: Asked | None = None) -> list[SiteAction]:
-        proposal = hook.propose(HookContext(NOW, {}, asked))
+        proposal = hook.propose(SiteContext(NOW, {}, asked))
         if proposal.guard:
             self.nginx.guard = proposal.guard
         assert hook.settle(proposal) == {}
@@ -82,7 +82,7 @@ def test_an_older_reading_changes_no_access() -> None:
     assert world.cycle(new) == [SiteAction.ROTATED] * 2
     before, guard = dict(world.store.values), world.nginx.guard
     old = world.hook(site("nodered", "phone"), old=True)
-    planned = old.plan(HookContext(NOW, {}))
+    planned = old.plan(SiteContext(NOW, {}))
     assert planned.guard is None
     (told,) = planned.outcomes
     assert (told.action, told.people, told.exit_code) == (SiteAction.KEPT, ("tablet",), 75)
@@ -99,7 +99,7 @@ def test_one_that_is_outdated_while_nginx_takes_it_up_drops_no_keys() -> None:
     world.cycle(world.hook(site("nodered", "phone"), site("shop", "phone")))
     old = world.hook(site("nodered", "laptop"), old=True)
     world.old.newest = True
-    proposal = old.propose(HookContext(NOW, {}))
+    proposal = old.propose(SiteContext(NOW, {}))
     world.old.newest = False
     assert proposal.guard
     old.settle(proposal)
@@ -120,7 +120,7 @@ def test_one_that_is_outdated_just_before_it_notes_the_keys_notes_none() -> None
 
     hook = replace(hook, follower=Late())
     with pytest.raises(Outdated):
-        hook.propose(HookContext(NOW, {}))
+        hook.propose(SiteContext(NOW, {}))
     assert world.store.values == {}
 
 
@@ -139,13 +139,13 @@ def test_an_older_reading_runs_no_hook_and_forgets_none() -> None:
     vault, old, hook = State(MemStore(), Notes()), Old(), FakeHook("a1")
     with vault.hooks() as shelf:
         shelf.keep("b2", Memory(Deployed({"example.com": "1"})))
-    world = FollowUp(vault, FakeClock(), Notes(), (hook,), old)
-    engine = Engine((), vault, FakeIssuer(), FakeDeployer(), FakeClock(), Notes(), (), (hook,), old)
-    for told in (world.tell((), ()), engine.run().hooks):
+    world = DeployHooks(vault, FakeClock(), Notes(), (hook,), old)
+    engine = fake_world.engine(state=vault, hooks=(hook,), follower=old)
+    for told in (world.run((), ()), engine.run().hooks):
         assert [(one.action, one.exit_code) for one in told] == [(HookAction.FAILED, 75)]
     assert (hook.told, vault.known_hooks()) == ([], ["b2"])
     old.newest = True
-    assert [one.action for one in world.tell((), ())] == [HookAction.KEPT]
+    assert [one.action for one in world.run((), ())] == [HookAction.KEPT]
     assert vault.known_hooks() == []
 
 
@@ -157,8 +157,13 @@ class Certificates:
         self.vault, self.spec = State(MemStore(), Notes()), spec()
 
     def run(self, *, force: bool = False) -> tuple[Action, int]:
-        engine = Engine(
-            (self.spec,), self.vault, self.issuer, self.nginx, self.clock, Notes(), follower=self.old
+        engine = fake_world.engine(
+            self.spec,
+            state=self.vault,
+            issuer=self.issuer,
+            deployer=self.nginx,
+            clock=self.clock,
+            follower=self.old,
         )
         (found,) = engine.run(force=force).certificates
         return found.action, found.exit_code
@@ -216,4 +221,4 @@ def test_what_cannot_be_known_of_it_stops_what_depends_on_it_alone() -> None:
     view = View("", NOW, Path("/nowhere/renewer.toml"))
     known = Following(world.vault, Path("/nowhere"), view, lambda _: True, FakeClock(), Notes())
     with pytest.raises(Refused):
-        replace(world.hook(site("nodered", "phone")), follower=known).plan(HookContext(NOW, {}))
+        replace(world.hook(site("nodered", "phone")), follower=known).plan(SiteContext(NOW, {}))

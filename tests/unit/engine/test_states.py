@@ -14,6 +14,7 @@ from typing import Any, cast
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support import fake_world
 from support.fakes import DAY, SERVER, FakeDeployer, FakePropagation, FakeProvider, MemStore, Notes
 from support.toy_ca import (
     HOUR,
@@ -90,7 +91,14 @@ class Faults(RuleBasedStateMachine):
         dns01 = Dns01(around(self.dns), around(self.seen), HOUR, self.notes)
         settings = Acme(server=SERVER, limits=LIMITS)
         issuer = Issuer(settings, dns01, vault, self.clock, self.notes, ca=self.ca, wire=self.wire)
-        return Engine((self.spec,), vault, issuer, around(self.nginx), self.clock, self.notes)
+        return fake_world.engine(
+            self.spec,
+            state=vault,
+            issuer=issuer,
+            deployer=around(self.nginx),
+            clock=self.clock,
+            report=self.notes,
+        )
 
     def go(self, act: Callable[[Engine], Any]) -> Any:
         """Let a process do something and end; it asks nothing of the CA before it may."""

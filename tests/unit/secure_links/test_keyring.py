@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import DAY, NOW
 
-from renewer.core.site import Asked, HookContext, Kept, Ring, SiteAction, SiteSpec
+from renewer.core.site import Asked, Kept, Ring, SiteAction, SiteContext, SiteSpec
 from renewer.secure_links import keyring
 
 SPEC = SiteSpec("nr", "https://nr.example.com", people=("phone",), follows=("example.com",))
@@ -23,12 +23,12 @@ def draw() -> str:
     return f"{next(_SERIAL):064x}"
 
 
-def cycle(after: timedelta = MINUTE, certificate: str = "one", asked: Asked | None = None) -> HookContext:
-    return HookContext(NOW + after, {"example.com": certificate}, asked)
+def cycle(after: timedelta = MINUTE, certificate: str = "one", asked: Asked | None = None) -> SiteContext:
+    return SiteContext(NOW + after, {"example.com": certificate}, asked)
 
 
 def first(spec: SiteSpec = SPEC) -> Ring:
-    return keyring.wanted(spec, Kept(), HookContext(NOW, {"example.com": "one"}), draw)
+    return keyring.wanted(spec, Kept(), SiteContext(NOW, {"example.com": "one"}), draw)
 
 
 def test_the_first_keys_are_one_that_signs_and_one_that_is_known_before_it_does() -> None:
@@ -54,7 +54,7 @@ def test_a_renewed_certificate_rotates() -> None:
 
 
 def test_a_certificate_that_is_seen_for_the_first_time_rotates_nothing() -> None:
-    before = keyring.wanted(SPEC, Kept(), HookContext(NOW, {}), draw)
+    before = keyring.wanted(SPEC, Kept(), SiteContext(NOW, {}), draw)
     after = keyring.wanted(SPEC, Kept(served=before), cycle(), draw)
     assert after.current == before.current
     assert after.certificates == {"example.com": "one"}
@@ -77,7 +77,7 @@ def test_without_a_renewal_it_rotates_in_time_for_the_last_session_to_outlive_th
 
 @pytest.mark.parametrize("spec", [SPEC, TIMED])
 def test_a_key_of_a_clock_that_was_ahead_is_rotated_and_honoured_for_its_grace(spec: SiteSpec) -> None:
-    ahead = keyring.wanted(spec, Kept(), HookContext(NOW + 400 * DAY, {"example.com": "one"}), draw)
+    ahead = keyring.wanted(spec, Kept(), SiteContext(NOW + 400 * DAY, {"example.com": "one"}), draw)
     after = keyring.wanted(spec, Kept(served=ahead), cycle(), draw)
     assert (after.since, after.current) == (NOW + MINUTE, ahead.published)
     assert [one.key for one in after.retiring] == [ahead.current]
@@ -165,7 +165,7 @@ def test_whatever_dies_nothing_signs_with_a_key_that_nginx_may_not_know(
     kept, now = Kept(), NOW
     for wait, certificate, asked, settles in course:
         now += wait
-        wanted = keyring.wanted(spec, kept, HookContext(now, {"example.com": certificate}, asked), draw)
+        wanted = keyring.wanted(spec, kept, SiteContext(now, {"example.com": certificate}, asked), draw)
         assert len({key.kid for key in wanted.honoured}) == len(wanted.honoured)
         in_nginx = [ring for ring in (kept.served, kept.wanted) if ring]
         at_once = bool(asked and asked.at_once) or not in_nginx or wanted == kept.wanted

@@ -13,7 +13,7 @@ from support.fakes import DAY, NOW, FakeClock, FakeDeployer, MemStore, Notes
 
 from renewer.core.errors import ConfigError, Outdated, Transient
 from renewer.core.followed import Followed, View, from_daemon
-from renewer.core.site import HookContext, SiteSpec
+from renewer.core.site import SiteContext, SiteSpec
 from renewer.secure_links.rotation import SecureLink
 from renewer.store.codec import encode
 from renewer.store.files import FileStore
@@ -318,6 +318,6 @@ def test_what_could_not_be_noted_at_first_is_noted_with_the_keys(house: House) -
         follower.begin()
     assert vault.followed() is None
     site = SiteSpec("nodered", "https://nodered.example", people=("phone",), rotate=DAY)
-    SecureLink((site,), vault, FakeDeployer(), follower).propose(HookContext(NOW, {}))
+    SecureLink((site,), vault, FakeDeployer(), follower).propose(SiteContext(NOW, {}))
     assert vault.followed() == Followed(str(house.file), follower.view.digest, NOW)
     assert vault.known_sites() == ["nodered"]

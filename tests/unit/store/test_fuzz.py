@@ -6,13 +6,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import fake_world
 from support.fakes import (
     DAY,
     NOW,
     SERVER,
-    FakeClock,
-    FakeDeployer,
-    FakeIssuer,
     MemStore,
     Notes,
     material,
@@ -27,7 +25,6 @@ from renewer.core.model import Account, KeyKind, Material, Reason, Revocation, S
 from renewer.core.provenance import Origin, Provenance
 from renewer.core.rate_limits import Event, EventKind, Exemption, History, Told
 from renewer.core.site import Kept, Key, Ring
-from renewer.engine.cycle import Engine
 from renewer.store.codec import encode
 from renewer.store.files import FileStore
 from renewer.store.state import State
@@ -93,7 +90,7 @@ class TestWhatIsStored:
     def test_a_cycle_over_it_ends_with_an_outcome(self, found: list[tuple[str, bytes]]) -> None:
         store, notes = MemStore(), Notes()
         store.values = {key: encode(value) for key, value in STORED.items()} | dict(found)
-        engine = Engine((spec(),), State(store, notes), FakeIssuer(), FakeDeployer(), FakeClock(), notes)
+        engine = fake_world.engine(spec(), state=State(store, notes), report=notes)
         engine.status()
         engine.run(dry_run=True)
         assert [one.name for one in engine.run().certificates] == [NAME]
