@@ -136,12 +136,12 @@ class TestOutside:
         home.configure(f'[metrics]\ntextfile = "{home.textfile}"\n[notify]\nurls_file = "/no/urls"')
         done = program("-c", home.file, "renew")
         assert (done.code, done.out) == (78, "")
-        metrics, notify = (line for line in done.err.splitlines() if ": " in line)
-        assert (
-            missing(metrics, "metrics.textfile", "prometheus_client", "pip install 'renewer[metrics]'") == []
-        )
-        assert "pipx inject renewer prometheus_client" in metrics
-        assert missing(notify, "notify.urls_file", "apprise", "pip install 'renewer[notify]'") == []
+        for key, package, extra in (
+            ("metrics.textfile", "prometheus_client", "metrics"),
+            ("notify.urls_file", "apprise", "notify"),
+        ):
+            (line,) = (line for line in done.err.splitlines() if f"{key}:" in line and package in line)
+            assert missing(line, f"pipx inject renewer {package}", f"pip install 'renewer[{extra}]'") == []
 
 
 def test_what_a_limit_forbids_is_not_announced(
