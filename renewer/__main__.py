@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from renewer.engine import idle
+from renewer.engine.idle import index
 
 TYPE_CHECKING = False  # that of `typing` would have to be loaded
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Answer at once if nothing has changed and nothing is due; else be the command line."""
-    said = idle.answer(sys.argv[1:])
+    said = index.answer(sys.argv[1:])
     if said is None:
         from renewer.cli import main as cli  # noqa: PLC0415 - the late import is the point
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from renewer.acme.client import Connection, translated
 from renewer.acme.dns01 import Dns01
-from renewer.acme.order import Issuance
+from renewer.acme.order import PairOrder
 from renewer.acme.pool import Connections
 from renewer.acme.problems import HINTS, Problem
 from renewer.acme.rate_limiter import Allowance
@@ -98,7 +98,7 @@ class AcmeIssuer:
         for kind in spec.keys:
             if any(pair.kind == kind for pair in self._finished(spec, replaces, journal)):
                 continue
-            issuance = Issuance(
+            order = PairOrder(
                 connections=self._connections,
                 ca=ca,
                 spec=spec,
@@ -109,7 +109,7 @@ class AcmeIssuer:
                 clock=self.clock,
                 report=self.report,
             )
-            pair = issuance.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
+            pair = order.run(_identifier(replaces, spec, kind), self._exemption(replaces, spec))
             journal.save(journal.load().with_pair(pair, spec.directory_url))
         self._connections.give_back(spec.directory_url, ca)
 

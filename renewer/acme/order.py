@@ -37,7 +37,7 @@ PENDING, READY, VALID, INVALID = "pending", "ready", "valid", "invalid"
 
 
 @dataclass(frozen=True)
-class Issuance:
+class PairOrder:
     """Obtains one pair of the certificate `spec`, with a key of `kind`."""
 
     connections: Connections

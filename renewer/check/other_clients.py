@@ -162,7 +162,7 @@ def _held(scene: Scene, rival: Rival, path: Path, pattern: str, ours: list[str])
     What cannot be read, leads out of the folder or is another user's is passed over.
     """
     try:
-        place = foreign.opened(path, LONGEST, MOST, foreign.Allowance(20 * MOST, ALTOGETHER))
+        place = foreign.opened(path, LONGEST, MOST, foreign.Budget(20 * MOST, ALTOGETHER))
     except RenewerError:
         return
     for file in _matching(place, (), pattern.split("/")):

@@ -32,7 +32,7 @@ _MOST_LINKS = 40
 
 
 @dataclass
-class Allowance:
+class Budget:
     """How much is read at all: looks into folders and at files, and bytes."""
 
     looks: int = 20 * MOST
@@ -60,7 +60,7 @@ class Folder:
     owner: int
     longest: int = LONGEST
     most: int = MOST
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: Budget = field(default_factory=Budget)
 
     def names(self, *parts: str) -> list[str]:
         """Return what lies in a folder below, sorted; nothing where there is no such folder."""
@@ -206,9 +206,7 @@ class Folder:
         )
 
 
-def opened(
-    path: Path, longest: int = LONGEST, most: int = MOST, allowance: Allowance | None = None
-) -> Folder:
+def opened(path: Path, longest: int = LONGEST, most: int = MOST, allowance: Budget | None = None) -> Folder:
     """Return the folder; raises `Refused` where there is none that can be read."""
     try:
         handle = safe_paths.enter(path, follow=True)
@@ -216,7 +214,7 @@ def opened(
         raise _unreadable(path, error) from None
     owner = os.fstat(handle).st_uid
     os.close(handle)
-    return Folder(Path(os.path.realpath(path)), owner, longest, most, allowance or Allowance())
+    return Folder(Path(os.path.realpath(path)), owner, longest, most, allowance or Budget())
 
 
 def settings(text: str) -> dict[str, str]:

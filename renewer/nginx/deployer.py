@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -164,23 +165,23 @@ class NginxDeployer:
         pointers = {name: self._generations.pointers(name) for name in names}
         return _Former(pointers, self._gates.contents())
 
-    @property
+    @cached_property
     def _layout(self) -> Layout:
         return Layout(self.state)
 
-    @property
+    @cached_property
     def _generations(self) -> Generations:
         return Generations(self._layout)
 
-    @property
+    @cached_property
     def _gates(self) -> Gates:
         return Gates(self._layout)
 
-    @property
+    @cached_property
     def _includes(self) -> Includes:
         return Includes(self._layout)
 
-    @property
+    @cached_property
     def _control(self) -> Control:
         return Control(self.binary, self.config, self.reload, self.clock, self.helper)
 

@@ -8,6 +8,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from renewer.core.errors import DeployFailed
@@ -150,7 +151,7 @@ class Generations:
         """Return what nginx is given: the folder, or root's copy of it where root alone writes for nginx."""
         return folder if self._includes.direct else self.layout.copy(folder)
 
-    @property
+    @cached_property
     def _includes(self) -> Includes:
         return Includes(self.layout)
 

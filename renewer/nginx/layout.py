@@ -8,7 +8,6 @@ the other, can never read halves of two pairs.
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from renewer.core.errors import ConfigError, Fault
@@ -24,20 +23,17 @@ _END = "-----END CERTIFICATE-----"
 _HEADER = "# Written by renewer, which replaces it with every new certificate: changes made here are lost.\n"
 
 
-@dataclass(frozen=True)
 class Layout:
     """The paths under the state folder, all absolute; raises `ConfigError` for what nginx cannot be given.
 
     A blank, a quote, a `;` or a `$` in a path would end it or be a variable in nginx's configuration.
     """
 
-    state: Path
-
-    def __post_init__(self) -> None:
-        path = os.path.abspath(self.state)  # noqa: PTH100  (Path.absolute keeps "..")
+    def __init__(self, state: Path) -> None:
+        path = os.path.abspath(state)  # noqa: PTH100  (Path.absolute keeps "..")
         if not _SAFE_PATH.fullmatch(path):
             raise _unfit("state", path)
-        object.__setattr__(self, "state", Path(path))
+        self.state = Path(path)
 
     def home(self, name: str) -> Path:
         """Return the folder of everything that belongs to the certificate."""

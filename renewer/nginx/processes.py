@@ -6,16 +6,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from renewer.system import safe_paths
+from renewer.system import proc, safe_paths
 
-_PROC = Path("/proc")
 _LONGEST = 64
 """Bytes of a file with a process id."""
 
 _PID = re.compile(r"[0-9]{1,10}", re.ASCII)
-_STARTTIME = 19
-"""Where the field `starttime` stands behind the name in /proc/PID/stat (proc(5)), in ticks since the boot."""
-
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 """Seconds."""
 
@@ -69,12 +65,8 @@ def accepting(master: Master) -> frozenset[int] | None:
     """
     if master.pid is None:
         return None
-    try:
-        children = (_PROC / f"{master.pid}/task/{master.pid}/children").read_text("ascii").split()
-    except OSError:
-        return None
-    workers = (child for child in map(int, children) if (_title(child) or "").endswith("worker process"))
-    return frozenset(workers) or None
+    children = proc.children(master.pid)
+    return frozenset(pid for pid in children if (_title(pid) or "").endswith("worker process")) or None
 
 
 def all_since(master: Master, when: float) -> bool | None:
@@ -92,12 +84,8 @@ def all_since(master: Master, when: float) -> bool | None:
 
 def _began(pid: int) -> float | None:
     """Return when a process began, in seconds since 1970; `None` where it is hidden or gone."""
-    try:
-        fields = (_PROC / f"{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_STARTTIME]) * _TICK
-    return time.time() - age
+    ticks = proc.began(pid)
+    return None if ticks is None else time.time() - proc.age(ticks)
 
 
 def _alive(pid: int) -> bool:
@@ -117,6 +105,11 @@ def _title(pid: int) -> str | None:
     A worker that only lets its last clients go says so in it.
     """
     try:
-        return (_PROC / f"{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ").strip()
+        return (
+            Path(proc.ROOT, str(pid), "cmdline")
+            .read_text("utf-8", errors="replace")
+            .replace("\0", " ")
+            .strip()
+        )
     except OSError:
         return None

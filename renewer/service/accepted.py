@@ -22,7 +22,7 @@ RENEWER = (sys.executable, "-P", "-m", "renewer")
 class Accepted:
     """A configuration that was checked: its text, the state folder, and how long one cycle may take.
 
-    `handed` tells a worker what text it is given, see `idle.HANDED`.
+    `handed` tells a worker what text it is given, see `idle.index.HANDED`.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Accepted:
     handed: str = ""
 
 
-class Reader(Protocol):
+class ConfigurationReader(Protocol):
     """Reads and checks the configuration; raises what `accept` does."""
 
     def __call__(self, *, quiet: bool) -> Accepted:

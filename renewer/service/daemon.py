@@ -21,8 +21,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from renewer.core.errors import ConfigError, RenewerError, Transient
 from renewer.core.interfaces import Report
-from renewer.engine.idle import HANDED
-from renewer.service.accepted import RENEWER, Accepted, Reader, accept
+from renewer.engine.idle.index import HANDED
+from renewer.service.accepted import RENEWER, Accepted, ConfigurationReader, accept
 from renewer.service.watched import Watched
 from renewer.store.files import FileStore
 from renewer.system.console import Lines, Quiet, speak_for_all
@@ -55,7 +55,7 @@ class Daemon:
     configuration, has changed is noticed at each heartbeat and before each cycle.
     """
 
-    def __init__(self, read: Reader, report: Report, file: str) -> None:
+    def __init__(self, read: ConfigurationReader, report: Report, file: str) -> None:
         self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._read, self._refused = read, False
         self._report = report

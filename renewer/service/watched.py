@@ -4,7 +4,7 @@ import os
 import stat
 import time
 
-from renewer.engine import idle_files
+from renewer.engine.idle import stamps
 
 SETTLED = 2.0
 """Seconds after which a file cannot change and keep its stamp: the coarsest times that a file system has."""
@@ -21,7 +21,7 @@ class Watched:
 
     def changed(self) -> bool:
         """Return whether the file changed since the last call; that it is gone is a change, too."""
-        stamp, newest = idle_files.files([self._file])
+        stamp, newest = stamps.files([self._file])
         if stamp == self._stamp:
             return False
         self._stamp = stamp if abs(time.time() - newest / 1e9) > SETTLED else b""

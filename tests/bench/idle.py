@@ -19,7 +19,7 @@ from support import certs
 
 from renewer.config import load
 from renewer.core.model import Suggestion
-from renewer.engine.idle import WELL_BEFORE
+from renewer.engine.idle.index import WELL_BEFORE
 from renewer.nginx.generations import Generations
 from renewer.nginx.layout import Layout
 from renewer.system import files

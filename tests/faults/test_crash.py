@@ -9,7 +9,7 @@ from support.forks import Meddling
 from support.gated import OTHER, Site
 from support.holds import Faulty
 
-from renewer.engine import idle
+from renewer.engine.idle import index as idle
 
 DEAD = -signal.SIGKILL
 

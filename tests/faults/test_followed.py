@@ -14,7 +14,7 @@ from support.holds import Faulty
 from support.world import ROOT
 
 from renewer.core.followed import View
-from renewer.engine.idle import HANDED
+from renewer.engine.idle.index import HANDED
 
 DEAD = -signal.SIGKILL
 

@@ -15,7 +15,7 @@ from support.hostile.server import ENDLESS, LARGE, LITTLE, Answer, Hostile, netr
 from renewer.acme.client import AUTHORIZATIONS, LISTED_ORDERS, LISTED_PAGES, Connection, translated
 from renewer.acme.dns01 import Dns01
 from renewer.acme.issuer import AcmeIssuer
-from renewer.acme.order import Issuance
+from renewer.acme.order import PairOrder
 from renewer.acme.rate_limiter import Allowance
 from renewer.acme.resources import Order
 from renewer.config.acme import Acme
@@ -229,10 +229,10 @@ def _spec(ca: Ca) -> CertSpec:
     return replace(spec(), directory_url=f"{ca.url}/directory")
 
 
-def _issuance(ca: Ca, journal: MemJournal) -> Issuance:
+def _issuance(ca: Ca, journal: MemJournal) -> PairOrder:
     dns01 = Dns01(FakeProvider(), FakePropagation(), timedelta(minutes=5), Notes())
     around = AcmeIssuer(Acme(server=ca.url), dns01, State(MemStore(), Notes()), FakeClock(), Notes())
-    return Issuance(
+    return PairOrder(
         connections=around._connections,
         ca=ca.connect(),
         spec=_spec(ca),

@@ -10,7 +10,7 @@ import pytest
 from support.nginx_master import BINARY
 from support.world import NAME, Done, World
 
-from renewer.engine.idle import WELL_BEFORE
+from renewer.engine.idle.index import WELL_BEFORE
 from renewer.nginx.processes import accepting, master
 
 

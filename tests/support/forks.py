@@ -185,7 +185,7 @@ def meddle(meddling: Meddling) -> None:
     import httpx  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
-    from renewer.engine import idle  # noqa: PLC0415
+    from renewer.engine.idle import index as idle  # noqa: PLC0415
     from renewer.system import clock, process  # noqa: PLC0415
 
     process.run = counter.outside("run", process.run)

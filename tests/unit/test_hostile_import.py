@@ -151,6 +151,6 @@ def test_acme_sh_s_home_of_another_user_is_read_as_it_is(tmp_path: Path) -> None
 
 
 def test_what_is_read_altogether_has_an_end(theirs: Path) -> None:
-    place = folder.opened(theirs, allowance=folder.Allowance(size=10))
+    place = folder.opened(theirs, allowance=folder.Budget(size=10))
     with pytest.raises(Refused):
         place.text("renewal", f"{NAME}.conf")

@@ -21,8 +21,8 @@ from renewer.core.errors import ConfigError, Declined, RenewerError, Unexpected
 from renewer.core.followed import View, from_daemon
 from renewer.core.interfaces import Follower, Report
 from renewer.core.model import Outcome
-from renewer.engine import idle
-from renewer.engine.idle_writer import Began, Resting
+from renewer.engine.idle import index
+from renewer.engine.idle.writer import Began, Resting
 from renewer.notify import audience
 from renewer.system import console
 from renewer.system.clock import SystemClock
@@ -55,7 +55,7 @@ class Call:
         now = datetime.now(UTC)
         text = load.read(self.file)
         if self.file == load.STANDARD_INPUT:
-            return from_daemon(text, os.environ.get(idle.HANDED, "")) or View(text, now)
+            return from_daemon(text, os.environ.get(index.HANDED, "")) or View(text, now)
         file = Path(self.file).absolute()
         try:
             str(file).encode()

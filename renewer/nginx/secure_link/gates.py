@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from renewer.core import tokens
@@ -84,7 +85,7 @@ class Gates:
         closed = _closing(found[HTTP] or b"")
         return closed if closed and found == _encoded(guard, closed) else ""
 
-    @property
+    @cached_property
     def _includes(self) -> Includes:
         return Includes(self.layout)
 

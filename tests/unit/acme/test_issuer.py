@@ -28,7 +28,7 @@ from support.fakes import (
 from renewer.acme import client
 from renewer.acme import issuer as acme
 from renewer.acme.dns01 import Dns01
-from renewer.acme.order import FIRST_POLL, Issuance
+from renewer.acme.order import FIRST_POLL, PairOrder
 from renewer.acme.problems import URN, Problem
 from renewer.acme.rate_limiter import Allowance
 from renewer.acme.resources import Order
@@ -140,9 +140,9 @@ class CannotFinalize:
 
 
 class TestIssuance:
-    def issuance(self, ca: CannotFinalize, clock: FakeClock) -> Issuance:
+    def issuance(self, ca: CannotFinalize, clock: FakeClock) -> PairOrder:
         around = issuer()
-        return Issuance(
+        return PairOrder(
             connections=around._connections,
             ca=ca,  # type: ignore[arg-type]
             spec=spec(),

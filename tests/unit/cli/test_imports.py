@@ -8,7 +8,7 @@ import time
 import pytest
 from support.program import ROOT, Home
 
-from renewer.engine.idle import WELL_BEFORE
+from renewer.engine.idle.index import WELL_BEFORE
 
 HEAVY = {"acme", "josepy", "requests", "cloudflare", "httpx", "cryptography", "rich", "apscheduler", "dns"}
 HEAVY |= {"apprise", "prometheus_client"}
@@ -51,9 +51,11 @@ AT_REST = {
     "renewer.__main__",
     "renewer.engine",
     "renewer.engine.idle",
-    "renewer.engine.idle_files",
-    "renewer.engine.idle_processes",
+    "renewer.engine.idle.index",
+    "renewer.engine.idle.stamps",
+    "renewer.engine.idle.nginx_processes",
     "renewer.system",
+    "renewer.system.proc",
     "renewer.system.safe_paths",
 }
 """All that a run may load if nothing has changed since the last one, besides what the interpreter does."""

@@ -21,9 +21,10 @@ from renewer.config import load, schema
 from renewer.core.errors import RenewerError, Transient
 from renewer.core.followed import View
 from renewer.core.model import Grounds
-from renewer.engine import idle, idle_files
-from renewer.engine.idle_processes import crew
-from renewer.engine.idle_writer import AT_MOST, Began, Resting
+from renewer.engine.idle import index as idle
+from renewer.engine.idle import stamps
+from renewer.engine.idle.nginx_processes import crew
+from renewer.engine.idle.writer import AT_MOST, Began, Resting
 
 SAID = '{"certificates": [], "exit": 0}'
 LONG_AGO = timedelta(hours=1)
@@ -469,7 +470,7 @@ def test_stamps_tell_apart_what_lies_in_which_folder(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
     (tmp_path / "one" / "file").write_text("")
-    before, changed = idle_files.tree(str(tmp_path))
+    before, changed = stamps.tree(str(tmp_path))
     assert changed == (tmp_path / "one" / "file").lstat().st_ctime_ns
     (tmp_path / "one" / "file").rename(tmp_path / "two" / "file")
-    assert idle_files.tree(str(tmp_path))[0] != before
+    assert stamps.tree(str(tmp_path))[0] != before

@@ -11,6 +11,7 @@ from renewer.nginx import configuration, control, generations, processes, target
 from renewer.nginx import helper as request
 from renewer.nginx.error_log import ErrorLog
 from renewer.nginx.layout import Layout, folder_named
+from renewer.system import proc
 
 words = st.sampled_from(
     [
@@ -106,14 +107,14 @@ class TestNginx:
     def test_any_title_of_a_process_is_read(
         self, tmp_path_factory: pytest.TempPathFactory, name: bytes, title: bytes
     ) -> None:
-        proc = tmp_path_factory.getbasetemp() / "proc"
-        (proc / "1/task/1").mkdir(parents=True, exist_ok=True)
-        (proc / "2").mkdir(exist_ok=True)
-        (proc / "1/task/1/children").write_text("2 3 ")
-        (proc / "2/cmdline").write_bytes(title + b"nginx: worker process")
-        (proc / "2/stat").write_bytes(b"2 (" + name[:15] + b") S " + b"1 " * 40)
+        folder = tmp_path_factory.getbasetemp() / "proc"
+        (folder / "1/task/1").mkdir(parents=True, exist_ok=True)
+        (folder / "2").mkdir(exist_ok=True)
+        (folder / "1/task/1/children").write_text("2 3 ")
+        (folder / "2/cmdline").write_bytes(title + b"nginx: worker process")
+        (folder / "2/stat").write_bytes(b"2 (" + name[:15] + b") S " + b"1 " * 40)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(processes, "_PROC", proc)
+            patch.setattr(proc, "ROOT", str(folder))
             assert processes.accepting(processes.Master(1)) == {2}
             assert processes.all_since(processes.Master(1), 0.0) is True
 

@@ -10,7 +10,7 @@ from renewer.core.errors import RenewerError
 from renewer.core.followed import View
 from renewer.core.interfaces import Clock, Deployer
 from renewer.core.model import Grounds
-from renewer.engine import idle
+from renewer.engine.idle import index
 from renewer.store.files import FileStore
 from renewer.system import files
 
@@ -66,14 +66,14 @@ class Resting:
 
     @property
     def _path(self) -> Path:
-        return self.config.state / idle.INDEX
+        return self.config.state / index.INDEX
 
-    def _index(self, until: datetime, said: str, grounds: Grounds | None, began: Began) -> idle.Index | None:
+    def _index(self, until: datetime, said: str, grounds: Grounds | None, began: Began) -> index.Index | None:
         if grounds is None:
             return None
         files = [*self._files(), *grounds.files]
         text, file = self.view.text.encode(), str(self.view.file or "")
-        scope = idle.Scope(text, str(self.config.state), files, grounds.pid_file, file)
+        scope = index.Scope(text, str(self.config.state), files, grounds.pid_file, file)
         seen = scope.witness()
         now, passed = self.clock.now(), self.clock.monotonic() - began.monotonic
         if seen is None or abs((now - began.now).total_seconds() - passed) > STEADY:
@@ -81,7 +81,7 @@ class Resting:
         if not seen.settled(now.timestamp(), passed):
             return None
         end = min(until, now + AT_MOST)
-        return idle.Index(scope, now.timestamp(), end.astimezone(UTC).timestamp(), seen.text, said.encode())
+        return index.Index(scope, now.timestamp(), end.astimezone(UTC).timestamp(), seen.text, said.encode())
 
     def _files(self) -> list[str]:
         """Return the files outside of the state folder that a cycle looks at."""

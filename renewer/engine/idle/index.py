@@ -19,8 +19,8 @@ from binascii import crc32
 from time import time
 
 from renewer import __version__
-from renewer.engine import idle_files
-from renewer.engine.idle_processes import crew
+from renewer.engine.idle import stamps
+from renewer.engine.idle.nginx_processes import crew
 from renewer.system import safe_paths
 
 TYPE_CHECKING = False  # that of `typing` would have to be loaded
@@ -50,7 +50,7 @@ _BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class Scope:
     """What a cycle looks at: a configuration by its text and its file, its state folder, and where else.
 
-    `files` are those outside of the state folder, see `idle_files.files`. `pid_file` is nginx's, empty where
+    `files` are those outside of the state folder, see `stamps.files`. `pid_file` is nginx's, empty where
     what nginx serves is not looked at; `file` is empty for what standard input held.
     """
 
@@ -63,13 +63,13 @@ class Scope:
         seen = crew(self.pid_file) if self.pid_file else (b"", float("inf"))
         if seen is None:
             return None
-        found, changed = idle_files.together(
+        found, changed = stamps.together(
             (
-                idle_files.rights(self.state),
-                idle_files.files(self.files),
-                idle_files.tree(f"{self.state}/store"),
-                idle_files.tree(f"{self.state}/nginx"),
-                idle_files.linked(f"{self.state}/certificates", "current"),
+                stamps.rights(self.state),
+                stamps.files(self.files),
+                stamps.tree(f"{self.state}/store"),
+                stamps.tree(f"{self.state}/nginx"),
+                stamps.linked(f"{self.state}/certificates", "current"),
             )
         )
         return Witness(b"\n".join((_around(), seen[0], found)), changed, seen[1])
@@ -224,5 +224,5 @@ def _kept(path: str) -> bytes:
 def _around() -> bytes:
     """Return what else a run depends on: who runs it, and which secrets systemd hands over."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    names = " ".join(idle_files.names(folder)) if folder else ""
+    names = " ".join(stamps.names(folder)) if folder else ""
     return f"{os.geteuid()} {folder} {names}".encode(errors="surrogateescape")
