@@ -17,7 +17,7 @@ from support.service import CHECK, PASSWORD, Service
 from support.world import NAME, Done, Run, World, children, eventually, table
 
 from renewer.core.errors import RenewerError
-from renewer.core.notice import Message
+from renewer.core.notice import Message, NoticeKind
 from renewer.notify import apprise_worker, healthcheck, messages
 
 KILLED_ONCE_TOLD = """
@@ -82,7 +82,7 @@ def test_a_failure_is_told_once_and_its_end_once(world: World, service: Service)
     textfile = listen(world, service, token=WRONG)
     runs = [world.renew(), world.renew()]
     assert [done.code for done in runs] == [1, 1], runs
-    assert service.titles == [f"{NAME} failed"]
+    assert service.titles == [f"{NAME} {NoticeKind.FAILED}"]
     body = service.notices[0]["message"]
     assert str(runs[0].one["error"]) in body
     assert all(hint.removeprefix("  -> ") in body for hint in runs[0].hints)
@@ -94,7 +94,7 @@ def test_a_failure_is_told_once_and_its_end_once(world: World, service: Service)
     listen(world, service)
     runs += [world.renew(), world.renew()]
     assert [done.one["action"] for done in runs[2:]] == ["issued", "fresh"]
-    assert service.titles == [f"{NAME} failed", f"{NAME} is well again"]
+    assert service.titles == [f"{NAME} {NoticeKind.FAILED}", f"{NAME} {NoticeKind.RECOVERED}"]
     assert service.pings[2:] == ["/CHECK", "/CHECK"]
     well = figures(textfile)
     assert well["certificate_failures", NAME] == 0
@@ -134,7 +134,7 @@ def test_a_service_that_hangs_or_refuses_fails_no_cycle_and_is_told_again(
     assert f"{apprise_worker.REFUSED}\n" in refused.err
     assert re.search("^ping: .*302", refused.err, re.MULTILINE)
     assert f"line 2 of {world.folder}/urls: {apprise_worker.UNKNOWN}" in taken.err
-    assert service.titles == [f"{NAME} failed"]
+    assert service.titles == [f"{NAME} {NoticeKind.FAILED}"]
     silent_about_addresses(world, hung, refused, taken)
 
 
@@ -165,7 +165,7 @@ def test_killed_between_told_and_written_down_it_tells_once_more_and_no_more(
     assert died.returncode == -signal.SIGKILL
     for _ in range(2):
         assert world.renew().code == 1
-    assert service.titles == [f"{NAME} failed"] * 2
+    assert service.titles == [f"{NAME} {NoticeKind.FAILED}"] * 2
 
 
 def test_a_cycle_for_one_certificate_keeps_the_lines_of_the_others(make: Any, service: Service) -> None:
@@ -190,11 +190,11 @@ def test_what_ends_a_cycle_before_it_began_is_told(world: World, service: Servic
     assert world.renewer("renew", "of-no-such-name").code == 78
     world.config.write_text(text)
     assert world.renewer("renew", "of-no-such-name").code == 78  # a person's slip is nobody else's business
-    assert service.titles == ["renewer failed"]
+    assert service.titles == [f"renewer {NoticeKind.FAILED}"]
     assert missing(service.notices[0]["message"], "nginx.binary", "/no/nginx") == []
     assert service.pings == ["/CHECK/fail"] * 3
     assert world.renewer("renew").code == 0
-    assert service.titles[1:] == ["renewer is well again"]
+    assert service.titles[1:] == [f"renewer {NoticeKind.RECOVERED}"]
 
 
 def test_the_daemon_tells_that_its_worker_was_killed(world: World, service: Service) -> None:
@@ -205,12 +205,12 @@ def test_the_daemon_tells_that_its_worker_was_killed(world: World, service: Serv
     (worker,) = children(daemon.pid)
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: service.pings)
-    assert service.titles == ["renewer failed"]
+    assert service.titles == [f"renewer {NoticeKind.FAILED}"]
     assert "killed" in service.notices[0]["message"]
     assert service.pings == ["/CHECK/fail"]
     world.box.nameservers[1].silent = False
     eventually(lambda: len(service.pings) > 1)
-    assert service.titles[1:] == ["renewer is well again"]
+    assert service.titles[1:] == [f"renewer {NoticeKind.RECOVERED}"]
     assert service.pings[1:] == ["/CHECK"]
     silent_about_addresses(world, ended(daemon))
 
