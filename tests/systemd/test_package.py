@@ -1,7 +1,5 @@
 """The Debian package in a machine: installed, configured, booted again, upgraded, removed, purged.
 
-from support.facts import missing
-from support.facts import missing
 The tests of this file are one story, told in its order.
 """
 
@@ -9,6 +7,7 @@ from collections.abc import Iterator
 from zipfile import ZipFile
 
 import pytest
+from support.facts import missing
 from support.house import ROOT, STATE, House
 from support.machine import package, program, wait
 

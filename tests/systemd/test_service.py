@@ -1,7 +1,5 @@
 """The service in a machine's life: taken over from root, without rights, killed, hung, booted again, removed.
 
-from support.facts import missing
-from support.facts import missing
 The tests of this file are one story, told in its order.
 """
 
@@ -9,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from support.facts import missing
 from support.house import FILE, STATE, TOKEN, House
 from support.machine import wait
 
