@@ -77,19 +77,19 @@ def test_what_is_stored_but_not_published_yet_is_put_on_disk_before(world: World
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "sentence"),
+    ("argv", "code", "fact"),
     [
-        (("list-generations", "other.example"), 78, "no certificate named other.example"),
-        (("restore", "other.example", "1"), 78, "no certificate named other.example"),
-        (("restore", NAME, "7"), 1, "has no generation 7"),
-        (("restore", NAME, "../../etc"), 1, "has no generation ../../etc"),
-        (("restore", NAME, ""), 1, "has no generation"),
-        (("restore", NAME, "1"), 1, "cannot be used: the key does not belong to the certificate"),
-        (("restore", NAME, "2"), 1, "is missing or empty"),
+        (("list-generations", "other.example"), 78, "other.example"),
+        (("restore", "other.example", "1"), 78, "other.example"),
+        (("restore", NAME, "7"), 1, "generation 7"),
+        (("restore", NAME, "../../etc"), 1, "../../etc"),
+        (("restore", NAME, ""), 1, "generation"),
+        (("restore", NAME, "1"), 1, "key does not belong"),
+        (("restore", NAME, "2"), 1, "empty"),
     ],
 )
 def test_what_cannot_be_restored_changes_nothing(
-    world: World, argv: tuple[str, ...], code: int, sentence: str
+    world: World, argv: tuple[str, ...], code: int, fact: str
 ) -> None:
     world.renew()
     home = world.state / "certificates" / NAME
@@ -101,7 +101,7 @@ def test_what_cannot_be_restored_changes_nothing(
             (folder / "fullchain.pem").write_bytes((current / "fullchain.pem").read_bytes())
     before = world.files("store/certificate", "nginx")
     done = world.renewer(*argv)
-    assert (done.code, sentence in done.err) == (code, True), done
+    assert (done.code, fact in done.err) == (code, True), done
     assert world.files("store/certificate", "nginx") == before
 
 
