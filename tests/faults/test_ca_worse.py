@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from support.acme_proxy import Reply, Rule
 from support.behind import Staged, staged
-from support.forged import FORGED, csr_of
 from support.forks import Ended, Forks
+from support.hostile.certificates import FORGED, csr_of
 
 Points = Callable[[int], None]
 

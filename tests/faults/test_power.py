@@ -111,7 +111,7 @@ class Disk:
 def recorded(faulty: Faulty, *argv: str) -> list[tuple[str, ...]]:
     """Run the program to its end; return its steps."""
     log = faulty.world.folder / "steps"
-    script = ROOT / "tests" / "support" / "recorder.py"
+    script = ROOT / "tests" / "support" / "traced.py"
     done = subprocess.run(
         [sys.executable, str(script), str(log), "-c", str(faulty.world.config), *argv],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},

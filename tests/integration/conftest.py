@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support import hostile
 from support.checked import CRON, OTHER, SUB, TOKENS, Bench
-from support.hostile import Hostile
+from support.hostile import server as hostile
+from support.hostile.server import Hostile
 from support.world import NAME, World
 
 from renewer.acme import transport

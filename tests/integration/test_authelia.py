@@ -1,16 +1,14 @@
 """The example beside Authelia, whose endpoint is a stand-in: who gets in, what is asked, and what is told."""
 
-import http.client
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
 from support.authelia_standin import BOARD, PORTAL, PUBLIC
 from support.fitting import EXAMPLES, Example, set_up
-from support.forge import REACHED, Forge
-from support.world import careless
+from support.hostile.requests import REACHED, Forge
+from support.visitor import Answer, ask
 
 from renewer.config.load import parse
 
@@ -30,12 +28,6 @@ WHO = ("Remote-User", "Remote-Groups", "Remote-Name", "Remote-Email", "X-Renewer
 ANNA = {"Cookie": "authelia_session=anna"}
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-
-
 @dataclass
 class Board:
     """The site of the example behind nginx."""
@@ -43,14 +35,7 @@ class Board:
     example: Example
 
     def get(self, *headers: Mapping[str, str], path: str = "/", method: str = "GET") -> Answer:
-        port = self.example.world.port
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=careless(), timeout=30)
-        with closing(connection):
-            sent = {name: value for some in ({"Host": BOARD}, *headers) for name, value in some.items()}
-            connection.request(method, path, headers=sent)
-            answer = connection.getresponse()
-            answer.read()
-            return Answer(answer.status, answer.headers)
+        return ask(self.example.world.port, BOARD, path, *headers, method=method)
 
     def told(self, *headers: Mapping[str, str]) -> dict[str, str]:
         """Return what the back end was told of who it is."""
@@ -63,7 +48,7 @@ class Board:
         address = urlsplit(self.example.renewer("link", "board", "kitchen-tablet").strip())
         answer = self.get(path=f"{address.path}?{address.query}")
         assert answer.status == 303
-        return {"Cookie": str(answer.headers["Set-Cookie"]).partition(";")[0]}
+        return answer.session
 
     def asked(self) -> list[str]:
         """Return what Authelia was asked since this was last called."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from support.facts import missing
 from support.world import NAME, Done, World, careless, connect
 
 from sandbox.pebble import Habits, Pebble
@@ -145,7 +146,7 @@ def test_a_revocation_that_the_ca_does_not_hear_is_made_later(world: World) -> N
     before = world.renew().one["fingerprint"]
     old = leaf(world)
     unheard = patched(world, DEAF, "revoke", NAME)
-    assert (unheard.code, "is not revoked yet" in unheard.err) == (75, True)
+    assert (unheard.code, "not revoked" in unheard.err) == (75, True)
     assert world.shown().fingerprint != before  # it is replaced all the same
     assert status_at(world.box.pebble, old) == "Valid"
     assert world.renew().one["action"] == "fresh"
@@ -198,8 +199,7 @@ def test_with_a_clock_that_is_off_nothing_is_ordered_and_it_is_said(world: World
     kept = world.files("store/certificate", "certificates", "nginx")
     done = patched(world, SHIFTED.format(days=days), "renew", "--force")
     assert done.code == 1
-    assert "this machine's clock is wrong" in done.err
-    assert "timedatectl" in done.err
+    assert missing(done.err, "clock", "timedatectl") == []
     assert (world.ca.orders, world.files("store/certificate", "certificates", "nginx")) == (1, kept)
     healed = world.renew()
     assert (healed.code, healed.one["action"], healed.err) == (0, "fresh", "")
@@ -214,16 +214,16 @@ def test_the_order_that_would_cross_a_limit_is_not_sent(world: World) -> None:
     assert world.renew().code == 0
     forced = world.renewer("--verbose", "renew", "--force")
     assert forced.code == 0
-    assert "number 2 of 2 certificates for exactly these names in 7 days" in forced.err
+    assert missing(forced.err, "2 of 2 certificates", "7 days") == []
     served = world.shown().fingerprint
 
     dry = world.renewer("renew", "--force", "--dry-run")
     assert dry.code == 75
-    assert "2 of 2 certificates for exactly these names in 7 days are used up" in " ".join(dry.out.split())
+    assert missing(" ".join(dry.out.split()), "2 of 2 certificates", "7 days") == []
     for _ in range(2):  # it does not matter how often it is tried
         done = world.renew("--force")
         assert (done.code, done.one["action"], done.one["served"]) == (75, "failed", True)
-        assert "2 of 2 certificates for exactly these names in 7 days are used up" in done.one["error"]
+        assert missing(done.one["error"], "2 of 2 certificates", "7 days") == []
     assert (world.ca.orders, world.ca.issued, world.shown().fingerprint) == (2, 2, served)
     assert world.renew().one["action"] == "fresh"
 
@@ -241,4 +241,4 @@ def test_failed_authorizations_are_counted_and_the_next_order_waits(world: World
     (world.state / "store" / "failure" / f"{NAME}.json").unlink()  # even if nobody knew of the failure
     still = world.renew()
     assert (still.code, world.ca.orders) == (75, 1)
-    assert "1 of 1 failed authorizations for example.com in 1 hours are used up" in still.one["error"]
+    assert missing(still.one["error"], "1 of 1 failed authorizations", NAME) == []

@@ -55,47 +55,45 @@ class Row:
 
 TABLE: dict[str, list[Row]] = {
     "a gate without a site": [
-        Row("nginx.site", "error", ("says set $rn_scope nodered", "[site.nodered]"), without_site),
-        Row("nginx.closing", "error", ("anybody can know", "renewer renew"), known_key),
+        Row("nginx.site", "error", ("set $rn_scope nodered", "[site.nodered]"), without_site),
+        Row("nginx.closing", "error", ("http.conf", "renewer renew"), known_key),
     ],
     "a gate of no site": [
         Row(
             "nginx.site",
             "error",
-            ("includes enter.conf, gate.conf", "set $rn_scope NAME"),
+            ("enter.conf, gate.conf", "set $rn_scope NAME"),
             nginx(" set $rn_scope nodered;", ""),
         ),
-        Row("nginx.guard", "error", ("no server of nginx says: set $rn_scope nodered",), nothing),
-        Row("nginx.closing", "error", ("anybody can know",), empty_key),
+        Row("nginx.guard", "error", ("set $rn_scope nodered",), nothing),
+        Row("nginx.closing", "error", ("http.conf",), empty_key),
     ],
     "a location without a gate": [
         Row(
             "nginx.open",
             "error",
-            ("location /files/ of the guarded server", "allow all;"),
+            ("location /files/", "allow all;"),
             nginx(
                 " location / {", " location /files/ { root /srv; } location /up { allow all; }\n location / {"
             ),
         ),
     ],
     "the token is quoted": [
-        Row(
-            "token.shape", "error", ("stands in quotes", "take the quotes away"), token(f'"{named("good")}"')
-        ),
+        Row("token.shape", "error", ("quotes", "take the quotes away"), token(f'"{named("good")}"')),
         Row(
             "nginx.include",
             "warning",
-            ("no server in nginx's configuration includes", "put this into"),
+            ("certificates/example.com.conf", "include"),
             without_include,
         ),
-        Row("others.include", "warning", ("which is not renewer's",), nothing),
+        Row("others.include", "warning", ("fullchain.pem",), nothing),
     ],
     "the token is a header": [
-        Row("token.shape", "error", ("begins with the word Bearer",), token(f"Bearer {named('good')}")),
+        Row("token.shape", "error", ("Bearer",), token(f"Bearer {named('good')}")),
         Row(
             "nginx.stapling",
             "warning",
-            ("ssl_stapling on", "ended OCSP"),
+            ("ssl_stapling on", "OCSP"),
             nginx("set $rn_scope", "ssl_stapling on; set $rn_scope"),
         ),
         Row(
@@ -106,27 +104,25 @@ TABLE: dict[str, list[Row]] = {
         ),
     ],
     "the token file is empty": [
-        Row("token.shape", "error", ("is empty",), token("\n")),
-        Row("nginx.test", "error", ("it refuses its configuration",), nothing),
+        Row("token.shape", "error", ("empty",), token("\n")),
+        Row("nginx.test", "error", ("nginx -t",), nothing),
         Row(
             "nginx.guard",
             "error",
-            ("nothing is guarded: nginx does not include", "renewer nginx"),
+            ("secure_link/http.conf", "renewer nginx"),
             nginx("http.conf;", "http.conf*x;"),
         ),
     ],
     "the token is a Global API Key": [
         Row("token.shape", "error", ("Global API Key",), token("0123456789abcdef0123456789abcdef01234")),
-        Row(
-            "nginx.guard", "error", ("includes", "enter.conf nowhere"), nginx("enter.conf;", "enter.conf*x;")
-        ),
+        Row("nginx.guard", "error", ("includes", "enter.conf"), nginx("enter.conf;", "enter.conf*x;")),
     ],
     "the token has a blank in it": [
-        Row("token.shape", "error", ("has a blank",), token("the token has blanks in it")),
+        Row("token.shape", "error", ("blank",), token("the token has blanks in it")),
         Row(
             "nginx.variable",
             "warning",
-            ("variable in ssl_certificate",),
+            ("ssl_certificate",),
             nginx(
                 "set $rn_scope",
                 "ssl_certificate /etc/$host.pem; ssl_certificate_key /etc/$host.key; set $rn_scope",
@@ -137,13 +133,13 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "token.shape",
             "error",
-            ("can be read or written by others (mode 0644)", "chmod 600"),
+            ("0644", "chmod 600"),
             token(named("good"), 0o644),
         ),
         Row(
             "nginx.test",
             "error",
-            ("it refuses its configuration", "nonsense"),
+            ("nginx -t", "nonsense"),
             nginx("location /", "nonsense on; location /"),
         ),
     ],
@@ -151,22 +147,22 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "token.verify",
             "error",
-            ("Invalid API Token", "make an API token"),
+            ("Invalid API Token", "API token"),
             token(named("never-given-out")),
         ),
         Row(
             "nginx.served",
             "error",
-            ("shows no certificate", "refused", "ss -tlnp"),
+            ("127.0.0.1", "refused", "ss -tlnp"),
             nginx("listen 127.0.0.1:", f"listen 127.0.0.1:{CLOSED} ssl; #"),
         ),
     ],
     "the token has expired": [
-        Row("token.verify", "error", ("expired on 2026-01-01", "roll it"), token(named("expired"))),
+        Row("token.verify", "error", ("2026-01-01", "roll it"), token(named("expired"))),
         Row(
             "nginx.there",
             "error",
-            ("/usr/sbin/nginks cannot be run", "install nginx"),
+            ("/usr/sbin/nginks", "install nginx"),
             config("[nginx]", '[nginx]\nbinary = "/usr/sbin/nginks"'),
         ),
     ],
@@ -175,112 +171,110 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "nginx.reload",
             "warning",
-            ("does not reload nginx",),
+            ("reload",),
             config("[nginx]", '[nginx]\nreload = "none"'),
         ),
     ],
     "the token is not valid yet": [
-        Row("token.verify", "error", ("not valid before 2099-01-01",), token(named("later"))),
+        Row("token.verify", "error", ("2099-01-01",), token(named("later"))),
         Row(
             "configuration.twice",
             "warning",
-            ("is in example.com as well",),
+            ("example.com",),
             added(table("www.example.com", "www.example.com")),
         ),
-        Row("nginx.include", "warning", ("www.example.com: no server",), nothing),
+        Row("nginx.include", "warning", ("www.example.com",), nothing),
     ],
     "the token ends soon": [
         Row("token.expiry", "warning", ("expires on", "later end"), token(named("ending"))),
-        Row("outside.addresses", "error", ("line 3 of", "no address that apprise knows"), told_outside),
-        Row("outside.ping", "warning", ("cannot be reached: Connection refused",), nothing),
-        Row("outside.textfile", "error", ("/no/folder, the folder for metrics, is not there",), nothing),
-        Row("zones.paused", "warning", ("is paused",), zone(paused=True)),
-        Row("dns.tcp", "warning", ("does not answer over TCP",), server(udp_only=True)),
+        Row("outside.addresses", "error", ("line 3", "apprise"), told_outside),
+        Row("outside.ping", "warning", ("Connection refused",), nothing),
+        Row("outside.textfile", "error", ("/no/folder",), nothing),
+        Row("zones.paused", "warning", ("example.com",), zone(paused=True)),
+        Row("dns.tcp", "warning", ("TCP",), server(udp_only=True)),
     ],
     "the token is for another zone": [
         Row(
             "zones.missing",
             "error",
-            ("no zone for example.com; it sees only other.example",),
+            ("other.example",),
             token(named("foreign")),
         ),
         Row(
             "nginx.left",
             "warning",
-            ("gives nginx the certificate left.example, which", "take that line out"),
+            ("left.example", "take that line"),
             left_over_include,
         ),
     ],
     "Zone:Read is missing": [
-        Row(
-            "zones.missing", "error", ("sees no zone at all", "Zone:Read", "zone_ids"), token(named("blind"))
-        ),
+        Row("zones.missing", "error", ("zone", "Zone:Read", "zone_ids"), token(named("blind"))),
     ],
     "DNS:Edit is missing": [
-        Row("zones.edit", "error", ("Authentication error", "may not edit the DNS"), token(named("reader"))),
+        Row("zones.edit", "error", ("Authentication error", "DNS"), token(named("reader"))),
     ],
     "a zone id is wrong": [
         Row(
             "zones.id",
             "error",
-            ("no zone with the identifier", "copy the Zone ID"),
+            ("identifier", "Zone ID"),
             config("base_url", 'zone_ids = {"example.com" = "0123456789abcdef0123456789abcdef"}\nbase_url'),
         ),
     ],
     "zone ids are mixed up": [
-        Row("zones.id", "error", ("turns up elsewhere", "copy the Zone ID"), of_the_wrong_zone),
-        Row("zones.id", "error", ("turns up elsewhere",), token(named("blind-wide"))),
+        Row("zones.id", "error", ("Zone ID", "Zone ID"), of_the_wrong_zone),
+        Row("zones.id", "error", ("Zone ID",), token(named("blind-wide"))),
     ],
     "the domain still is with the registrar's name servers": [
         Row(
             "zones.status",
             "error",
-            ("pending at Cloudflare", "ada.ns.cloudflare.com and bob.ns.cloudflare.com"),
+            ("pending", "ada.ns.cloudflare.com and bob.ns.cloudflare.com"),
             zone(status="pending", name_servers=("ada.ns.cloudflare.com", "bob.ns.cloudflare.com")),
         ),
         Row(
             "dns.delegation",
             "error",
-            ("delegated to ns1.sandbox.test", "not to Cloudflare's", "at your registrar"),
+            ("ns1.sandbox.test", "Cloudflare", "registrar"),
             nothing,
         ),
         Row(
             "dns.server",
             "error",
-            ("ns2.sandbox.test (127.0.0.3)", "does not answer over UDP"),
+            ("ns2.sandbox.test (127.0.0.3)", "UDP"),
             server(silent=True),
         ),
-        Row("renewal.trigger", "warning", ("nothing sets a renewal off",), without("cron.d/renewer")),
+        Row("renewal.trigger", "warning", ("renewer install-service",), without("cron.d/renewer")),
     ],
     "a part of the zone is delegated away": [
         Row(
             "dns.delegation",
             "error",
-            ("sub.example.com is delegated away from example.com",),
+            ("sub.example.com",),
             added(table(SUB, SUB)),
         ),
-        Row("nginx.include", "warning", ("sub.example.com: no server",), nothing),
-        Row("configuration.twice", "warning", ("every name of sub.example.com",), nothing),
-        Row("zones.shown", "warning", ("not every name server shows",), server(hide=5)),
+        Row("nginx.include", "warning", ("sub.example.com",), nothing),
+        Row("configuration.twice", "warning", ("sub.example.com",), nothing),
+        Row("zones.shown", "warning", ("name server",), server(hide=5)),
     ],
     "the token is wider than needed": [
-        Row("zones.wide", "warning", ("also sees other.example",), token(named("wide"))),
+        Row("zones.wide", "warning", ("other.example",), token(named("wide"))),
         Row(
             "dns.caa",
             "warning",
-            ("does not tell what it is called",),
+            ("CAA",),
             record(NAME, "CAA", '0 issue "digicert.com"'),
         ),
         Row(
             "ca.profile",
             "warning",
-            ("wants the profile shortlived", "lists no profiles"),
+            ("shortlived", "profiles"),
             config("accept_terms", 'profile = "shortlived"\naccept_terms'),
         ),
         Row(
             "renewal.trigger",
             "warning",
-            ("several things", "cron (/etc/crontab); cron (/etc/cron.d/renewer)"),
+            ("cron", "cron (/etc/crontab); cron (/etc/cron.d/renewer)"),
             file("crontab", "5 5 * * * root renewer -c /etc/renewer/renewer.toml renew\n"),
         ),
     ],
@@ -288,55 +282,55 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "ca.reach",
             "error",
-            ("letsencrypt.org/directory cannot be reached",),
+            ("letsencrypt.org/directory",),
             config('server = "https://127.0.0.1', 'server = "letsencrypt" #'),
         ),
         Row(
             "dns.caa",
             "error",
-            ("forbid letsencrypt.org", "only digicert.com", CAA),
+            ("letsencrypt.org", "digicert.com", CAA),
             record(NAME, "CAA", '0 issue "digicert.com; account=1"'),
         ),
         Row(
             "state.file",
             "warning",
-            ("store/certificate/example.com.json", "is ordered by the next run"),
+            ("store/certificate/example.com.json", "next run"),
             stored(f"certificate/{NAME}", lambda text: text[:100]),
         ),
-        Row("nginx.served", "warning", ("there is no certificate yet",), nothing),
+        Row("nginx.served", "warning", ("no certificate",), nothing),
     ],
     "CAA forbids wildcards and binds to another account": [
         Row(
             "ca.reach",
             "error",
-            ("cannot be reached",),
+            ("directory",),
             config('server = "https://127.0.0.1', 'server = "letsencrypt" #'),
         ),
         Row(
             "dns.caa",
             "error",
-            ("forbid letsencrypt.org to issue for *.example.com", "let nobody issue", "0 issuewild"),
+            ("*.example.com", "nobody", "0 issuewild"),
             record(NAME, "CAA", '0 issuewild ";"'),
         ),
         Row(
             "dns.caa",
             "error",
-            ("issue for example.com: they let letsencrypt.org issue only for the account https://x/1",),
+            ("https://x/1",),
             record(NAME, "CAA", '0 issue "letsencrypt.org; accounturi=https://x/1"'),
         ),
     ],
     "the CA is not trusted": [
-        Row("ca.reach", "error", ("is not trusted", "ca_bundle"), config("ca_bundle", "# ca_bundle")),
+        Row("ca.reach", "error", ("trusted", "ca_bundle"), config("ca_bundle", "# ca_bundle")),
         Row(
             "clock.past",
             "error",
-            ("clock is wrong", "obtained at 2099-01-01", "timedatectl"),
+            ("clock", "2099-01-01", "timedatectl"),
             stored(f"certificate/{NAME}", in_future),
         ),
         Row(
             "state.file",
             "error",
-            ("the account at the CA", "from a backup"),
+            ("account", "backup"),
             stored("account/*", lambda _: "{}"),
         ),
     ],
@@ -344,7 +338,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "configuration.bundle",
             "error",
-            ("acme.ca_bundle", "/etc/hostname holds no certificate", "in PEM"),
+            ("acme.ca_bundle", "/etc/hostname", "PEM"),
             config("ca_bundle = ", 'ca_bundle = "/etc/hostname" # '),
         ),
         Row("ca.reach", "error", ("/dir",), nothing),
@@ -353,61 +347,61 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "clock.ca",
             "error",
-            ("clock is wrong", "timedatectl"),
+            ("clock", "timedatectl"),
             having(lambda bench: bench, shift=timedelta(days=3)),
         ),
-        Row("state.folder", "error", ("can be written by others", "chmod go-w"), open_to_others),
+        Row("state.folder", "error", ("others", "chmod go-w"), open_to_others),
     ],
     "the clock is minutes off": [
         Row(
             "clock.ca",
             "warning",
-            ("it is 20 minutes behind the CA's",),
+            ("20 minutes behind",),
             having(lambda bench: bench, shift=-timedelta(minutes=20)),
         ),
-        Row("state.file", "error", ("cannot read", "failure/example.com.json"), folder_in_place_of_a_file),
-        Row("nginx.running", "error", ("nginx is not running", "systemctl start nginx"), stopped),
+        Row("state.file", "error", ("store", "failure/example.com.json"), folder_in_place_of_a_file),
+        Row("nginx.running", "error", ("running", "systemctl start nginx"), stopped),
     ],
     "the terms are not accepted": [
         Row(
             "ca.terms",
             "error",
-            ("accept_terms is false", "Do%20what%20thou%20wilt"),
+            ("accept_terms", "Do%20what%20thou%20wilt"),
             config("accept_terms = true", "accept_terms = false"),
         ),
         Row(
             "state.room",
             "error",
-            ("is full: 1 MB left",),
+            ("1 MB",),
             mounted("mount -t tmpfs -o size=1500k,mode=700 tmpfs {state}"),
         ),
-        Row("nginx.test", "error", ("it refuses",), nothing),
-        Row("nginx.served", "warning", ("there is no certificate yet",), nothing),
-        Row("nginx.guard", "error", ("cannot be read whole",), nothing),
+        Row("nginx.test", "error", ("nginx -t",), nothing),
+        Row("nginx.served", "warning", ("no certificate",), nothing),
+        Row("nginx.guard", "error", ("nginx.conf",), nothing),
     ],
     "the disk is read-only": [
         Row(
             "state.writable",
             "error",
-            ("mounted read-only", "dmesg"),
+            ("read-only", "dmesg"),
             mounted("mount --bind {state} {state} && mount -o remount,bind,ro {state}"),
         ),
         Row(
             "renewal.limits",
             "warning",
-            ("no order for example.com is sent before", "asked to be left alone"),
+            ("2099-01-01", "the CA"),
             stored("limits/*", left_alone),
         ),
         Row(
             "renewal.revoked",
             "error",
-            ("example.com is revoked (keyCompromise)", "renewer renew"),
+            ("keyCompromise", "renewer renew"),
             stored("provenance/example.com", compromised),
         ),
         Row(
             "configuration.hook",
             "error",
-            ("hook.command[1]: /bin/tru is not there", "install it"),
+            ("hook.command[1]", "/bin/tru"),
             added('[[hook.command]]\nargv = ["/bin/true"]\n[[hook.command]]\nargv = ["/bin/tru"]'),
         ),
     ],
@@ -416,7 +410,7 @@ TABLE: dict[str, list[Row]] = {
             "others.rival",
             "warning",
             (
-                "certbot has a certificate for example.com, *.example.com too",
+                "certbot",
                 "cron: /etc/cron.d/certbot",
                 "certbot delete",
             ),
@@ -425,20 +419,20 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "others.rival",
             "warning",
-            ("acme.sh has a certificate for example.com, *.example.com too",),
+            ("acme.sh",),
             homes,
         ),
-        Row("others.rival", "warning", ("lego has a certificate for *.example.com too",), nothing),
+        Row("others.rival", "warning", ("lego",), nothing),
         Row(
             "others.include",
             "warning",
-            ("gives nginx /etc/letsencrypt/live/example.com/fullchain.pem",),
+            ("/etc/letsencrypt/live/example.com/fullchain.pem",),
             nginx(
                 "worker_shutdown_timeout 1h;\n",
                 f"worker_shutdown_timeout 1h;\n{STREAM}",
             ),
         ),
-        Row("nginx.test", "error", ("it refuses",), nothing),
+        Row("nginx.test", "error", ("nginx -t",), nothing),
     ],
 }
 

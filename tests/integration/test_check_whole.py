@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from support.checked import OTHER, Bench, named, problems
+from support.facts import missing
 from support.mistakes import record, server, token
 from support.nginx_master import free_port
 from support.world import NAME, eventually
@@ -34,7 +35,7 @@ def test_a_daemon_is_what_sets_renewals_off(bench: Bench) -> None:
     eventually(lambda: lock.exists() and str(run.pid) in lock.read_text())
     found = bench.run("check", "--json").answer["findings"]
     (told,) = [one for one in found if one["check"] == "renewal.trigger"]
-    assert (told["status"], told["what"]) == ("ok", f"renewals are set off by a daemon (process {run.pid})")
+    assert (told["status"], missing(told["what"], f"process {run.pid}")) == ("ok", [])
     run.kill()
     assert [one["check"] for one in problems(bench.run("check", "--json"))] == ["renewal.trigger"]
 
@@ -54,7 +55,7 @@ def test_a_token_from_the_environment_is_not_what_cron_has(bench: Bench) -> None
     bench.write()
     without_it = problems(bench.run("check", "--json"))
     assert [one["check"] for one in without_it] == ["token.shape", "zones.look"]
-    assert "there is no token" in without_it[0]["what"]
+    assert "no token" in without_it[0]["what"]
     with_it = problems(bench.run("check", "--json", CLOUDFLARE_API_TOKEN=named("good")))
     assert [one["check"] for one in with_it] == ["token.source"]
 
@@ -64,16 +65,14 @@ def test_a_proof_that_is_delegated_is_looked_for_where_it_is(bench: Bench) -> No
         bench.write()
         lacking = problems(bench.run("check", "--json"))
         assert [one["check"] for one in lacking] == ["zones.missing"]
-        assert f"no zone for proofs.{OTHER}" in lacking[0]["what"]
+        assert f"proofs.{OTHER}" in lacking[0]["what"]
         with token(named("foreign"))(bench):
             bench.write()
             done = bench.run("check", "--json")
     assert problems(done) == []
-    told = [one["what"] for one in done.answer["findings"] if one["check"] in {"dns.alias", "zones.edit"}]
-    assert told == [
-        f"{OTHER}: the token may create and remove records",
-        f"the proof for {NAME} is delegated to proofs.{OTHER} (CNAME)",
-    ]
+    told = {one["check"]: one["what"] for one in done.answer["findings"]}
+    assert missing(told["zones.edit"], OTHER) == []
+    assert missing(told["dns.alias"], NAME, f"proofs.{OTHER}", "CNAME") == []
 
 
 def test_a_wildcard_that_is_an_alias_delegates_no_proof(bench: Bench) -> None:
@@ -137,7 +136,7 @@ def test_a_first_check_makes_no_state_folder_and_removes_what_one_that_was_kille
     assert [one["check"] for one in problems(done)] == ["nginx.include", "nginx.guard", "others.include"]
     assert not fresh.exists()
     assert bench.world.box.records() == []
-    assert any("is not there yet; the first run makes it" in one["what"] for one in done.answer["findings"])
+    assert any(missing(one["what"], fresh, "first run") == [] for one in done.answer["findings"])
 
 
 def test_cloudflare_that_cannot_be_reached_or_talks_nonsense_hides_nothing_else(bench: Bench) -> None:
@@ -160,4 +159,4 @@ def test_every_address_that_shows_something_else_is_told_and_who_writes_a_file_o
     told = [one["what"] for one in found if one["check"] == "nginx.served"]
     assert [any(f"127.0.0.1:{port} " in one for one in told) for port in ports] == [True, True]
     (refused,) = [one for one in found if one["check"] == "nginx.test"]
-    assert refused["hint"] == "have what nginx includes written: renewer nginx, then: nginx -t"
+    assert missing(refused["hint"], "renewer nginx", "nginx -t") == []

@@ -192,7 +192,7 @@ class TestRecords:
 
     @pytest.mark.parametrize("name", ["_acme-challenge.notexample.com", "_acme-challenge.com"])
     def test_a_zone_covers_whole_labels_only(self, account: Make, name: str) -> None:
-        with pytest.raises(Refused, match=f"sees no zone for {name.removeprefix('_acme-challenge.')}"):
+        with pytest.raises(Refused, match=f"no zone.*{name.removeprefix('_acme-challenge.')}"):
             account().dns.check([name])
 
     def test_one_that_is_there_is_adopted_and_the_others_are_created(
@@ -269,9 +269,9 @@ class TestZones:
         assert box.records() == []
 
     def test_without_a_zone_a_person_is_told_what_to_look_at(self, account: Make) -> None:
-        with pytest.raises(Refused, match=r"no zone for shop\.example\.org") as caught:
+        with pytest.raises(Refused, match=r"no zone.*shop\.example\.org") as caught:
             account().dns.check(["_acme-challenge.shop.example.org"])
-        assert "token covers it" in caught.value.hint
+        assert "token" in caught.value.hint
         assert "zone_ids" in caught.value.hint
 
     def test_the_zone_of_a_name_is_told_as_it_is_seen_now(self, box: Sandbox, account: Make) -> None:
@@ -304,7 +304,7 @@ class TestPatience:
         box.api.plan(Fault(path_suffix=BATCH, status=429, retry_after=7))
         assert len(ours.dns.present([ONE])) == 1
         assert ours.clock.slept == [7.0]
-        assert ("cloudflare", "asks to wait 7 seconds") in ours.notes.of("doing")
+        assert [who for who, what in ours.notes.of("doing") if "7 seconds" in what] == ["cloudflare"]
 
     def test_a_minute_is_sat_out_and_a_second_more_is_left_to_the_next_run(
         self, box: Sandbox, account: Make

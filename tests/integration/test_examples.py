@@ -19,13 +19,12 @@ from support.place import (
     NAMES,
     TOOLS,
     VAULT,
-    WHO,
     WORKSHOP,
-    Answer,
     Place,
     backend,
     run,
 )
+from support.visitor import WHO, Answer
 from support.world import World, eventually
 
 from renewer.config.load import parse
@@ -58,7 +57,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         found = Place(world, behind)
         found.prepare()
         assert world.renewer("nginx").code == 0
-        found.reload()
+        found.world.reload()
         for arguments in ((), ("--force",)):
             done = world.renew(*arguments)
             assert (done.code, done.err) == (0, ""), done
@@ -69,7 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def phone(place: Place) -> Path:
     """A client certificate that is known to nginx."""
     found = place.identity("handset")
-    place.reload()
+    place.world.reload()
     return found
 
 
@@ -314,7 +313,7 @@ class TestClientCertificate:
 
     def test_the_file_for_an_old_device_holds_a_certificate_too(self, place: Place) -> None:
         old = place.identity("old", "--old")
-        place.reload()
+        place.world.reload()
         assert place.get(TOOLS, identity=old).who == "old"
 
     def test_the_password_is_in_no_command_line(self, place: Place, tmp_path: Path) -> None:
@@ -340,12 +339,12 @@ class TestClientCertificate:
     def test_one_whose_line_is_taken_out_opens_nothing_more(self, place: Place) -> None:
         lost = place.identity("lost")
         assert place.get(TOOLS, identity=lost).status == 403
-        place.reload()
+        place.world.reload()
         assert place.get(TOOLS, identity=lost).who == "lost"
         known = place.ca / "clients.map"
         lines = known.read_text().splitlines(keepends=True)
         known.write_text("".join(line for line in lines if " lost;" not in line))
-        place.reload()
+        place.world.reload()
         assert place.get(TOOLS, identity=lost).status == 403
         assert place.get(TOOLS, "/", place.session("tools", "guest"), identity=lost).who == "guest"
 

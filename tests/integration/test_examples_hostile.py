@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.authelia_standin import PUBLIC
 from support.fitting import EXAMPLES, Door, Example, set_up
-from support.forge import CLAIMED, REACHED, Forge, Seen
+from support.hostile.requests import CLAIMED, REACHED, Forge, Seen
 
 FOLDERS = sorted({path.parents[2] for path in EXAMPLES.glob("*/nginx/conf.d/*.conf")})
 """Every example that has servers of nginx: a new one is among them as soon as it is there."""

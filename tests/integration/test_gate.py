@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import pytest
-from support.gated import FILES, HOST, OTHER, Answer, Site, forged, md5_of
+from support.gated import FILES, HOST, OTHER, Site, forged, md5_of
 from support.nginx_master import free_port
+from support.visitor import Answer
 from support.world import NAME, World, careless, table
 
 from renewer.nginx.secure_link.gates import KNOWN

@@ -56,7 +56,7 @@ def test_each_keeps_its_origin_and_a_revoked_one_does_not_come_back(world: World
     back = world.renewer("restore", NAME, "1", "--json")
     assert (back.code, back.one["action"]) == (0, "deployed"), back
     assert [one["server"] for one in listed(world)] == [server, None, None]
-    assert "nothing tells which CA" in world.renewer("status").out
+    assert "which CA" in world.renewer("status").out
     assert (world.renew().one["action"], world.ca.orders) == ("issued", 4)
 
 
@@ -77,19 +77,19 @@ def test_what_is_stored_but_not_published_yet_is_put_on_disk_before(world: World
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "sentence"),
+    ("argv", "code", "fact"),
     [
-        (("list-generations", "other.example"), 78, "no certificate named other.example"),
-        (("restore", "other.example", "1"), 78, "no certificate named other.example"),
-        (("restore", NAME, "7"), 1, "has no generation 7"),
-        (("restore", NAME, "../../etc"), 1, "has no generation ../../etc"),
-        (("restore", NAME, ""), 1, "has no generation"),
-        (("restore", NAME, "1"), 1, "cannot be used: the key does not belong to the certificate"),
-        (("restore", NAME, "2"), 1, "is missing or empty"),
+        (("list-generations", "other.example"), 78, "other.example"),
+        (("restore", "other.example", "1"), 78, "other.example"),
+        (("restore", NAME, "7"), 1, "generation 7"),
+        (("restore", NAME, "../../etc"), 1, "../../etc"),
+        (("restore", NAME, ""), 1, "generation"),
+        (("restore", NAME, "1"), 1, "key does not belong"),
+        (("restore", NAME, "2"), 1, "empty"),
     ],
 )
 def test_what_cannot_be_restored_changes_nothing(
-    world: World, argv: tuple[str, ...], code: int, sentence: str
+    world: World, argv: tuple[str, ...], code: int, fact: str
 ) -> None:
     world.renew()
     home = world.state / "certificates" / NAME
@@ -101,7 +101,7 @@ def test_what_cannot_be_restored_changes_nothing(
             (folder / "fullchain.pem").write_bytes((current / "fullchain.pem").read_bytes())
     before = world.files("store/certificate", "nginx")
     done = world.renewer(*argv)
-    assert (done.code, sentence in done.err) == (code, True), done
+    assert (done.code, fact in done.err) == (code, True), done
     assert world.files("store/certificate", "nginx") == before
 
 
@@ -116,5 +116,5 @@ def test_status_is_a_table(world: World) -> None:
     assert second[heads.index("SERVED") :].startswith("none yet")
     assert all(line[heads.index("ENDS") - 1] == " " for line in (heads, first, second))
     assert "SITE     KEY" in "\n".join(lines)
-    assert "to be ordered now" in second
+    assert "ordered now" in second
     assert "nothing is guarded" in "\n".join(lines)

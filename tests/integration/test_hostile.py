@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from support.acme_proxy import AcmeProxy, Reply, Rule
-from support.hostile_text import CALLS, HONEST, MARK, TEXT, harm
+from support.hostile.text import CALLS, HONEST, MARK, TEXT, harm
 from support.service import Service
 from support.world import NAME, ROOT, Done, World, table
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.chains import BEGIN, END, Authority
 from support.fakes import FakeClock, FakePropagation, FakeProvider, MemJournal, MemStore, Notes, spec
-from support.hostile import ENDLESS, LARGE, LITTLE, Answer, Hostile, netrc, redirect, secured, whole
+from support.hostile.server import ENDLESS, LARGE, LITTLE, Answer, Hostile, netrc, redirect, secured, whole
 
 from renewer.acme.client import AUTHORIZATIONS, LISTED_ORDERS, LISTED_PAGES, Connection, translated
 from renewer.acme.dns01 import Dns01

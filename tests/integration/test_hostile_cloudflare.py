@@ -11,7 +11,17 @@ from pathlib import Path
 import cloudflare._client
 import pytest
 from support.fakes import FakeClock, MemStore, Notes
-from support.hostile import ENDLESS, LARGE, LITTLE, Answer, Hostile, dripping_head, netrc, redirect, whole
+from support.hostile.server import (
+    ENDLESS,
+    LARGE,
+    LITTLE,
+    Answer,
+    Hostile,
+    dripping_head,
+    netrc,
+    redirect,
+    whole,
+)
 
 from renewer.core.errors import Transient
 from renewer.dns.cloudflare.client import Api, client

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support import hostile
 from support.fakes import FakeClock, Notes
-from support.hostile import Answer, Hostile, dripping_head, flood, many_bombs, redirect, whole
+from support.hostile import server as hostile
+from support.hostile.server import Answer, Hostile, dripping_head, flood, many_bombs, redirect, whole
 
 from renewer.core.errors import Transient
 from renewer.core.model import Fingerprint
@@ -27,7 +27,7 @@ class TestPing:
         self, answer: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(healthcheck, "PATIENCE", 0.5)
-        with Hostile(lambda *_: answer()) as server, pytest.raises(Transient, match="could not be told"):
+        with Hostile(lambda *_: answer()) as server, pytest.raises(Transient, match="monitor"):
             healthcheck.Ping(lambda: server.url).beat(good=True)
 
     def test_no_redirect_is_followed(self, inside: Hostile) -> None:

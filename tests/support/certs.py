@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from support.chains import Authority
+from support.fakes import SERVER
 
 from renewer.core import x509
 from renewer.core.model import CertSpec, KeyKind, Material, Pair
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CA = Authority()
-SERVER = "https://ca.example/directory"
 
 
 def spec(*domains: str, name: str = "", kinds: tuple[KeyKind, ...] = (KeyKind.EC256,)) -> CertSpec:

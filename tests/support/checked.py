@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from support.done import Done
-from support.world import NAME, ROOT, World, table
+from support.world import NAME, ROOT, World, inherited, table
 
 from sandbox.cloudflare import Token
 
@@ -99,12 +99,10 @@ class Bench:
         return [*unshared, *program, "-c", str(self.world.config), *arguments]
 
     def run(self, *arguments: str, **environment: str) -> Done:
-        foreign = ("CLOUDFLARE_", "CREDENTIALS_", "NOTIFY_", "RENEWER_", "PYTHON")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         done = subprocess.run(
             self.command(*arguments),
             cwd=ROOT,
-            env=inherited | environment,
+            env=inherited() | environment,
             capture_output=True,
             text=True,
             check=False,

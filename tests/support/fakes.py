@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import Lock
 from typing import Any
 
-from renewer.core.errors import LockBusy, LostLease, Refused, RenewerError, Stopped
+from renewer.core.errors import HookFailed, LockBusy, LostLease, Refused, RenewerError, Stopped
+from renewer.core.hook import Deployed
 from renewer.core.interfaces import Fence, Journal
 from renewer.core.journal import Handle, Progress, TxtRecord
 from renewer.core.model import (
@@ -289,6 +290,28 @@ class FakePropagation:
         self.waits.append((tuple(records), timeout))
         if self.fails:
             raise self.fails
+
+
+@dataclass
+class FakeHook:
+    """A command of the administrator's that keeps what it is told."""
+
+    key: str = "a1"
+    failing: bool = False
+    told: list[Deployed] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"hook.command[{self.key}]"
+
+    @property
+    def what(self) -> str:
+        return "/bin/fake"
+
+    def run(self, news: Deployed) -> None:
+        self.told.append(news)
+        if self.failing:
+            raise HookFailed("it failed", hint="mend it")
 
 
 class MemJournal:

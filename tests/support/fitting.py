@@ -1,10 +1,8 @@
 """The examples of nginx as an administrator would have them, with other ports and folders."""
 
-import json
 import os
 import pwd
 import re
-import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from support.authelia_standin import Authelia, authelia
-from support.forge import REACHED, Caller, Recorder, recorder
+from support.hostile.requests import REACHED, Caller, Recorder, recorder
 from support.nginx_master import BINARY
-from support.world import ROOT, World, children, eventually
+from support.world import ROOT, World
 
 from renewer.core import tokens
 from renewer.core.site import Key
@@ -139,9 +137,7 @@ class Example:
 
     def _door(self, name: str, site: Mapping[str, Any]) -> Door:
         host, end = str(urlsplit(site["host"]).hostname), datetime.now(UTC) + timedelta(minutes=10)
-        key = Key(
-            **json.loads((self.world.state / f"store/site/{name}.json").read_text())["served"]["current"]
-        )
+        key = Key(**self.world.ring(name)["current"])
         if site.get("mode") == "url":
             home, _, arguments = tokens.url(key, name, "/plain.txt", end).partition("?")
             return Door(host, home, arguments=f"?{arguments}")
@@ -156,17 +152,10 @@ class Example:
         (path,) = (one for one in found if f"server_name {door.host};" in one.read_text())
         first = path.with_name(f"000-{path.name}")
         path.rename(first)
-        self._reload()
+        self.world.reload()
         yield
         first.rename(path)
-        self._reload()
-
-    def _reload(self) -> None:
-        """Let nginx take up its configuration, and wait until no worker of before is left."""
-        master = int(self.world.nginx.pid_file.read_text())
-        before = set(children(master))
-        os.kill(master, signal.SIGHUP)
-        eventually(lambda: not before & set(children(master)))
+        self.world.reload()
 
     @property
     def _client_ca(self) -> Path:

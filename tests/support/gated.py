@@ -1,7 +1,5 @@
 """Sites behind secure links before a real nginx, and a visitor of them."""
 
-import http.client
-import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +7,8 @@ from hashlib import md5
 from pathlib import Path
 from typing import Protocol
 
-from support.world import NAME, World, careless, table
+from support.visitor import Answer, ask
+from support.world import NAME, World, table
 
 from renewer.core.site import Key
 
@@ -36,17 +35,6 @@ class Ran(Protocol):
     def code(self) -> int: ...
     @property
     def out(self) -> str: ...
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-
-    @property
-    def cookie(self) -> str:
-        """The session that was handed out, empty if there was none."""
-        return (self.headers["Set-Cookie"] or "").partition(";")[0].partition("=")[2]
 
 
 @dataclass
@@ -98,14 +86,7 @@ class Site:
         return self.world.folder / "signer" / "files.json"
 
     def get(self, url: str, host: str = HOST, method: str = "GET", **headers: str) -> Answer:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.world.port, context=careless(), timeout=30)
-        try:
-            connection.request(method, url, headers={"Host": host} | headers)
-            response = connection.getresponse()
-            response.read()
-            return Answer(response.status, response.headers)
-        finally:
-            connection.close()
+        return ask(self.world.port, host, url, headers, method=method)
 
     def visit(
         self, session: str, host: str = HOST, name: str = "__Host-rn-nodered", **headers: str
@@ -126,9 +107,7 @@ class Site:
         return answer.cookie
 
     def ring(self, site: str = "nodered") -> Mapping[str, object]:
-        kept = json.loads((self.world.state / "store" / "site" / f"{site}.json").read_text())
-        found: Mapping[str, object] = kept["served"]
-        return found
+        return self.world.ring(site)
 
     def key(self, phase: str = "current", site: str = "nodered") -> Key:
         found = self.ring(site)[phase]

@@ -13,27 +13,12 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Self
 
+from support.fakes import Notes
+
 from renewer.nginx.deployer import NginxDeployer
 from renewer.system.clock import SystemClock
 
 BINARY = "/usr/sbin/nginx"
-
-
-class Notes:
-    """A report that is kept."""
-
-    def __init__(self) -> None:
-        self.doings: list[tuple[str, str]] = []
-        self.problems: list[tuple[str, str]] = []
-
-    def doing(self, subject: str, what: str) -> None:
-        self.doings.append((subject, what))
-
-    def done(self, subject: str, what: str) -> None:
-        pass
-
-    def problem(self, subject: str, what: str, hint: str = "") -> None:
-        self.problems.append((subject, f"{what} {hint}"))
 
 
 class Nginx:

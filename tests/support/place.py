@@ -1,14 +1,10 @@
 """One nginx with the servers of three examples, a back end behind them, and a visitor."""
 
-import http.client
 import json
 import os
-import signal
-import socket
-import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +14,8 @@ from urllib.parse import urlsplit
 
 from support import fitting
 from support.fitting import HOME, OUTSIDE, fitted, places
-from support.world import NAME, World, children, eventually, table
+from support.visitor import WHO, Answer, ask
+from support.world import NAME, World, table
 
 from renewer.core import tokens
 from renewer.core.site import Key
@@ -30,7 +27,6 @@ FILES, HOUSE, WORKSHOP, TOOLS, VAULT = (
     f"{name}.example.com" for name in ("files", "house", "workshop", "tools", "vault")
 )
 SOON = timedelta(minutes=5)
-WHO = "X-Renewer-User"
 
 NAMES = (
     "plain.txt",
@@ -89,28 +85,6 @@ def backend() -> Iterator[int]:
         thread.join()
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    body: str
-
-    @property
-    def session(self) -> dict[str, str]:
-        """The session that was handed out, as a browser sends it back."""
-        return {"Cookie": str(self.headers["Set-Cookie"]).partition(";")[0]}
-
-    @property
-    def renewed(self) -> bool:
-        return "Set-Cookie" in self.headers
-
-    @property
-    def who(self) -> str:
-        """Who it is, as the backend was told."""
-        assert self.status == 200, self
-        return str(json.loads(self.body)["headers"].get(WHO, ""))
-
-
 @dataclass
 class Place:
     """One nginx with the servers of all three examples."""
@@ -163,17 +137,17 @@ class Place:
         body: str | None = None,
     ) -> Answer:
         """Ask nginx; `identity` is a client certificate with its key."""
-        context = ssl.create_default_context(cafile=str(self.world.box.roots))
-        if identity:
-            context.load_cert_chain(identity)
-        plain = socket.create_connection((HOME, self.world.port), timeout=30, source_address=(source, 0))
-        connection = http.client.HTTPConnection(host)
-        connection.sock = context.wrap_socket(plain, server_hostname=host)
-        with closing(connection):
-            sent = {name: value for some in headers for name, value in some.items()}
-            connection.request(method, path, body=body, headers=sent)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read().decode())
+        return ask(
+            self.world.port,
+            host,
+            path,
+            *headers,
+            method=method,
+            body=body,
+            source=source,
+            roots=self.world.box.roots,
+            identity=identity,
+        )
 
     def entered(self, site: str, person: str, source: str = OUTSIDE) -> dict[str, str]:
         """Open a link as a person does, and return the session."""
@@ -189,7 +163,7 @@ class Place:
 
     def keys(self, site: str) -> tuple[Key, list[Key]]:
         """Return the site's current key, and those that are retiring."""
-        kept = json.loads((self.world.state / "store" / "site" / f"{site}.json").read_text())["served"]
+        kept = self.world.ring(site)
         retiring = [one["key"] for one in kept["retiring"]]
         return Key(**kept["current"]), [Key(**one) for one in retiring]
 
@@ -211,13 +185,6 @@ class Place:
             "openssl", "pkcs12", "-in", str(packed), "-passin", f"pass:{password}", "-nodes", "-out", str(pem)
         )
         return pem
-
-    def reload(self) -> None:
-        """Let nginx take up its configuration, and wait until no worker of before is left."""
-        master = int(self.world.nginx.pid_file.read_text())
-        before = set(children(master))
-        os.kill(master, signal.SIGHUP)
-        eventually(lambda: not before & set(children(master)))
 
 
 def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:

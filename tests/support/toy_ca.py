@@ -273,8 +273,8 @@ class Issuer(AcmeIssuer):
     ca: ToyCa = field(kw_only=True)
     wire: Wire = field(kw_only=True)
 
-    def _session(self, server: str) -> Connection:
-        assert server == SERVER
+    def _session(self, directory_url: str) -> Connection:
+        assert directory_url == SERVER
         self.wire.around(self.ca).connect()
         return cast("Connection", self.wire.around(Link(self.ca)))
 

@@ -19,7 +19,8 @@ from typing import Any, Self
 
 from support import redaction
 from support.done import Done
-from support.nginx_master import Nginx, Notes, free_port, wait_until
+from support.fakes import Notes
+from support.nginx_master import Nginx, free_port, wait_until
 
 from renewer import app
 from renewer.config import load
@@ -250,12 +251,23 @@ class World:
 
     def start(self, *arguments: str, **environment: str) -> Run:
         """Start the program."""
-        foreign = ("CLOUDFLARE_", "CREDENTIALS_", "NOTIFY_", "RENEWER_", "PYTHON")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         folder = self.folder / f"run-{len(self._runs)}"
-        run = Run(folder, ["-c", str(self.config), *arguments], inherited | environment)
+        run = Run(folder, ["-c", str(self.config), *arguments], inherited() | environment)
         self._runs.append(run)
         return run
+
+    def reload(self) -> None:
+        """Let nginx take up its configuration, and wait until no worker of before is left."""
+        master = int(self.nginx.pid_file.read_text())
+        before = set(children(master))
+        os.kill(master, signal.SIGHUP)
+        eventually(lambda: not before & set(children(master)))
+
+    def ring(self, site: str) -> dict[str, Any]:
+        """Return the keys of a site that nginx has, as they are stored."""
+        kept = json.loads((self.state / "store" / "site" / f"{site}.json").read_text())
+        found: dict[str, Any] = kept["served"]
+        return found
 
     def shown(self, name: str = NAME, ciphers: str = "") -> Seen:
         """Return what a client that trusts nobody but the CA is shown."""
@@ -297,6 +309,12 @@ class World:
     def _end(self) -> None:
         for run in self._runs:
             run.kill()
+
+
+def inherited() -> dict[str, str]:
+    """Return this process's environment without what the program would take for its own."""
+    foreign = ("CLOUDFLARE_", "CREDENTIALS_", "NOTIFY_", "RENEWER_", "PYTHON")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 def eventually(true: Callable[[], object]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.hostile_text import MARK, TEXT, harm
+from support.hostile.text import MARK, TEXT, harm
 from support.house import FILE, House
 from support.machine import wait
 

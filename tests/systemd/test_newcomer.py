@@ -1,6 +1,6 @@
 """A newcomer's path: an empty Debian, the README and nothing else, up to a certificate that is served.
 
-The commands are the README's own; what a test has to put in for the world outside is in `World`.
+The commands are the README's own; what a test has to put in for the world outside is in `Surroundings`.
 """
 
 import json
@@ -80,7 +80,7 @@ class Newcomer:
         machine.run(f"mkdir -p {CHECKOUT}/dist")
 
 
-class World:
+class Surroundings:
     """What the README cannot know: where the test has its CA, its API, its name servers and its packages."""
 
     def __init__(self, house: House) -> None:
@@ -132,7 +132,7 @@ def test_from_an_empty_debian_to_a_certificate_that_is_served(tmp_path: Path) ->
     path = [*commands(section("Use it")), *commands(section("To keep it going"))]
     with House(tmp_path, (NAME,), means=Newcomer(path)) as house:
         house.machine.run("rm -r /etc/renewer; ! command -v renewer")
-        world, left = World(house), house.means.path
+        world, left = Surroundings(house), house.means.path
         said = world.follow(left[: left.index("sudo renewer renew") + 1])
         assert LINES_FOR_NGINX in said["sudo renewer nginx"]
         shown = house.served(NAME)
@@ -148,7 +148,7 @@ def test_the_same_without_the_package_and_with_the_configuration_by_hand(tmp_pat
     path += commands(section("To keep it going"))
     with House(tmp_path, (NAME,), means=Newcomer(path, program.everything)) as house:
         house.machine.run("rm -r /etc/renewer; ! command -v renewer")
-        world, left = World(house), house.means.path
+        world, left = Surroundings(house), house.means.path
         world.follow(left[:2])
         api = f'[cloudflare]\nbase_url = "{world.api}"\n'
         by_hand = block("toml", section("Use it")).replace("[cloudflare]\n", api)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from support.facts import missing
 from support.house import FILE, STATE, TOKEN, House
 from support.machine import wait
 
@@ -31,8 +32,9 @@ def test_before_it_is_a_service_root_does_all(house: House) -> None:
 
 def test_a_person_without_rights_is_told_whose_the_state_is(house: House) -> None:
     done = house.renewer("status", code=78, user="www-data")
-    assert f"the state folder {STATE} belongs to root, but this runs as www-data" in done.err
-    assert "only root can install a service" in house.renewer("install-service", code=1, user="www-data").err
+    assert missing(done.err, STATE, "root", "www-data") == []
+    refused = house.renewer("install-service", code=1, user="www-data").err
+    assert missing(refused, "root", "service") == []
 
 
 def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> None:
@@ -57,7 +59,8 @@ def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> 
 
 
 def test_once_more_and_all_is_in_place(house: House) -> None:
-    assert house.renewer("install-service").out == "all is in place\n"
+    done = house.renewer("install-service").out.splitlines()
+    assert (len(done), missing(done[0], "in place")) == (1, [])
 
 
 def test_what_is_not_the_services_business_is_not_readable_for_it(house: House) -> None:
@@ -107,7 +110,7 @@ def test_check_by_root_says_what_the_service_could_not_do_and_what_helps(house: 
     house.renewer("install-service")
     assert findings(house, 0) == {}
     advice = house.renewer("run", code=78).err
-    assert advice.endswith("let systemd run it as that user: systemctl start renewer\n")
+    assert advice.endswith("systemctl start renewer\n")
 
 
 def test_the_daemon_has_no_capability(house: House) -> None:
@@ -262,7 +265,9 @@ def test_no_secret_is_in_the_journal(house: House) -> None:
 
 def test_the_timer_instead_of_the_daemon(house: House) -> None:
     done = house.renewer("install-service --timer").out.splitlines()
-    assert done == ["stop and disable renewer.service", "enable and start renewer-renew.timer"]
+    stopped, started = done
+    assert missing(stopped, "stop", "disable", "renewer.service") == []
+    assert missing(started, "start", "enable", "renewer-renew.timer") == []
     house.configure(FIRST, SECOND, THIRD)
     house.renewer("nginx")
     house.machine.run("systemctl reload nginx")
@@ -282,17 +287,17 @@ def test_an_edited_unit_is_left_alone(house: House) -> None:
     edited = unit.read_text().replace("00/6:17", "00/8:17")
     unit.write_text(edited)
     done = house.renewer("install-service --timer")
-    assert done.out == "all is in place\n"
-    assert done.err.startswith("note: /etc/systemd/system/renewer-renew.timer was edited, so it stays;")
+    assert "in place" in done.out
+    assert missing(done.err.splitlines()[0], "/etc/systemd/system/renewer-renew.timer", "edited") == []
     assert unit.read_text() == edited
 
 
 def test_it_can_be_undone(house: House) -> None:
     before = house.served(FIRST)
     done = house.renewer("install-service --remove")
-    assert f"give {STATE} back to root" in done.out
-    assert "renewer-renew.timer was edited, so it stays" in done.err
-    assert f"the group renewer can still read /etc/renewer, {FILE}; to end that: chgrp root" in done.err
+    assert [line for line in done.out.splitlines() if not missing(line, STATE, "root")]
+    assert [line for line in done.err.splitlines() if not missing(line, "renewer-renew.timer", "edited")]
+    assert missing(done.err, "group renewer", f"/etc/renewer, {FILE}", "chgrp root") == []
     left = house.machine.run(
         "find /etc/systemd /usr/local /etc/tmpfiles.d /etc/sysusers.d -name '*re*oa*d*'"
     ).out
@@ -302,5 +307,5 @@ def test_it_can_be_undone(house: House) -> None:
     assert house.machine.run(f"stat -c %U {STATE}").out == "root\n"
     house.renewer("renew")
     assert house.served(FIRST) == before
-    again = house.renewer("install-service --remove").out
-    assert again == "nothing is in place\n"
+    (again,) = house.renewer("install-service --remove").out.splitlines()
+    assert missing(again, "nothing", "in place") == []

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support import attacker, certs
+from support import certs
 from support.fakes import FakeClock
+from support.hostile import attacker
 
 from renewer.check import other_clients, scheduling
 from renewer.check.context import Scene

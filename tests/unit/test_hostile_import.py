@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import attacker, certs
+from support import certs
+from support.hostile import attacker
 
 from renewer.core.errors import Refused
 from renewer.migrate import acme_sh, certbot, folder

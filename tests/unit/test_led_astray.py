@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import attacker
 from support.certs import NOW
+from support.hostile import attacker
 
 from renewer.core.errors import Refused
 from renewer.core.metrics import Readings

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import attacker
+from support.hostile import attacker
 from support.roots_helper import loaded
 
 from renewer.nginx.layout import Layout, pair_names, snippet_text

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import DAY, NOW, material, spec
-from support.hostile_text import CALLS, HONEST, MARK, TEXT, harm
+from support.hostile.text import CALLS, HONEST, MARK, TEXT, harm
 
 from renewer.check.finding import Group, Topic
 from renewer.cli.commands import check

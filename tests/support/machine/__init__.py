@@ -13,10 +13,10 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from support.done import Done
 from support.machine import image
 from support.machine.image import Layers
 
@@ -57,15 +57,6 @@ def missing() -> str:
         check=False,
     )
     return tried.stderr.strip()
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that ended in the machine."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Machine:

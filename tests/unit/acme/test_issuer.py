@@ -176,7 +176,7 @@ class TestIssuance:
     ) -> None:
         ca, clock = CannotFinalize(told if told is None else timedelta(seconds=told)), FakeClock()
         ca.orders["1"] = "processing"
-        with pytest.raises(Transient, match="takes more than 300 seconds"):
+        with pytest.raises(Transient, match="300 seconds"):
             self.issuance(ca, clock)._poll(ca.order("1"), "to issue", "valid")
         assert min(clock.slept) == (told or FIRST_POLL)
         assert len(clock.slept) <= looks
@@ -203,7 +203,7 @@ class TestSuggested:
 
     @pytest.mark.parametrize("end", ["2026-11-23T12:00:00Z", "2026-11-23T11:59:59Z"])
     def test_a_window_that_ends_before_it_starts_makes_no_sense(self, end: str) -> None:
-        with pytest.raises(Transient, match="ends before it starts"):
+        with pytest.raises(Transient, match=r"ends.*start"):
             acme.suggested({"suggestedWindow": {"start": "2026-11-23T12:00:00Z", "end": end}}, None)
 
     @given(answers)

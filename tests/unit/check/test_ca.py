@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.facts import missing
 from support.scene import known, scene, told
 
 from renewer.acme.directory import Directory
@@ -19,7 +20,7 @@ def test_a_profile_that_the_ca_does_not_offer(tmp_path: Path) -> None:
     assert told(ca.look(known(scene(tmp_path, profile="shortlived"), **offered))) == [("ca.reach", "ok")]
     (found,) = ca.look(known(scene(tmp_path, profile="shortlivd"), **offered))
     assert (found.check, found.status) == ("ca.profile", "error")
-    assert "set profile to one of classic, shortlived" in found.hint
+    assert missing(found.hint, "profile", "classic, shortlived") == []
 
 
 def test_an_account_that_only_customers_get(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_an_account_that_only_customers_get(tmp_path: Path) -> None:
     assert "eab_kid" in found.hint
     acme = Acme(eab_kid="kid", eab_hmac_key_file=tmp_path / "missing")
     (found,) = ca.look(known(scene(tmp_path, acme), customers_only=True))
-    assert "missing cannot be read" in found.what
+    assert str(tmp_path / "missing") in found.what
 
 
 def test_a_ca_that_only_steps_in_may_bite_at_most(tmp_path: Path) -> None:
@@ -53,10 +54,10 @@ def test_a_ca_for_trials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("behind", "status", "words"),
     [
-        (timedelta(minutes=4), "ok", "agrees with"),
-        (timedelta(minutes=6), "warning", "6 minutes behind the CA's"),
-        (timedelta(minutes=-90), "warning", "90 minutes ahead of the CA's"),
-        (None, "ok", "nobody to compare"),
+        (timedelta(minutes=4), "ok", "agrees"),
+        (timedelta(minutes=6), "warning", "6 minutes behind"),
+        (timedelta(minutes=-90), "warning", "90 minutes ahead"),
+        (None, "ok", "nobody"),
     ],
 )
 def test_a_clock_that_is_a_little_off(

@@ -1,6 +1,7 @@
 """What CAA records allow, by the words of RFC 8659 and RFC 8657."""
 
 import pytest
+from support.facts import missing
 
 from renewer.check import caa
 from renewer.check.caa import Applicant, Property
@@ -32,28 +33,28 @@ def test_what_lets_it_issue_for_a_name(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "reason"),
+    ("texts", "facts"),
     [
-        (['0 issue ";"'], "they let nobody issue"),
-        (['0 issue ""'], "they let nobody issue"),
+        (['0 issue ";"'], ["nobody"]),
+        (['0 issue ""'], ["nobody"]),
         (
             ['0 issue "digicert.com"', '0 issue "a.example; x=y"'],
-            "they let only a.example, digicert.com issue",
+            ["a.example, digicert.com"],
         ),
-        (['0 issue "letsencrypt.org.evil.example"'], "they let only letsencrypt.org.evil.example issue"),
+        (['0 issue "letsencrypt.org.evil.example"'], ["letsencrypt.org.evil.example"]),
         (
             ['0 issue "letsencrypt.org; accounturi=https://x/2"', '0 issue "digicert.com"'],
-            "they let letsencrypt.org issue only for the account https://x/2",
+            ["letsencrypt.org", "https://x/2"],
         ),
         (
             ['0 issue "letsencrypt.org; validationmethods=http-01"'],
-            "they let letsencrypt.org issue only by http-01, not by dns-01",
+            ["letsencrypt.org", "http-01", "dns-01"],
         ),
-        (['128 tbs "x"', '0 issue "letsencrypt.org"'], "they have a critical tag that CAs do not know (tbs)"),
+        (['128 tbs "x"', '0 issue "letsencrypt.org"'], ["critical", "tbs"]),
     ],
 )
-def test_what_forbids_it_to_issue_for_a_name(texts: list[str], reason: str) -> None:
-    assert caa.refusal(caa.read(texts), US, wildcard=False) == reason
+def test_what_forbids_it_to_issue_for_a_name(texts: list[str], facts: list[str]) -> None:
+    assert missing(caa.refusal(caa.read(texts), US, wildcard=False), *facts) == []
 
 
 @pytest.mark.parametrize(

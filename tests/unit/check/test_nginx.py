@@ -12,19 +12,19 @@ from renewer.check import (
     [
         ("active", "enabled", "ok", ""),
         ("active", "enabled-runtime", "ok", ""),
-        ("active", "disabled", "warning", "run: systemctl enable --now renewer-reload.path"),
-        ("inactive", "enabled", "error", "run: systemctl enable --now renewer-reload.path"),
-        ("failed", "enabled", "error", "run: systemctl enable --now renewer-reload.path"),
+        ("active", "disabled", "warning", "systemctl enable --now renewer-reload.path"),
+        ("inactive", "enabled", "error", "systemctl enable --now renewer-reload.path"),
+        ("failed", "enabled", "error", "systemctl enable --now renewer-reload.path"),
         (
             "inactive",
             "masked",
             "error",
-            "run: systemctl unmask renewer-reload.path && systemctl enable --now",
+            "systemctl unmask renewer-reload.path && systemctl enable --now",
         ),
-        ("inactive", "not-found", "error", "put it in place: renewer install-service"),
+        ("inactive", "not-found", "error", "renewer install-service"),
     ],
 )
 def test_a_reload_helper_that_hears_nothing(active: str, enabled: str, status: str, hint: str) -> None:
     found = nginx.helper(active, enabled)
-    assert (found.check, found.status, found.hint.startswith(hint)) == ("nginx.helper", status, True)
+    assert (found.check, found.status, hint in found.hint) == ("nginx.helper", status, True)
     assert status == "ok" or enabled in found.what

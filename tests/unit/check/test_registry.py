@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.facts import missing
 from support.scene import (
     NOBODY,
     Heard,
@@ -33,10 +34,10 @@ def test_a_configuration_that_the_service_may_not_read(shared: Path) -> None:
     looked = served(shared)
     Path(looked.file).chmod(0o600)
     found = by_nobody(lambda: registry.configuration(looked))["configuration.readable"]
-    cure = f"let the group of the service in: chgrp {{}} {looked.file} && chmod 640 {looked.file}"
+    status, what, hint = found
     group = grp.getgrgid(NOBODY.pw_gid).gr_name
-    words = f"the service (renewer.service) may not read {looked.file}"
-    assert found == ["error", words, cure.format(group)]
+    assert (status, missing(what, "renewer.service", looked.file)) == ("error", [])
+    assert f"chgrp {group} {looked.file} && chmod 640 {looked.file}" in hint
     assert "configuration.readable" not in [one.check for one in registry.configuration(looked)]
     (shared / "conf").chmod(0o700)
     hint = by_nobody(lambda: registry.configuration(looked))["configuration.readable"][2]

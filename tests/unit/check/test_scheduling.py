@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.facts import missing
 from support.scene import put, scene
 
 from renewer.check import (
@@ -34,15 +35,15 @@ from renewer.check import (
 def test_what_sets_renewals_off(tmp_path: Path, path: str, text: str, way: str) -> None:
     put(tmp_path / path, text)
     found = next(scheduling.trigger(scene(tmp_path)))
-    assert (found.status, found.what) == ("ok", f"renewals are set off by {way}")
+    assert (found.status, missing(found.what, way)) == ("ok", [])
 
 
 def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
     put(tmp_path / "etc/systemd/system/multi-user.target.wants/renewer.service")
     found = next(scheduling.trigger(scene(tmp_path)))
     assert (found.check, found.status) == ("renewal.trigger", "warning")
-    assert "no daemon runs" in found.what
-    assert found.hint == "see why: systemctl status renewer"
+    assert "daemon" in found.what
+    assert "systemctl status renewer" in found.hint
 
 
 @pytest.mark.parametrize("line", ["# 0 0 * * * root renewer renew", "0 0 * * * root renewer status", ""])
@@ -50,4 +51,4 @@ def test_what_sets_nothing_off(tmp_path: Path, line: str) -> None:
     put(tmp_path / "etc/crontab", line)
     found = next(scheduling.trigger(scene(tmp_path)))
     assert (found.check, found.status) == ("renewal.trigger", "warning")
-    assert found.hint.startswith("run: renewer install-service; or ")
+    assert "renewer install-service" in found.hint

@@ -52,5 +52,5 @@ def test_no_record_is_created_that_there_may_be_no_time_to_remove() -> None:
     every = {f"z{number:02}.example": f"id{number}" for number in range(20)}
     found = list(zones._created(dns, journal, every, right, clock))  # type: ignore[arg-type]
     assert [one.status for one in found] == [Status.OK] * 5 + [Status.WARNING]
-    assert "in z05.example, z06.example, z07.example, z08.example, z09.example and 10 more" in found[-1].what
+    assert "z05.example, z06.example, z07.example, z08.example, z09.example and 10 more" in found[-1].what
     assert journal.load().records == tuple(right) == tuple(dns.standing.values())

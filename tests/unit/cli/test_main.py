@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.facts import missing
 from support.program import NAME, ROOT, Home, Program
 
 from renewer import __version__
@@ -35,8 +36,7 @@ class TestWrongCalls:
     def test_a_missing_configuration(self, program: Program, tmp_path: Path, command: str) -> None:
         done = program("-c", tmp_path / "none.toml", command)
         assert (done.code, done.out) == (78, "")
-        assert "none.toml: the configuration cannot be read: No such file" in done.err
-        assert "  -> name the right file with -c FILE" in done.err
+        assert missing(done.err, "none.toml", "No such file", "-c FILE") == []
 
     @pytest.mark.parametrize("command", ["renew", "status", "nginx", "run"])
     def test_every_fault_is_told_at_once_and_nothing_touched(
@@ -55,8 +55,7 @@ class TestWrongCalls:
     def test_an_unknown_certificate(self, program: Program, settled: Home) -> None:
         done = program("-c", settled.file, "renew", "example.org")
         assert done.code == 78
-        assert "no certificate named example.org" in done.err
-        assert f"it has {NAME}" in done.err
+        assert missing(done.err, "example.org", NAME) == []
 
     def test_what_this_machine_does_not_have_is_told_at_once(self, program: Program, home: Home) -> None:
         home.configure(f'[acme]\nca_bundle = "{home.folder}/none.pem"')
@@ -72,7 +71,7 @@ class TestWrongCalls:
         home.state.chmod(0o777)
         done = program("-c", home.file, "status")
         assert done.code == 78
-        assert "can be written by others" in done.err
+        assert missing(done.err, home.state, "others") == []
 
 
 class TestJson:
@@ -132,7 +131,7 @@ class TestMain:
         done = program("-v", "-c", settled.file, "renew")
         assert done.code == 70
         assert "Traceback" in done.err
-        assert "please report it" in done.err
+        assert missing(done.err, "no such colour", "report") == []
 
     def test_of_several_codes_the_worst_counts(self) -> None:
         order = [70, 78, 1, 75, 0]
@@ -155,7 +154,7 @@ def test_with_standard_input_closed_there_is_no_configuration_on_it() -> None:
     shell = f"{sys.executable} -m renewer -c - renew <&-"
     done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (78, "")
-    assert done.stderr.startswith("renewer: standard input is closed\n  -> ")
+    assert missing(done.stderr, "standard input", "\n  -> ") == []
 
 
 @pytest.mark.parametrize("arguments", ["--help", "renew --json"])
@@ -163,10 +162,9 @@ def test_a_standard_output_that_is_full_is_told_in_one_sentence(settled: Home, a
     shell = f"{sys.executable} -m renewer -c {settled.file} {arguments} >/dev/full"
     done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == (
-        "renewer: standard output cannot be written: No space left on device\n"
-        "  -> free some space where it goes; what was done so far stands\n"
-    )
+    said, hint = done.stderr.splitlines()
+    assert missing(said, "standard output", "No space left on device") == []
+    assert missing(hint, "  -> ", "space") == []
 
 
 @pytest.mark.parametrize("arguments", ["renew nosuch", "renew --nonsense"])

@@ -12,6 +12,7 @@ from support.configuration import (
     SIX_LINES,
     faults,
 )
+from support.facts import missing
 
 from renewer.config import load
 from renewer.core.errors import ConfigError
@@ -31,7 +32,7 @@ def test_all_faults_are_told_at_once() -> None:
     rotate = "never"
     session = "1d"
     """
-    assert [fault.partition(": ")[0] for fault in faults(text)] == [
+    assert [fault.place for fault in faults(text)] == [
         "state",
         "acme.server",
         "acme.eab_hmac_key_file",
@@ -74,25 +75,25 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x = 1")))
     with pytest.raises(ConfigError) as error:
         load.load("-")
-    assert error.value.hint == "correct what standard input holds; nothing was touched"
+    assert "standard input" in error.value.hint
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
-    for path, sentence in [
-        (tmp_path / "missing.toml", "cannot be read: No such file or directory"),
-        (tmp_path, "cannot be read: Is a directory"),
-        (Path("a\0b"), "has a zero byte in it"),
+    for path, fact in [
+        (tmp_path / "missing.toml", "No such file"),
+        (tmp_path, "Is a directory"),
+        (Path("a\0b"), "zero byte"),
     ]:
-        with pytest.raises(ConfigError, match=sentence):
+        with pytest.raises(ConfigError, match=fact):
             load.load(path)
 
 
 def test_what_is_no_utf8_is_told_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "renewer.toml"
     path.write_bytes(b"# one\n# two\n# b\xfccher\n")
-    with pytest.raises(ConfigError, match=r"^line 3: has bytes that are no UTF-8$") as error:
+    with pytest.raises(ConfigError, match=r"line 3.*UTF-8") as error:
         load.load(path)
-    assert error.value.hint == f"save {path} as UTF-8"
+    assert missing(error.value.hint, path, "UTF-8") == []
 
 
 def test_reading_it_loads_nothing_heavy() -> None:
@@ -104,17 +105,17 @@ def test_reading_it_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "hint"),
-    [(110, "let the group of the service in: chgrp "), (1000, "run it as root: sudo"), (0, "run it as root")],
+    ("user", "command"),
+    [(110, "chgrp "), (1000, "sudo"), (0, "root")],
 )
 def test_who_may_not_read_it_is_told_what_helps_there(
-    user: int, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    user: int, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(_: Path) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "geteuid", lambda: user)
     monkeypatch.setattr(Path, "read_bytes", denied)
-    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as caught:
+    with pytest.raises(ConfigError, match="Permission denied") as caught:
         load.read(tmp_path / "renewer.toml")
-    assert caught.value.hint.startswith(hint)
+    assert command in caught.value.hint

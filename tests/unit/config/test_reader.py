@@ -10,14 +10,19 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.facts import missing
 
 from renewer.config import reader
-from renewer.core.errors import ConfigError
+from renewer.core.errors import ConfigError, Fault
+
+UNEVEN, NOT_RISING, TOO_MANY = "is not even", "is not more than the one before", "has too many"
+UNFIT = "does not suit the owner"
+"""What the readers of this test say."""
 
 
 def even(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) % 2:
-        raise ConfigError("is not even")
+        raise ConfigError(UNEVEN)
     return int(text)
 
 
@@ -25,13 +30,13 @@ def rising(items: Mapping[int, int]) -> Iterator[tuple[int | None, str]]:
     last = -1
     for index, item in items.items():
         if item <= last:
-            yield index, "is not more than the one before"
+            yield index, NOT_RISING
         last = item
 
 
 def few(items: Mapping[str, object]) -> Iterator[tuple[None, str]]:
     if len(items) > 2:
-        yield None, "has too many"
+        yield None, TOO_MANY
 
 
 class Colour(StrEnum):
@@ -58,11 +63,11 @@ class House(reader.Table, frozen=True):
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.motto == "plain" and self.owner:
-            yield ("motto", "owner"), "does not suit the owner"
+            yield ("motto", "owner"), UNFIT
 
 
-def told(document: Mapping[str, object]) -> list[str]:
-    return [str(fault) for fault in reader.read(House, document)[1]]
+def told(document: Mapping[str, object]) -> list[Fault]:
+    return reader.read(House, document)[1]
 
 
 def test_a_document_without_faults_becomes_its_table() -> None:
@@ -94,42 +99,40 @@ def test_every_key_has_a_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "fault"),
+    ("document", "place", "facts"),
     [
-        ({"motto": 3}, "motto: is a number, but text is expected"),
-        ({"motto": 3.5}, "motto: is a number, but text is expected"),
-        ({"motto": True}, "motto: is true or false, but text is expected"),
-        ({"motto": []}, "motto: is a list, but text is expected"),
-        ({"motto": {}}, "motto: is a table, but text is expected"),
-        ({"motto": datetime(2026, 1, 1, tzinfo=UTC)}, "motto: is a date or a time, but text is expected"),
-        ({"roof": 1}, "roof: is a number, but text or a list is expected"),
-        ({"roof": "steeep"}, "roof: is none of flat, steep"),
-        ({"roof": ["straw", 1]}, "roof[1]: is a number, but text is expected"),
-        ({"owner": "7"}, "owner: is not even"),
-        ({"steps": []}, "steps: needs at least one entry"),
-        ({"steps": "2"}, "steps: is text, but a list is expected"),
-        ({"steps": ["2", "2"]}, "steps[1]: is not more than the one before"),
-        ({"room": []}, "room: is a list, but a table is expected"),
-        ({"room": {"2": {}}}, "room.2.door: is missing"),
-        ({"room": {"1": {"door": "2"}}}, "room.1: is not even"),
-        ({"room": {"2": {"door": "2", "colour": "green"}}}, "room.2.colour: is none of red, blue"),
-        (
-            {"room": {"2": {"door": "2", "light": "on"}}},
-            "room.2.light: is text, but true or false is expected",
-        ),
-        ({"room": {n: {"door": "2"} for n in "246"}}, "room: has too many"),
-        ({"cellar": {"door": "2", "lihgt": True}}, "cellar.lihgt: is not known here; did you mean light?"),
-        ({"shed": [{"door": "2"}, {"door": "3"}]}, "shed[1].door: is not even"),
-        ({"mottto": ""}, "mottto: is not known here; did you mean motto?"),
-        ({"x y": ""}, '"x y": is not known here'),
-        ({'a"b\n': ""}, '"a\\"b\\n": is not known here'),
-        ({"": ""}, '"": is not known here'),
-        ({"rooms": {}}, "rooms: is not known here; did you mean room?"),
-        ({"motto": "plain", "owner": "2"}, "motto: does not suit the owner"),
+        ({"motto": 3}, "motto", ["number", "text"]),
+        ({"motto": 3.5}, "motto", ["number", "text"]),
+        ({"motto": True}, "motto", ["true or false", "text"]),
+        ({"motto": []}, "motto", ["list", "text"]),
+        ({"motto": {}}, "motto", ["table", "text"]),
+        ({"motto": datetime(2026, 1, 1, tzinfo=UTC)}, "motto", ["date", "text"]),
+        ({"roof": 1}, "roof", ["number", "text or a list"]),
+        ({"roof": "steeep"}, "roof", ["flat, steep"]),
+        ({"roof": ["straw", 1]}, "roof[1]", ["number", "text"]),
+        ({"owner": "7"}, "owner", [UNEVEN]),
+        ({"steps": []}, "steps", ["at least one"]),
+        ({"steps": "2"}, "steps", ["text", "list"]),
+        ({"steps": ["2", "2"]}, "steps[1]", [NOT_RISING]),
+        ({"room": []}, "room", ["list", "table"]),
+        ({"room": {"2": {}}}, "room.2.door", ["missing"]),
+        ({"room": {"1": {"door": "2"}}}, "room.1", [UNEVEN]),
+        ({"room": {"2": {"door": "2", "colour": "green"}}}, "room.2.colour", ["red, blue"]),
+        ({"room": {"2": {"door": "2", "light": "on"}}}, "room.2.light", ["text", "true or false"]),
+        ({"room": {n: {"door": "2"} for n in "246"}}, "room", [TOO_MANY]),
+        ({"cellar": {"door": "2", "lihgt": True}}, "cellar.lihgt", ["did you mean light?"]),
+        ({"shed": [{"door": "2"}, {"door": "3"}]}, "shed[1].door", [UNEVEN]),
+        ({"mottto": ""}, "mottto", ["did you mean motto?"]),
+        ({"x y": ""}, '"x y"', ["not known"]),
+        ({'a"b\n': ""}, '"a\\"b\\n"', ["not known"]),
+        ({"": ""}, '""', ["not known"]),
+        ({"rooms": {}}, "rooms", ["did you mean room?"]),
+        ({"motto": "plain", "owner": "2"}, "motto", [UNFIT]),
     ],
 )
-def test_a_fault_names_its_place(document: Mapping[str, object], fault: str) -> None:
-    assert told(document) == [fault]
+def test_a_fault_names_its_place(document: Mapping[str, object], place: str, facts: list[str]) -> None:
+    (fault,) = told(document)
+    assert (fault.place, missing(fault.message, *facts)) == (place, [])
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
@@ -140,14 +143,17 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
         "owner": "3",
         "garden": 1,
     }
-    assert told(document) == [
-        "steps[0]: is not even",
-        "steps[2]: is not more than the one before",
-        "room.2.colour: is a number, but text is expected",
-        "room.2.door: is missing",
-        "owner: is not even",
-        "garden: is not known here",
+    found = told(document)
+    assert [fault.place for fault in found] == [
+        "steps[0]",
+        "steps[2]",
+        "room.2.colour",
+        "room.2.door",
+        "owner",
+        "garden",
     ]
+    facts = (UNEVEN, NOT_RISING, "number", "missing", UNEVEN, "not known")
+    assert [missing(fault.message, fact) for fault, fact in zip(found, facts, strict=True)] == [[]] * 6
 
 
 def test_names_that_differ_in_case_only_are_one() -> None:
@@ -155,31 +161,27 @@ def test_names_that_differ_in_case_only_are_one() -> None:
         cage: Mapping[str, str] = {}
 
     _, faults = reader.read(Zoo, {"cage": {"Lion": "", "tiger": "", "lion": ""}})
-    assert [str(fault) for fault in faults] == [
-        "cage.lion: is Lion once more, in other letters; the two count as one name"
-    ]
+    assert [(fault.place, missing(fault.message, "Lion")) for fault in faults] == [("cage.lion", [])]
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "facts"),
     [
-        (
-            '[a."b.c"]\nx = 1\n[a."b.c"]\n',
-            'line 3: [a."b.c"] is there for the second time; put the two together',
-        ),
-        ("a = 1\na = 2", "line 2: this key was given before; leave one of the two out"),
-        ("\na = {b = 1, b = 2}\n", "line 2: this key was given before; leave one of the two out"),
-        ("a = []\n[[a]]", "line 2: this key was given before; leave one of the two out"),
-        ('x = 1\na = "token', "line 2: this is not valid TOML (unterminated string)"),
-        ("a = tru", "line 1: this is not valid TOML (invalid value)"),
-        ("a = " + "[" * 9999, "this is no TOML that a person would write"),
-        ("a = " + "1" * 9999, "this is no TOML that a person would write"),
+        ('[a."b.c"]\nx = 1\n[a."b.c"]\n', ["line 3", '[a."b.c"]']),
+        ("a = 1\na = 2", ["line 2", "before"]),
+        ("\na = {b = 1, b = 2}\n", ["line 2", "before"]),
+        ("a = []\n[[a]]", ["line 2", "before"]),
+        ('x = 1\na = "token', ["line 2", "TOML", "unterminated string"]),
+        ("a = tru", ["line 1", "TOML", "invalid value"]),
+        ("a = " + "[" * 9999, ["TOML"]),
+        ("a = " + "1" * 9999, ["TOML"]),
     ],
 )
-def test_broken_toml_names_the_line(text: str, fault: str) -> None:
+def test_broken_toml_names_the_line(text: str, facts: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
         reader.parse(text)
-    assert str(error.value) == fault
+    assert missing(str(error.value), *facts) == []
+    assert len(str(error.value)) < 100
 
 
 scalars = st.one_of(st.text(max_size=5), st.booleans(), st.integers(), st.floats(), st.datetimes())

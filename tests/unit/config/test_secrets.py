@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.facts import missing
 
 from renewer.config import secrets
 from renewer.config.schema import Cloudflare, Config
@@ -38,15 +39,15 @@ def test_addresses_are_told_by_their_lines_without_those_that_do_not_count(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "sentence"),
+    ("content", "mode", "fact"),
     [
-        ("\n# nobody\n", 0o600, "names nobody to tell"),
-        ("json://a.example\nme@a.example\n", 0o600, "line 2 of"),
-        ("json://a.example\n", 0o644, "can be read or written by others"),
+        ("\n# nobody\n", 0o600, "nobody"),
+        ("json://a.example\nme@a.example\n", 0o600, "line 2"),
+        ("json://a.example\n", 0o644, "others"),
     ],
 )
-def test_what_names_no_addresses_is_told(tmp_path: Path, content: str, mode: int, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence) as error:
+def test_what_names_no_addresses_is_told(tmp_path: Path, content: str, mode: int, fact: str) -> None:
+    with pytest.raises(ConfigError, match=fact) as error:
         secrets.read_addresses(secret(tmp_path / "urls", content, mode), "notify.urls_file")
     assert error.value.faults[0].place == "notify.urls_file"
 
@@ -71,35 +72,35 @@ def test_a_secret_is_the_one_line_of_its_file(tmp_path: Path, content: str, mode
 def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
     path = secret(tmp_path / "a token", mode=mode)
     error = refusal(path)
-    assert f"by others (mode {mode:04o})" in str(error)
+    assert missing(str(error), "others", f"{mode:04o}") == []
     assert error.hint == f"chmod 600 '{path}'"
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "fact"),
     [
-        ("", "is empty"),
-        ("\n", "is empty"),
-        (" \n", "is empty"),
+        ("", "empty"),
+        ("\n", "empty"),
+        (" \n", "empty"),
         (f"{TOKEN}\n{TOKEN}\n", "more than one line"),
         (f"{TOKEN}\n\n", "more than one line"),
         (f"# the token\n{TOKEN}\n", "more than one line"),
-        (f"Bearer {TOKEN}", "begins with the word Bearer"),
-        (f" {TOKEN}", "has a blank"),
-        (f"{TOKEN}\t", "has a blank"),
+        (f"Bearer {TOKEN}", "Bearer"),
+        (f" {TOKEN}", "blank"),
+        (f"{TOKEN}\t", "blank"),
         (f"“{TOKEN}”", "another character"),
         (TOKEN * 200, "longer than any"),
     ],
 )
-def test_what_is_no_single_word_is_refused(tmp_path: Path, content: str, sentence: str) -> None:
-    assert sentence in str(refusal(secret(tmp_path / "token", content)))
+def test_what_is_no_single_word_is_refused(tmp_path: Path, content: str, fact: str) -> None:
+    assert fact in str(refusal(secret(tmp_path / "token", content)))
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "is not a regular file" in str(refusal(tmp_path / "pipe"))
-    assert "cannot be read: Is a directory" in str(refusal(tmp_path))
-    assert "cannot be read: No such file" in str(refusal(tmp_path / "missing"))
+    assert "regular file" in str(refusal(tmp_path / "pipe"))
+    assert "Is a directory" in str(refusal(tmp_path))
+    assert "No such file" in str(refusal(tmp_path / "missing"))
 
 
 def configured(path: Path | None = None) -> Config:
@@ -118,7 +119,7 @@ def test_the_token_comes_from_the_first_of_three_ways(tmp_path: Path) -> None:
 
 
 def test_a_faulty_file_is_not_passed_over(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cloudflare\.token_file: .*cannot be read"):
+    with pytest.raises(ConfigError, match=r"cloudflare\.token_file: .*No such file"):
         secrets.token(configured(tmp_path / "missing"), {"CLOUDFLARE_API_TOKEN": TOKEN})
 
 
@@ -131,7 +132,7 @@ def test_without_a_token_all_ways_are_named() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", f"{TOKEN} {TOKEN}", "\udce4"])
 def test_a_variable_is_looked_at_like_a_file(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: (is empty|has a blank)"):
+    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: .*(empty|blank)"):
         secrets.token(configured(), {"CLOUDFLARE_API_TOKEN": value})
 
 
@@ -140,9 +141,9 @@ def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
         (configured(secret(tmp_path / "key", GLOBAL)), {}),
         (configured(), {"CLOUDFLARE_API_TOKEN": GLOBAL}),
     ]:
-        with pytest.raises(ConfigError, match="this is a Global API Key") as error:
+        with pytest.raises(ConfigError, match="Global API Key") as error:
             secrets.token(config, environ)
-        assert error.value.hint.startswith("make an API token")
+        assert "API token" in error.value.hint
         assert GLOBAL not in str(error.value)
 
 

@@ -40,15 +40,15 @@ def test_domains_that_are_meant(answer: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        ("localhost", "localhost: needs at least two labels"),
-        ("127.0.0.1", "is an IP address"),
-        ("https://[::1]/", "is an IP address"),
-        ("https://[x/", "is a URL or a path"),
-        ("/etc/passwd", "is a URL or a path"),
-        ("straße.de", "write it in its ASCII form"),
+        ("localhost", "localhost: .*two labels"),
+        ("127.0.0.1", "IP address"),
+        ("https://[::1]/", "IP address"),
+        ("https://[x/", "URL or a path"),
+        ("/etc/passwd", "URL or a path"),
+        ("straße.de", "ASCII"),
         ("*.*.example.com", "second star"),
-        ("www.example.com *.example.com", r"\*.example.com covers www.example.com already"),
-        ("ops@example.com", "another character than letters"),
+        ("www.example.com *.example.com", r"\*\.example\.com.*www\.example\.com"),
+        ("ops@example.com", "letters, digits, hyphens and dots"),
     ],
 )
 def test_what_is_no_domain_is_told(answer: str, fault: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.facts import missing
 from support.fakes import DAY, NOW, SERVER, material, spec
 
 from renewer.core import backoff, policy
@@ -42,16 +43,16 @@ def reason(snapshot: Snapshot) -> str:
 
 class TestIssue:
     def test_what_is_not_there_is_issued(self) -> None:
-        assert reason(Snapshot(SPEC, Observation(published=False, served=None))) == "there is none yet"
+        assert "none" in reason(Snapshot(SPEC, Observation(published=False, served=None)))
 
     @pytest.mark.parametrize(
         ("wanted", "why"),
         [
-            (replace(SPEC, directory_url="https://other.example/"), f"another CA ({SERVER})"),
-            (replace(SPEC, domains=("example.com", "*.example.com")), "other domains"),
-            (replace(SPEC, domains=("example.net",)), "other domains"),
-            (replace(SPEC, keys=(KeyKind.RSA2048,)), "other keys"),
-            (replace(SPEC, keys=(KeyKind.EC256, KeyKind.RSA2048)), "other keys"),
+            (replace(SPEC, directory_url="https://other.example/"), SERVER),
+            (replace(SPEC, domains=("example.com", "*.example.com")), "domains"),
+            (replace(SPEC, domains=("example.net",)), "domains"),
+            (replace(SPEC, keys=(KeyKind.RSA2048,)), "keys"),
+            (replace(SPEC, keys=(KeyKind.EC256, KeyKind.RSA2048)), "keys"),
         ],
     )
     def test_what_differs_from_the_configuration_is_issued(self, wanted: CertSpec, why: str) -> None:
@@ -59,7 +60,7 @@ class TestIssue:
 
     def test_fewer_kinds_of_keys_are_a_difference_too(self) -> None:
         both = spec(kinds=(KeyKind.EC256, KeyKind.RSA2048))
-        assert "other keys" in reason(Snapshot(SPEC, SERVED, material(both)))
+        assert "keys" in reason(Snapshot(SPEC, SERVED, material(both)))
 
     @pytest.mark.parametrize(
         "wanted",
@@ -74,10 +75,11 @@ class TestIssue:
         assert isinstance(decide(Snapshot(wanted, SERVED, stored), NOW).step, Rest)
 
     def test_what_is_asked_for_is_issued(self) -> None:
-        assert reason(replace(FRESH, forced=True)) == "it was asked for"
+        assert reason(replace(FRESH, forced=True))
+        assert reason(replace(DUE, forced=True)) != reason(DUE), "force is the reason"
 
     def test_what_is_due_is_issued(self) -> None:
-        assert reason(DUE).startswith("it is due (it ends 2026-12-13 12:00:00 UTC")
+        assert missing(reason(DUE), "due", "2026-12-13 12:00:00 UTC") == []
 
     def test_what_has_ended_is_issued_without_asking_when(self) -> None:
         ended = material(SPEC, begin=NOW - 91 * DAY, ari="key.serial")
@@ -120,9 +122,9 @@ class TestLadder:
 
     def test_a_deploy_says_what_was_seen(self) -> None:
         assert decide(replace(FRESH, sight=UNSERVED), NOW).step == Deploy("nginx shows another")
-        assert decide(replace(FRESH, sight=replace(UNSERVED, detail="")), NOW).step == Deploy(
-            "nginx does not serve what is stored"
-        )
+        unsaid = decide(replace(FRESH, sight=replace(UNSERVED, detail="")), NOW).step
+        assert isinstance(unsaid, Deploy)
+        assert "nginx" in unsaid.reason
 
     def test_a_rest_lasts_until_the_renewal(self) -> None:
         assert decide(FRESH, NOW).step == Rest(NOW - DAY + 60 * DAY)

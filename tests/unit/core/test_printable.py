@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.hostile_text import CONTROLS, HONEST, MARK, TEXT, harm
+from support.hostile.text import CONTROLS, HONEST, MARK, TEXT, harm
 
 from renewer.config.template import Draft, Planned
 from renewer.core.printable import LINE, at_margin, document, lines, printable, shell

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support.chains import Authority
-from support.hostile_text import MARK, harm
+from support.hostile.text import MARK, harm
 
 from renewer.core import x509 as keys
 from renewer.core.errors import Refused
@@ -125,9 +125,9 @@ GARBAGE = {
 
 @pytest.mark.parametrize("chain", GARBAGE.values(), ids=GARBAGE.keys())
 def test_what_is_no_chain_is_refused(chain: str) -> None:
-    with pytest.raises(Refused, match=r"cannot be read|should be a certificate"):
+    with pytest.raises(Refused, match=r"read|certificate"):
         pair(chain=chain)
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(Refused, match="read"):
         keys.check_pair(replace(pair(), chain=chain), DOMAINS, NOW)
 
 
@@ -145,40 +145,40 @@ def wrong_pairs() -> dict[str, tuple[Pair, str]]:
     address = [x509.DNSName("example.com"), x509.IPAddress(IPv4Address("192.0.2.1"))]
     stranger = Authority("Stranger")
     return {
-        "another key": (pair(key=keys.account_key()), "for another key"),
-        "another kind": (replace(pair(), kind=KeyKind.EC384), "is ec256, but ec384 was asked"),
+        "another key": (pair(key=keys.account_key()), "another key"),
+        "another kind": (replace(pair(), kind=KeyKind.EC384), "ec256.*ec384"),
         "a name more": (
             pair(chain=AUTHORITY.issue((*DOMAINS, "evil.test"), BEGIN, END, KEY)[1]),
-            r"names evil\.test, not asked for",
+            r"evil\.test",
         ),
         "an address": (
             pair(chain=AUTHORITY.chain(AUTHORITY.leaf(address, BEGIN, END, KEY))),
-            r"names 192\.0\.2\.1, not asked for",
+            r"192\.0\.2\.1",
         ),
         "a name less": (
             pair(chain=AUTHORITY.issue(DOMAINS[:1], BEGIN, END, KEY)[1]),
-            r"lacks \*\.example\.com",
+            r"\*\.example\.com",
         ),
-        "no names": (pair(chain=AUTHORITY.issue((), BEGIN, END, KEY)[1]), "lacks"),
-        "ended": (pair(chain=AUTHORITY.issue(DOMAINS, BEGIN, NOW, KEY)[1]), "has ended already"),
+        "no names": (pair(chain=AUTHORITY.issue((), BEGIN, END, KEY)[1]), "example\\.com"),
+        "ended": (pair(chain=AUTHORITY.issue(DOMAINS, BEGIN, NOW, KEY)[1]), r"2026-11-23 12:00:00 UTC"),
         "to come": (
             pair(chain=AUTHORITY.issue(DOMAINS, NOW + timedelta(hours=1, seconds=1), END, KEY)[1]),
-            "begins only at 2026-11-23 13:00:01 UTC",
+            "2026-11-23 13:00:01 UTC",
         ),
-        "a CA": (pair(chain=odd_leaf(ca=True)), "itself a CA's"),
-        "alone": (pair(chain=LEAF), "without the chain"),
-        "another issuer": (pair(chain=LEAF + stranger.intermediate_pem), "certificate 1 .* not signed"),
-        "another root": (pair(chain=CHAIN + stranger.root_pem), "certificate 2 .* not signed"),
-        "a forged issuer": (pair(chain=LEAF + Authority().intermediate_pem), "certificate 1 .* not signed"),
+        "a CA": (pair(chain=odd_leaf(ca=True)), "itself a CA"),
+        "alone": (pair(chain=LEAF), r"without.*chain"),
+        "another issuer": (pair(chain=LEAF + stranger.intermediate_pem), "certificate 1"),
+        "another root": (pair(chain=CHAIN + stranger.root_pem), "certificate 2"),
+        "a forged issuer": (pair(chain=LEAF + Authority().intermediate_pem), "certificate 1"),
     }
 
 
 WRONG = wrong_pairs()
 
 
-@pytest.mark.parametrize(("wrong", "sentence"), WRONG.values(), ids=WRONG.keys())
-def test_what_was_not_asked_for_is_refused(wrong: Pair, sentence: str) -> None:
-    with pytest.raises(Refused, match=sentence) as refusal:
+@pytest.mark.parametrize(("wrong", "fact"), WRONG.values(), ids=WRONG.keys())
+def test_what_was_not_asked_for_is_refused(wrong: Pair, fact: str) -> None:
+    with pytest.raises(Refused, match=fact) as refusal:
         keys.check_pair(wrong, DOMAINS, NOW)
     assert refusal.value.hint
 
@@ -200,7 +200,7 @@ def test_a_clock_an_hour_slow_is_fine() -> None:
 
 @pytest.mark.parametrize("key", ["", "no key", KEY[:100], "ä"], ids=["empty", "words", "cut", "not ASCII"])
 def test_a_key_that_cannot_be_read_is_told_without_showing_it(key: str) -> None:
-    with pytest.raises(Refused, match="the private key cannot be read") as refusal:
+    with pytest.raises(Refused, match="private key") as refusal:
         keys.check_pair(replace(pair(), key=key), DOMAINS, NOW)
     assert refusal.value.__cause__ is None
 
@@ -223,7 +223,7 @@ def test_the_fingerprint_is_that_of_the_first_certificate() -> None:
 
 @pytest.mark.parametrize("text", ["", "words", base64.b64encode(b"x").decode()])
 def test_no_fingerprint_of_what_is_no_certificate(text: str) -> None:
-    with pytest.raises(Refused, match="should be a certificate"):
+    with pytest.raises(Refused, match="certificate"):
         keys.fingerprint(text)
 
 

@@ -73,9 +73,9 @@ class TestOrdinaryDays:
 
     def test_an_unknown_name_is_an_error_that_lists_the_known_ones(self) -> None:
         world = FakeWorld(A, B)
-        with pytest.raises(ConfigError, match=r"no certificate named d\.example, e\.example") as caught:
+        with pytest.raises(ConfigError, match=r"d\.example, e\.example") as caught:
             world.run("d.example", A, "e.example")
-        assert caught.value.hint == f"it has {A}, {B}"
+        assert f"{A}, {B}" in caught.value.hint
         assert (world.orders, world.nginx.prepared) == ([], 0)
 
     def test_what_is_forced_is_issued_exactly_once(self) -> None:

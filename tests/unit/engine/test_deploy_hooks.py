@@ -1,14 +1,14 @@
 """What deploy hooks are told, and when, with hooks that are fakes; and what is shown of their words."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.fakes import DAY, NOW, FakeClock, MemStore, Notes
+from support.fakes import DAY, NOW, FakeClock, FakeHook, MemStore, Notes
 
 from renewer.core import backoff
-from renewer.core.errors import HookFailed, LockBusy
-from renewer.core.hook import Deployed, HookAction
+from renewer.core.errors import LockBusy
+from renewer.core.hook import HookAction
 from renewer.core.model import Action, CertOutcome, Fingerprint
 from renewer.core.site import SiteAction, SiteOutcome
 from renewer.engine.deploy_hooks import DeployHooks
@@ -24,27 +24,9 @@ def site(name: str = "nodered", days: int = 0) -> SiteOutcome:
     return SiteOutcome(name, SiteAction.KEPT, NOW, since=NOW + days * DAY)
 
 
-@dataclass
-class FakeHook:
-    key: str = "a1"
-    failing: bool = False
-    told: list[Deployed] = field(default_factory=list)
+class Hooked:
+    """These hooks, and what is kept of what they were told."""
 
-    @property
-    def name(self) -> str:
-        return f"hook.command[{self.key}]"
-
-    @property
-    def what(self) -> str:
-        return "/bin/fake"
-
-    def run(self, news: Deployed) -> None:
-        self.told.append(news)
-        if self.failing:
-            raise HookFailed("it failed", hint="mend it")
-
-
-class World:
     def __init__(self, *hooks: FakeHook) -> None:
         self.hooks, self.store, self.clock = hooks or (FakeHook(),), MemStore(), FakeClock()
         self.vault = State(self.store, Notes())
@@ -58,7 +40,7 @@ class World:
 
 
 def test_a_hook_is_told_once_of_what_is_new() -> None:
-    world = World()
+    world = Hooked()
     assert world.actions(certificate(), sites=(site(),)) == [HookAction.RAN]
     assert world.actions(certificate(), sites=(site(),)) == [HookAction.KEPT]
     assert world.actions(certificate(number=2), sites=(site(),)) == [HookAction.RAN]
@@ -70,7 +52,7 @@ def test_a_hook_is_told_once_of_what_is_new() -> None:
 
 
 def test_a_cycle_for_one_certificate_forgets_nothing_of_the_others() -> None:
-    world = World()
+    world = Hooked()
     world.actions(certificate("a.example"), certificate("b.example"))
     assert world.actions(certificate("a.example")) == [HookAction.KEPT]
     assert world.actions(certificate("b.example")) == [HookAction.KEPT]
@@ -85,20 +67,20 @@ def test_a_cycle_for_one_certificate_forgets_nothing_of_the_others() -> None:
     ],
 )
 def test_nothing_is_told_of_what_nginx_does_not_serve(outcome: CertOutcome) -> None:
-    world = World()
+    world = Hooked()
     assert world.actions(outcome) == [HookAction.KEPT]
     assert world.hooks[0].told == []
 
 
 def test_the_old_one_that_is_served_while_a_renewal_fails_is_no_news() -> None:
-    world = World()
+    world = Hooked()
     world.actions(certificate())
     assert world.actions(replace(certificate(), action=Action.FAILED)) == [HookAction.KEPT]
 
 
 def test_a_hook_that_failed_is_told_again_and_holds_up_no_other() -> None:
     bad, good = FakeHook("b1", failing=True), FakeHook("a1")
-    world = World(bad, good)
+    world = Hooked(bad, good)
     assert world.actions(certificate()) == [HookAction.FAILED, HookAction.RAN]
     assert world.actions(certificate()) == [HookAction.FAILED, HookAction.KEPT]
     (outcome, _) = world.deploy_hooks.planned([certificate()], ())
@@ -111,20 +93,20 @@ def test_a_hook_that_failed_is_told_again_and_holds_up_no_other() -> None:
 
 
 def test_what_a_hook_would_be_told_is_told_ahead_without_running_it() -> None:
-    world = World()
+    world = Hooked()
     (ahead,) = world.deploy_hooks.planned([certificate()], [site()])
     assert (ahead.action, world.hooks[0].told) == (HookAction.RAN, [])
     assert "a.example, the site nodered" in ahead.detail
 
 
 def test_a_site_whose_key_nginx_has_yet_to_take_up_is_not_told_ahead() -> None:
-    world = World()
+    world = Hooked()
     (ahead,) = world.deploy_hooks.planned([], [replace(site(), due=True)])
     assert ahead.action is HookAction.KEPT
 
 
 def test_a_hook_that_is_no_more_is_forgotten() -> None:
-    world = World(FakeHook("a1"), FakeHook("b1"))
+    world = Hooked(FakeHook("a1"), FakeHook("b1"))
     world.actions(certificate())
     assert world.vault.known_hooks() == ["a1", "b1"]
     world.hooks = (FakeHook("b1"),)
@@ -133,21 +115,21 @@ def test_a_hook_that_is_no_more_is_forgotten() -> None:
 
 
 def test_without_hooks_nothing_is_held_or_written() -> None:
-    world = World()
+    world = Hooked()
     world.hooks = ()
     assert world.actions(certificate()) == []
     assert world.store.writes == []
 
 
 def test_hooks_that_another_run_is_at_are_left_to_it() -> None:
-    world = World()
+    world = Hooked()
     with world.vault.hooks():
         (outcome,) = world.deploy_hooks.run([certificate()], ())
     assert (outcome.exit_code, world.hooks[0].told) == (LockBusy.exit_code, [])
 
 
 def test_who_is_asked_to_end_begins_no_hook() -> None:
-    world = World()
+    world = Hooked()
     world.clock = FakeClock(sleeps=0)
     (outcome,) = world.deploy_hooks.run([certificate()], ())
     assert (outcome.action, outcome.next, world.hooks[0].told) == (HookAction.RAN, NOW, [])

@@ -146,7 +146,7 @@ def test_that_nginx_still_lets_links_in_of_a_site_that_is_no_more_is_told() -> N
     assert engine(site).run().exit_code == 0
     nginx.refuses["secure links"] = NotServed("nginx has not taken up the new files")
     done = engine().run()
-    assert (done.exit_code, done.error) == (1, "secure links: nginx has not taken up the new files")
+    assert (done.exit_code, done.error) == (1, f"secure links: {nginx.refuses['secure links']}")
     assert ("secure links", "nginx has not taken up the new files") in world.notes.of("problem")
     nginx.refuses.clear()
     assert (engine().run().exit_code, engine().run().rest is not None) == (0, True)

@@ -11,6 +11,7 @@ from support.fakes import (
     SERVER,
     FakeClock,
     FakeDeployer,
+    FakeHook,
     FakeIssuer,
     MemStore,
     Notes,
@@ -132,17 +133,6 @@ def test_an_older_reading_hands_no_key_to_another_program(tmp_path: Path) -> Non
     world.old.newest = True
     world.cycle(old)
     assert path.exists()
-
-
-class FakeHook:
-    name, what = "hook.command[0]", "/bin/old"
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.told: list[Deployed] = []
-
-    def run(self, news: Deployed) -> None:
-        self.told.append(news)
 
 
 def test_an_older_reading_runs_no_hook_and_forgets_none() -> None:

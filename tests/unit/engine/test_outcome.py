@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from support.facts import missing
 from support.fakes import DAY, NOW, SERVER, material, spec
 
 from renewer.core.errors import Refused, Unexpected
@@ -55,7 +56,7 @@ def test_an_error_goes_before_all_that_went_well(error: Refused, code: int) -> N
 def test_what_has_to_wait_is_a_failure_to_be_tried_later() -> None:
     said = outcome.of(CertificateRun(decide(replace(NONE, failure=HELD), NOW), held=HELD))
     assert (said.action, said.exit_code, said.hint) == (Action.FAILED, 75, "wait")
-    assert said.error == "slow down; it is not tried again before 2026-11-23 13:00:00 UTC"
+    assert missing(str(said.error), "slow down", "2026-11-23 13:00:00 UTC") == []
     assert (said.next, said.not_after, said.fingerprint) == (HELD.retry, None, None)
 
 
@@ -121,7 +122,7 @@ def test_what_comes_back_from_another_ca_is_told_to_be_replaced() -> None:
     stranger = replace(FRESH, material=replace(STORED, directory_url="https://staging.example/directory"))
     said = outcome.of(CertificateRun(decide(stranger, NOW), deploy=True))
     assert (said.action, said.exit_code, said.next) == (Action.DEPLOYED, 0, NOW)
-    assert said.detail.startswith("the next run replaces it: the stored one is from another CA")
+    assert missing(said.detail, "next run", "https://staging.example/directory") == []
 
 
 def test_the_placeholder_is_called_by_that_name() -> None:

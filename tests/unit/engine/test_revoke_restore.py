@@ -93,7 +93,7 @@ class TestRevoking:
 
     def test_where_there_is_none_nothing_is_revoked(self) -> None:
         world = FakeWorld()
-        with pytest.raises(Refused, match="no certificate"):
+        with pytest.raises(Refused, match=A):
             world.engine.revoke(A, Reason.UNSPECIFIED)
         assert world.orders == []
 
@@ -136,7 +136,7 @@ class TestGoingBack:
         bad = world.keep(A)
         world.engine.revoke(A, Reason.KEY_COMPROMISE)
         now = world.vault.material(A)
-        with pytest.raises(Refused, match=r"was revoked \(keyCompromise\)") as caught:
+        with pytest.raises(Refused, match="keyCompromise") as caught:
             self.restored(world, bad)
         assert "list-generations" in caught.value.hint
         assert (world.vault.material(A), world.nginx.shown[A]) == (now, now and now.fingerprints)
@@ -146,7 +146,7 @@ class TestGoingBack:
         bad = world.keep(A)
         world.issuer.fails["revoke"] = Transient("the CA does not answer")
         world.engine.revoke(A, Reason.KEY_COMPROMISE)
-        with pytest.raises(Refused, match="was revoked"):
+        with pytest.raises(Refused, match="revoked"):
             self.restored(world, bad)
 
     def test_one_of_those_that_is_stored_by_whatever_way_is_replaced(self) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from josepy.jwk import JWK, JWKEC, JWKRSA
 from support import certs
+from support.facts import missing
 
 from renewer.config.acme import DIRECTORIES
 from renewer.core import x509
@@ -92,9 +93,9 @@ def test_one_lineage_that_is_broken_does_not_hold_up_the_others(write: Write) ->
     estate = read_certbot(root)
     assert [one.name for one in estate.lineages] == ["good.example"]
     told = troubles(estate)
-    assert "fullchain.pem cannot be read: no such file or directory" in told["lost.example"]
+    assert missing(told["lost.example"], "fullchain.pem", "no such file") == []
     assert "circle of links" in told["loop.example"] or "too many levels" in told["loop.example"]
-    assert "is not a text" in told["bytes.example"]
+    assert "text" in told["bytes.example"]
 
 
 def test_what_leads_out_of_the_folder_is_not_read(
@@ -106,7 +107,7 @@ def test_what_leads_out_of_the_folder_is_not_read(
     key = root / "live/example.com/privkey.pem"
     key.unlink()
     key.symlink_to(outside)
-    assert "leads out of" in troubles(read_certbot(root))["example.com"]
+    assert missing(troubles(read_certbot(root))["example.com"], "privkey.pem", root) == []
     far = write(lineage("far.example", "server = https://x/../../../../etc\naccount = ../../..\n"))
     assert "leads out of" in troubles(read_certbot(far))["account at https://x/../../../../etc"]
 
@@ -119,9 +120,9 @@ def test_huge_files_pipes_and_folders_are_no_keys(write: Write) -> None:
         key.unlink()
         make(key)
     told = troubles(read_certbot(root))
-    assert "is longer than any file of this kind" in told["huge.example"]
-    assert "is not a regular file" in told["pipe.example"]
-    assert "is a directory" in told["folder.example"]
+    assert "longer" in told["huge.example"]
+    assert "regular file" in told["pipe.example"]
+    assert "directory" in told["folder.example"]
 
 
 def test_a_name_that_would_play_with_the_terminal_is_nobodys(write: Write) -> None:
@@ -243,7 +244,7 @@ def test_lego_at_a_ca_that_nothing_names(write: Write) -> None:
     root = write(files)
     unknown = lego.read(folder.opened(root), "")
     assert (unknown.logins, unknown.lineages[0].directory_url) == ([], "")
-    assert unknown.troubles[0].error.hint == "name it: --server URL"
+    assert "--server URL" in unknown.troubles[0].error.hint
     named = lego.read(folder.opened(root), "https://ca.example:14000/dir")
     assert [named.logins[0].directory_url, named.lineages[0].directory_url] == [
         "https://ca.example:14000/dir"
@@ -281,15 +282,15 @@ def locked(format_: serialization.PrivateFormat) -> str:
 @pytest.mark.parametrize(
     ("key", "chain", "why"),
     [
-        (x509.generate(KeyKind.EC256), CHAIN, "do not belong together"),
-        (locked(serialization.PrivateFormat.PKCS8), CHAIN, "protected by a password"),
-        (locked(serialization.PrivateFormat.TraditionalOpenSSL), CHAIN, "protected by a password"),
-        ("", CHAIN, "the private key cannot be read"),
-        ("schlüssel", CHAIN, "the private key cannot be read"),
-        (KEY, "", "its certificate cannot be read"),
-        (KEY, "zertifikät", "its certificate cannot be read"),
-        (KEY, CHAIN[: CHAIN.index("-----END") + 26], "the chain above its certificate is missing"),
-        (KEY, CHAIN[: CHAIN.index("-----END") + 26] + certs.Authority().intermediate_pem, "does not fit"),
+        (x509.generate(KeyKind.EC256), CHAIN, "belong"),
+        (locked(serialization.PrivateFormat.PKCS8), CHAIN, "password"),
+        (locked(serialization.PrivateFormat.TraditionalOpenSSL), CHAIN, "password"),
+        ("", CHAIN, "private key"),
+        ("schlüssel", CHAIN, "private key"),
+        (KEY, "", r"certificate.*read"),
+        (KEY, "zertifikät", r"certificate.*read"),
+        (KEY, CHAIN[: CHAIN.index("-----END") + 26], "chain"),
+        (KEY, CHAIN[: CHAIN.index("-----END") + 26] + certs.Authority().intermediate_pem, "chain"),
     ],
 )
 def test_what_does_not_go_together_is_told(key: str, chain: str, why: str) -> None:
@@ -300,7 +301,7 @@ def test_what_does_not_go_together_is_told(key: str, chain: str, why: str) -> No
 def test_a_size_that_we_do_not_make_is_told() -> None:
     odd = x509.private_pem(rsa.generate_private_key(public_exponent=65537, key_size=2304))
     _, chain = certs.CA.issue(("example.com",), certs.NOW, certs.NOW + DAY, odd)
-    with pytest.raises(Refused, match="its key is rsa2304, which renewer does not make"):
+    with pytest.raises(Refused, match="rsa2304"):
         inherited.pair(odd, chain)
 
 
@@ -315,5 +316,5 @@ def test_account_keys_of_rsa() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     assert inherited.account_key_of_jwk(JWKRSA(key=key).to_json()) == x509.private_pem(key)
     weak = x509.private_pem(rsa.generate_private_key(public_exponent=65537, key_size=1024))  # noqa: S505 - that is the point
-    with pytest.raises(Refused, match="one that no CA takes"):
+    with pytest.raises(Refused, match="no CA"):
         inherited.account_key(weak)

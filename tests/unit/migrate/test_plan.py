@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import certs
+from support.facts import missing
 from support.fakes import MemStore, Notes
 
 from renewer.config.acme import DIRECTORIES
@@ -123,7 +124,7 @@ def test_what_renewer_has_revoked_does_not_come_back() -> None:
     with memory.certificate("a.example") as ledger:
         ledger.revoked(Revocation(material, Reason.KEY_COMPROMISE))
     again = the(takeover.settle(plan(made), memory))
-    assert (again.fate, again.why) == (Fate.FAILED, "renewer has revoked it (keyCompromise)")
+    assert (again.fate, missing(again.why, "revoked", "keyCompromise")) == (Fate.FAILED, [])
     assert again.hint
 
 
@@ -132,7 +133,7 @@ def test_another_account_that_renewer_has_stays() -> None:
     other = Login(LE, x509.account_key())
     takeover.keep(plan(lineage("example.com"), logins=[other]), memory)
     found = takeover.settle(plan(lineage("example.com")), memory)
-    assert (found.accesses[0].fate, found.accesses[0].why) == (Fate.KEPT, "renewer has its own")
+    assert (found.accesses[0].fate, missing(found.accesses[0].why, "renewer", "own")) == (Fate.KEPT, [])
 
 
 def test_two_kinds_of_keys_for_the_same_names_are_one_certificate() -> None:
@@ -157,14 +158,14 @@ def test_two_lineages_do_not_get_one_name() -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (lineage("bad.example", days=-1), "it ended on"),
-        (lineage("bad.example", directory_url=""), "nothing tells which CA it is from"),
-        (lineage("bad.example", directory_url="http://x\x1b/"), "the CA that it names"),
-        (lineage("bad.example", directory_url=STAGING), "Let's Encrypt's CA for tests"),
-        (lineage("bad.example", directory_url=ZERO), "from another CA"),
+        (lineage("bad.example", days=-1), f"{NOW - DAY:%Y-%m-%d}"),
+        (lineage("bad.example", directory_url=""), "which CA"),
+        (lineage("bad.example", directory_url="http://x\x1b/"), "CA that it names"),
+        (lineage("bad.example", directory_url=STAGING), "CA for tests"),
+        (lineage("bad.example", directory_url=ZERO), ZERO),
         (lineage("bad_host.example"), "underscore"),
-        (lineage("bad.example", "*.bad.example", "a.bad.example"), "covers a.bad.example already"),
-        (Lineage("bad.example", KEYS[KeyKind.RSA2048], lineage("bad.example").chain, LE), "do not belong"),
+        (lineage("bad.example", "*.bad.example", "a.bad.example"), "a.bad.example"),
+        (Lineage("bad.example", KEYS[KeyKind.RSA2048], lineage("bad.example").chain, LE), "belong"),
     ],
 )
 def test_one_that_is_not_taken_is_told_and_no_other_is_held_up(bad: Lineage, why: str) -> None:
@@ -203,11 +204,11 @@ def test_a_configuration_that_has_the_name_for_others_keeps_it() -> None:
 def test_a_configuration_that_wants_another_key_or_ca_is_told() -> None:
     listed = '[certificate."example.com"]\ndomains = ["example.com"]'
     rsa = the(plan(lineage("example.com", kind=KeyKind.RSA2048), settings=configured(listed)))
-    assert (rsa.fate, rsa.hint) == (Fate.FAILED, 'set keys = ["rsa2048"] for it, and import it again')
+    assert (rsa.fate, missing(rsa.hint, 'keys = ["rsa2048"]', "import")) == (Fate.FAILED, [])
     elsewhere = configured(f'[acme]\nserver = "{ZERO}"\n{listed}')
     other = the(plan(lineage("example.com"), settings=elsewhere))
     assert other.fate is Fate.FAILED
-    assert other.hint == 'add [[acme.fallback]] with server = "letsencrypt" to keep it until it is due'
+    assert missing(other.hint, "[[acme.fallback]]", 'server = "letsencrypt"') == []
 
 
 def test_a_vault_that_is_busy_is_told() -> None:

@@ -121,7 +121,7 @@ def test_what_nginx_refuses_is_rolled_back_and_not_wanted_any_more(shared: Share
 
 def test_what_was_put_in_place_while_nginx_was_down_stays(shared: Shared) -> None:
     shared.told = "nginx-down"
-    with pytest.raises(NotServed, match="nginx is not running"):
+    with pytest.raises(NotServed, match="running"):
         shared.deployer.apply(BOTH)
     assert shared.generations.published("example.com", PUBLISH.material)
     shared.told = "ok"
@@ -132,7 +132,7 @@ def test_what_was_put_in_place_while_nginx_was_down_stays(shared: Shared) -> Non
 def test_secure_links_need_more_than_a_reload_that_nobody_saw(shared: Shared) -> None:
     shared.told = "not-confirmed"
     shared.deployer.apply([PUBLISH])
-    with pytest.raises(NotServed, match="its workers are older than the files"):
+    with pytest.raises(NotServed, match="workers"):
         shared.deployer.apply([GUARD])
     shared.told = "ok"
     shared.deployer.apply([GUARD])
@@ -142,7 +142,7 @@ def test_secure_links_need_more_than_a_reload_that_nobody_saw(shared: Shared) ->
 def test_a_helper_that_says_ok_and_did_nothing_is_told(shared: Shared, changes: list[Change]) -> None:
     shared.deployer.prepare([EXAMPLE])
     shared.places = False
-    with pytest.raises(NotServed, match="did not put in place what nginx is to include as"):
+    with pytest.raises(NotServed, match=r"reload helper.*\.conf"):
         shared.deployer.apply(changes)
     shared.places = True
     shared.deployer.apply(changes)

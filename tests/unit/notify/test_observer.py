@@ -13,7 +13,7 @@ from renewer.core.errors import ConfigError, Outdated, Refused, RenewerError, Tr
 from renewer.core.failure import Failure, Stage
 from renewer.core.metrics import Readings
 from renewer.core.model import Action, CertOutcome, Outcome
-from renewer.core.notice import Message
+from renewer.core.notice import Message, NoticeKind
 from renewer.core.site import Kept, Key, Ring
 from renewer.notify import rules
 from renewer.notify.observer import Audience, Observer
@@ -94,8 +94,8 @@ def problems(house: House) -> list[tuple[str, str]]:
     return [*house.notes.of("problem"), *house.notes.of("bug")]
 
 
-FAILED = "renewer on host1: a.example failed"
-RECOVERED = "renewer on host1: a.example is well again"
+FAILED = f"renewer on host1: a.example {NoticeKind.FAILED}"
+RECOVERED = f"renewer on host1: a.example {NoticeKind.RECOVERED}"
 
 
 def test_a_failure_and_its_end_are_told_once_across_processes(house: House) -> None:
@@ -131,10 +131,10 @@ def test_several_troubles_are_one_message(house: House) -> None:
 
 
 def test_a_cycle_that_broke_is_told_and_that_the_next_did_not(house: House) -> None:
-    assert house.ends(broke=Unexpected("it died")) == ["renewer on host1: renewer failed"]
+    assert house.ends(broke=Unexpected("it died")) == [f"renewer on host1: renewer {NoticeKind.FAILED}"]
     assert house.listeners.shown[-1].exit_code == 70
     assert house.ends(broke=Unexpected("it died")) == []
-    assert house.ends(well(), well("b.example")) == ["renewer on host1: renewer is well again"]
+    assert house.ends(well(), well("b.example")) == [f"renewer on host1: renewer {NoticeKind.RECOVERED}"]
     assert house.listeners.beats == [False, False, True]
 
 
@@ -234,7 +234,7 @@ def test_a_certificate_that_cannot_be_read_does_not_keep_the_rest_from_being_tol
 def test_the_end_of_a_certificate_is_told_also_when_no_cycle_gets_to_it(house: House) -> None:
     with house.vault.certificate("b.example") as ledger:
         ledger.keep(material(B, begin=NOW - 80 * DAY))
-    assert house.ends(well()) == ["renewer on host1: b.example will expire"]
+    assert house.ends(well()) == [f"renewer on host1: b.example {NoticeKind.EXPIRING}"]
     assert house.vault.record().heard["me"] == {
         rules.certificate("b.example"): notice.Heard(
             None,

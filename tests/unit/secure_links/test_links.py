@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.facts import missing
 from support.fakes import NOW, MemStore
 
 from renewer.cli.render import qr_code
@@ -162,7 +163,7 @@ class TestLinks:
             links.made(FILES, Kept(RING), links.Wanted(person, uri, END, fragment=fragment))
 
     def test_before_nginx_knows_a_key_there_is_no_link(self) -> None:
-        with pytest.raises(Refused, match="no key in nginx yet"):
+        with pytest.raises(Refused, match="no key"):
             links.made(SPEC, Kept(), links.Wanted("phone", None, END))
 
     def test_while_a_leak_is_being_ended_nothing_is_signed_with_the_old_key(self) -> None:
@@ -177,9 +178,9 @@ class TestLinks:
 
     @pytest.mark.parametrize("expires", ["soon", "0s", "9999d"])
     def test_how_long_it_cannot_be_good_for(self, expires: str) -> None:
-        with pytest.raises(ConfigError, match=r"^--expires is ") as refused:
+        with pytest.raises(ConfigError, match=r"^--expires ") as refused:
             links.life(expires, None)
-        assert refused.value.hint == "leave it out for 15 minutes, or write --expires 1h"
+        assert missing(refused.value.hint, "15 minutes", "--expires 1h") == []
 
     @pytest.mark.parametrize(
         "uri", ["", "file", "%ff", "/%ff", "/a?b", "//a", "/a/.", "/a\0b", "https://a.example/b"]
@@ -190,6 +191,6 @@ class TestLinks:
         assert refused.value.hint
 
     def test_more_than_a_qr_code_holds(self) -> None:
-        with pytest.raises(Refused, match="too long for a QR code") as refused:
+        with pytest.raises(Refused, match="QR code") as refused:
             qr_code.qr("a" * 3000)
-        assert refused.value.hint == "leave --qr out"
+        assert "--qr" in refused.value.hint

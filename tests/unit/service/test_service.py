@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.facts import missing
 
 from renewer.config.schema import Config, Notify
 from renewer.core.errors import ConfigError, Refused
@@ -106,7 +107,7 @@ class TestShipped:
     )
     def test_a_path_that_a_unit_cannot_hold_is_refused(self, name: str) -> None:
         odd = Adaptation(**vars(HERE) | {"config": Path("/srv") / name})
-        with pytest.raises(ConfigError, match="has a character that cannot stand in a unit"):
+        with pytest.raises(ConfigError, match=r"character.*unit"):
             self.texts(odd)
 
     @pytest.mark.parametrize("text", ["[Unit]\n", "#!/bin/sh\ntrue\n", ""])
@@ -117,7 +118,7 @@ class TestShipped:
         (tmp_path / "new").mkdir()
         path.write_text(file._marked)
         assert (file.state, newer.state) == (FileState.SAME, FileState.OLDER)
-        assert path.read_text().startswith("#!/bin/sh\n# Put here") == text.startswith("#!")
+        assert path.read_text().startswith("#!/bin/sh\n# ") == text.startswith("#!")
         path.write_text(file._marked + "\n")
         assert (file.state, newer.state) == (FileState.EDITED, FileState.EDITED)
         path.write_text("somebody's own\n")
@@ -125,7 +126,7 @@ class TestShipped:
 
     def test_a_link_in_its_place_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "file").symlink_to("/etc/passwd")
-        with pytest.raises(Refused, match="a link stands there"):
+        with pytest.raises(Refused, match="link"):
             _ = Placed(tmp_path / "file", "").state
 
 
@@ -189,24 +190,24 @@ class TestOwnership:
         ownership.share(state, NOBODY, NOBODY)
         assert owner(tmp_path / "outside") == (0, 0, 0o755)
         assert (tmp_path / "outside" / "file").stat().st_uid == 0
-        with pytest.raises(Refused, match="is a link, which renewer did not make"):
+        with pytest.raises(Refused, match="link"):
             ownership.take_back(state)
 
     def test_root_takes_no_link_among_what_nginx_includes(self, state: Path, tmp_path: Path) -> None:
         (state / "nginx" / "secure_link" / "gate.conf").symlink_to("/etc/shadow")
-        with pytest.raises(Refused, match="is a link, which renewer did not make"):
+        with pytest.raises(Refused, match="link"):
             ownership.share(state, NOBODY, NOBODY)
         shutil.rmtree(state / "nginx")
         (tmp_path / "outside").mkdir()
         (state / "nginx").symlink_to(tmp_path / "outside")
-        with pytest.raises(Refused, match="a link stands there"):
+        with pytest.raises(Refused, match="link"):
             ownership.share(state, NOBODY, NOBODY)
         assert owner(tmp_path / "outside") == (0, 0, 0o755)
 
     def test_a_file_with_a_second_name_is_not_given_away(self, state: Path, tmp_path: Path) -> None:
         (tmp_path / "shadow").write_text("")
         os.link(tmp_path / "shadow", state / "innocent")
-        with pytest.raises(Refused, match="has a second name elsewhere"):
+        with pytest.raises(Refused, match=r"innocent.*second name"):
             ownership.share(state, NOBODY, NOBODY)
         assert (tmp_path / "shadow").stat().st_uid == 0
         (state / "innocent").unlink()
@@ -215,7 +216,7 @@ class TestOwnership:
 
     def test_a_pipe_is_neither_opened_nor_given_away(self, state: Path) -> None:
         os.mkfifo(state / "pipe")
-        with pytest.raises(Refused, match="is neither a file nor a folder"):
+        with pytest.raises(Refused, match=r"pipe.*neither a file nor"):
             ownership.share(state, NOBODY, NOBODY)
 
 
@@ -268,15 +269,13 @@ class TestIdentity:
         assert found is not None
         assert found.pw_name == "www-data"
         os.chown(tmp_path, 0, 54321)
-        with pytest.raises(
-            ConfigError, match="the user of the group #54321, whom this machine does not know"
-        ):
+        with pytest.raises(ConfigError, match="group #54321"):
             privileges.owner_to_become(tmp_path)
 
     @as_root
     def test_an_owner_whom_nobody_knows(self, tmp_path: Path) -> None:
         os.chown(tmp_path, 54321, 54321)
-        with pytest.raises(ConfigError, match="belongs to the user #54321, whom this machine does not know"):
+        with pytest.raises(ConfigError, match="#54321"):
             privileges.owner_to_become(tmp_path)
 
 
@@ -296,9 +295,8 @@ class TestTakenOut:
             step.what for step in install.remove(Setting(tmp_path / "renewer.toml", config)) if not step.act
         ]
         files = f"{tmp_path}/renewer.toml", f"{tmp_path}/urls"
-        assert told[-1] == (
-            f"the group renewer can still read {', '.join(files)}; to end that: chgrp root {' '.join(files)}"
-        )
+        assert missing(told[-1], "group renewer", f"chgrp root {' '.join(files)}") == []
+        assert f"{tmp_path}/key" not in told[-1]
 
     @pytest.mark.parametrize("elsewhere", [True, False])
     def test_a_purge_says_what_becomes_of_the_token(self, tmp_path: Path, *, elsewhere: bool) -> None:
@@ -313,8 +311,8 @@ class TestTakenOut:
             ["sh", "-c", script, "postrm", "purge"], capture_output=True, text=True, check=True
         )
         assert (f"removed {token}\n" in done.stdout, token.exists()) == (not elsewhere, elsewhere)
-        assert (f"{token} was not put there by the package, so it stays" in done.stdout) == elsewhere
-        assert "The token itself is valid until it is deleted at https://" in done.stdout
+        assert (f"{token} was not" in done.stdout) == elsewhere
+        assert missing(done.stdout, "token", "https://dash.cloudflare.com") == []
         assert not etc.exists()
 
 

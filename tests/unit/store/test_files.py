@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.facts import missing
 from support.fakes import MemStore
 
 from renewer.core.errors import LockBusy, LostLease, Refused, Transient
@@ -162,7 +163,7 @@ class TestFiles:
                 pass
         finally:
             holder.kill()
-        assert str(caught.value) == f"another renewer (process {holder.pid}) is at work on a"
+        assert missing(str(caught.value), f"process {holder.pid}", " a") == []
         assert caught.value.hint
         with store.lease("certificate.a", TTL) as fence:
             assert fence.token > holder.token

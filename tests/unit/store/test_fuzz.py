@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +25,7 @@ from renewer.core.model import Account, KeyKind, Material, Reason, Revocation, S
 from renewer.core.provenance import Origin, Provenance
 from renewer.core.rate_limits import Event, EventKind, Exemption, History, Told
 from renewer.core.site import Kept, Key, Ring
+from renewer.store.codec import encode
 from renewer.store.files import FileStore
 from renewer.store.state import State
 
@@ -64,7 +64,7 @@ READS: Mapping[str, Callable[[State], object]] = {
     "site": lambda vault: vault.site("nodered"),
 }
 stored = st.sampled_from(list(STORED)).flatmap(
-    lambda key: st.tuples(st.just(key), anything_like(msgspec.json.encode(STORED[key])))
+    lambda key: st.tuples(st.just(key), anything_like(encode(STORED[key])))
 )
 
 
@@ -89,7 +89,7 @@ class TestWhatIsStored:
     @given(st.lists(stored, min_size=1, max_size=2))
     def test_a_cycle_over_it_ends_with_an_outcome(self, found: list[tuple[str, bytes]]) -> None:
         store, notes = MemStore(), Notes()
-        store.values = {key: msgspec.json.encode(value) for key, value in STORED.items()} | dict(found)
+        store.values = {key: encode(value) for key, value in STORED.items()} | dict(found)
         engine = fake_world.engine(spec(), state=State(store, notes), report=notes)
         engine.status()
         engine.run(dry_run=True)

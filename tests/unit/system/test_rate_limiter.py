@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.facts import missing
 from support.fakes import FakeClock, Notes
 
 from renewer.dns.cloudflare.client import AT_ONCE, CALLS, PERIOD, Api, client
@@ -53,9 +54,8 @@ def test_a_person_is_told_that_there_are_none_left() -> None:
         calls._pace._made.extend([clock.monotonic()] * CALLS)
         calls._pace.wait()
     assert clock.slept == [PERIOD]
-    assert notes.of("doing") == [
-        ("cloudflare", "waits 300 seconds: more than 1,000 calls in 5 minutes would be too many")
-    ]
+    [(subject, told)] = notes.of("doing")
+    assert (subject, missing(told, "300 seconds", "1,000", "5 minutes")) == ("cloudflare", [])
 
 
 @given(st.lists(st.floats(0, 50), max_size=60), st.integers(1, 10), st.integers(1, 10))

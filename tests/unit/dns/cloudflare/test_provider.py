@@ -70,7 +70,7 @@ def test_what_was_adopted_is_removed_when_the_rest_is_refused(
 
 def test_what_cannot_be_removed_then_is_told_and_looked_for_later(dns: CloudflareDns, zone: Zone) -> None:
     zone.refusal, zone.removes = 429, 503
-    with pytest.raises(Transient, match="cannot be removed now") as caught:
+    with pytest.raises(Transient, match="removed") as caught:
         dns.present([THERE, MISSING])
     assert not caught.value.undone
 

@@ -15,7 +15,7 @@ def absolute(path: Any, folder: int | None) -> str:
     return str(Path(Path(base).resolve(), os.fspath(path)))
 
 
-class Recorder:
+class Tracer:
     """Wraps calls so that each that succeeds is noted."""
 
     def __init__(self, log: str) -> None:
@@ -68,7 +68,7 @@ def main() -> None:
     from renewer.cli import main as cli  # noqa: PLC0415
     from renewer.system import process  # noqa: PLC0415
 
-    recorder = Recorder(sys.argv.pop(1))
+    tracer = Tracer(sys.argv.pop(1))
     told = {
         "open": opened,
         "fsync": synced,
@@ -79,10 +79,10 @@ def main() -> None:
         "rmdir": named("rmdir"),
     }
     for name, what in told.items():
-        setattr(os, name, recorder.after(getattr(os, name), what))
-    process.run = recorder.after(process.run, outside("run"))
+        setattr(os, name, tracer.after(getattr(os, name), what))
+    process.run = tracer.after(process.run, outside("run"))
     for library, method in ((requests.adapters.HTTPAdapter, "send"), (httpx.HTTPTransport, "handle_request")):
-        setattr(library, method, recorder.after(getattr(library, method), outside(method)))
+        setattr(library, method, tracer.after(getattr(library, method), outside(method)))
     cli.main()
 
 
