@@ -45,6 +45,7 @@ class AcmeIssuer:
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """Obtain a certificate, one pair for each kind of key; see `interfaces.Issuer`."""
+        self.dns01.provider.begin()
         with translated(spec.directory_url):
             try:
                 self._obtain(spec, replaces, journal)

@@ -19,7 +19,7 @@ import pytest
 from support.nginx_master import free_port
 from support.world import NAME, ROOT, Done, World, eventually, table
 
-from renewer.check.finding import Group
+from renewer.core.finding import Group
 from renewer.nginx.secure_link.gates import KNOWN
 from sandbox import Fault
 from sandbox.cloudflare import Token

@@ -55,9 +55,8 @@ from renewer.core.rate_limits import Event, EventKind, Exemption, History, Told
 from renewer.core.site import Kept, Key, Ring
 from renewer.dns.cloudflare import client as calls
 from renewer.dns.cloudflare.provider import CloudflareDns
-from renewer.dns.crowd import Crowd
+from renewer.dns.propagation import Crowd, NameServer, Watch
 from renewer.dns.resolver import _values
-from renewer.dns.watch import NameServer, Watch
 from renewer.engine.cycle import Engine
 from renewer.nginx import configuration, control, generations, processes, targets
 from renewer.nginx import helper as request
@@ -612,7 +611,7 @@ class Api:
         self.sdk = cloudflare.Cloudflare(
             api_token="made-up", base_url="https://api.example", max_retries=0, http_client=http
         )
-        self.calls = calls.Api(self.sdk, FakeClock(), Notes())
+        self.calls = calls.Api(lambda: self.sdk, FakeClock(), Notes())
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         call = request.url.path.rpartition("/")[2]

@@ -12,8 +12,8 @@ from support.fakes import FakeClock
 
 from renewer.check import other_clients, scheduling
 from renewer.check.context import Scene
-from renewer.check.finding import Finding
 from renewer.config.schema import Certificate, Config
+from renewer.core.finding import Finding
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user attacks root")
 
