@@ -118,10 +118,7 @@ class CloudflareDns:
         return [Handle(zone, id_, record) for id_, record in zip(ids, records, strict=True)]
 
     def _together(self, zone: str) -> ZoneBatch:
-        with self._lookup:
-            if zone not in self._changes:
-                self._changes[zone] = ZoneBatch(partial(self._change, zone))
-            return self._changes[zone]
+        return self._changes.setdefault(zone, ZoneBatch(partial(self._change, zone)))
 
     def _change(self, zone: str, changes: Changes) -> Sequence[str]:
         """Make changes in one call: Cloudflare removes first, then creates, and does all of it or nothing."""
