@@ -1,14 +1,13 @@
 """Names in the configuration to objects: the only file that sees all adapters.
 
 What is heavy is loaded and built when it is first needed: a run with nothing to do loads nothing of the CA's
-and Cloudflare's libraries, and the daemon's parent nothing of a cycle.
+and the DNS provider's libraries, and the daemon's parent nothing of a cycle.
 """
 # ruff: noqa: PLC0415  (see above: the late imports are the point)
 
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,19 +16,27 @@ from renewer.config import secrets
 from renewer.config.schema import Config
 from renewer.core.errors import ConfigError, Fault
 from renewer.core.followed import View
-from renewer.core.interfaces import Clock, Deployer, DeployHook, Follower, Issuer, Journal, Report, Sites
+from renewer.core.interfaces import (
+    Clock,
+    Deployer,
+    DeployHook,
+    DnsProvider,
+    Follower,
+    Issuer,
+    Journal,
+    Report,
+    Sites,
+)
 from renewer.core.model import CertSpec, Material, Reason, Window
+from renewer.dns import provider
 from renewer.notify import audience
 from renewer.store.files import FileStore
 from renewer.store.following import ALONE, Following
 from renewer.store.state import State
 from renewer.system import permissions, privileges, process
+from renewer.system.once import Once
 
 if TYPE_CHECKING:
-    from renewer.dns.cloudflare.ahead import Ahead
-    from renewer.dns.cloudflare.calls import Calls
-    from renewer.dns.cloudflare.provider import CloudflareDns
-    from renewer.dns.cloudflare.token import Token
     from renewer.engine.cycle import Engine
     from renewer.nginx.deployer import NginxDeployer
     from renewer.notify.command import CommandHook
@@ -122,19 +129,9 @@ def nginx(config: Config, clock: Clock, report: Report) -> "NginxDeployer":
     )
 
 
-def dns(
-    config: Config, zones: Mapping[str, str], memory: State, clock: Clock, report: Report
-) -> "CloudflareDns":
-    """Return the DNS provider that knows these zones (identifiers by name); raises `ConfigError`."""
-    from renewer.dns.cloudflare.provider import CloudflareDns
-
-    return CloudflareDns(_calls(secrets.token(config, os.environ), config, clock, report), zones, memory)
-
-
-def _calls(secret: str, config: Config, clock: Clock, report: Report) -> "Calls":
-    from renewer.dns.cloudflare.client import Api, client
-
-    return Api(client(secret, config.cloudflare.base_url), clock, report)
+def dns(config: Config, memory: State, clock: Clock, report: Report) -> DnsProvider:
+    """Return the DNS provider that the configuration has chosen; raises `ConfigError`."""
+    return provider.chosen(config.dns).build(config.dns, memory, clock, report)
 
 
 def vault(config: Config, report: Report, follower: Follower) -> State:
@@ -198,44 +195,25 @@ def _holds_roots(bundle: Path) -> bool:
     return True
 
 
-def _acme(config: Config, memory: State, clock: Clock, report: Report) -> "tuple[Issuer, Ahead]":
-    """Return the issuer, and the calls to Cloudflare that are better begun before it is asked to issue."""
+def _acme(config: Config, memory: State, clock: Clock, report: Report) -> Issuer:
     from renewer.acme.dns01 import Dns01
     from renewer.acme.issuer import AcmeIssuer
-    from renewer.dns.cloudflare.ahead import Ahead
-    from renewer.dns.cloudflare.provider import CloudflareDns
     from renewer.dns.resolver import AuthoritativeCheck
 
-    secret = secrets.token(config, os.environ)
-    api = Ahead(lambda: _calls(secret, config, clock, report))
-    provider = CloudflareDns(api, config.cloudflare.zone_ids, memory)
     authorities = AuthoritativeCheck(config.propagation.resolver, clock)
-    dns01 = Dns01(provider, authorities, config.propagation.timeout, report)
-    return AcmeIssuer(config.acme, dns01, memory, clock, report), api
-
-
-def token(secret: str, config: Config, clock: Clock, report: Report) -> "Token":
-    """Return what can be asked of a token that is not configured yet."""
-    from renewer.dns.cloudflare.provider import CloudflareDns
-    from renewer.dns.cloudflare.token import Token
-
-    api = _calls(secret, config, clock, report)
-    return Token(CloudflareDns(api, {}, State(FileStore(config.state), report)))
+    dns01 = Dns01(dns(config, memory, clock, report), authorities, config.propagation.timeout, report)
+    return AcmeIssuer(config.acme, dns01, memory, clock, report)
 
 
 class _Late:
-    """An issuer that is built when it is first needed."""
+    """An issuer that is built when it is first needed: a run with nothing to order loads none of it."""
 
-    def __init__(self, build: "Callable[[], tuple[Issuer, Ahead]]") -> None:
-        self._build = build
-        self._built: tuple[Issuer, Ahead] | None = None
-        self._guard = threading.Lock()
+    def __init__(self, build: Callable[[], Issuer]) -> None:
+        self._issuer = Once(build)
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """See `interfaces.Issuer`."""
-        issuer, api = self._both()
-        api.begin()
-        return issuer.issue(spec, replaces, journal)
+        return self._issuer().issue(spec, replaces, journal)
 
     def window(self, material: Material) -> Window | None:
         """See `interfaces.Issuer`."""
@@ -256,11 +234,3 @@ class _Late:
     def tidy(self, name: str, journal: Journal) -> None:
         """See `interfaces.Issuer`."""
         self._issuer().tidy(name, journal)
-
-    def _issuer(self) -> Issuer:
-        return self._both()[0]
-
-    def _both(self) -> "tuple[Issuer, Ahead]":
-        with self._guard:
-            self._built = self._built or self._build()
-            return self._built

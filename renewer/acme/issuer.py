@@ -25,7 +25,7 @@ _PAGE = re.compile(r"https?://[!-~]{1,500}")
 """What is taken for the address of a page that a person may be shown."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class AcmeIssuer:
     """The `Issuer` for ACME servers; safe to use from threads, one connection for each that is at work."""
 
@@ -35,16 +35,16 @@ class AcmeIssuer:
     clock: Clock
     report: Report
     _account: threading.Lock = field(default_factory=threading.Lock)
-    _limits: threading.Lock = field(default_factory=threading.Lock)
     _allowances: dict[str, Allowance] = field(default_factory=dict)
     _connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
         """Have connections opened as they are needed."""
-        object.__setattr__(self, "_connections", Connections(self._open, self.clock))
+        self._connections = Connections(self._open, self.clock)
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
         """Obtain a certificate, one pair for each kind of key; see `interfaces.Issuer`."""
+        self.dns01.provider.begin()
         with translated(spec.directory_url):
             try:
                 self._obtain(spec, replaces, journal)
@@ -114,11 +114,9 @@ class AcmeIssuer:
         self._connections.give_back(spec.directory_url, ca)
 
     def _allowance(self, directory_url: str) -> Allowance:
-        with self._limits:
-            if directory_url not in self._allowances:
-                known = self.settings.limits_at(directory_url)
-                self._allowances[directory_url] = Allowance(directory_url, known, self.vault, self.clock)
-            return self._allowances[directory_url]
+        known = self.settings.limits_at(directory_url)
+        allowance = Allowance(directory_url, known, self.vault, self.clock)
+        return self._allowances.setdefault(directory_url, allowance)
 
     def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
         """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""

@@ -9,8 +9,7 @@ from datetime import timedelta
 
 from renewer.acme.client import Connection
 from renewer.acme.dns01 import Dns01
-from renewer.acme.parallel import Ways
-from renewer.acme.pool import Connections
+from renewer.acme.pool import Connections, Parallel
 from renewer.acme.problems import HINTS, RATE_LIMITED, Problem
 from renewer.acme.rate_limiter import Allowance
 from renewer.acme.resources import Order
@@ -126,13 +125,13 @@ class PairOrder:
 
         The records go while the CA issues.
         """
-        ways = Ways(self.connections, self.ca, len(order.authorizations))
+        parallel = Parallel(self.connections, self.ca, len(order.authorizations))
         wanted = [
-            found for found in ways.each(lambda ca, one: ca.challenge(one), order.authorizations) if found
+            found for found in parallel.each(lambda ca, one: ca.challenge(one), order.authorizations) if found
         ]
         with self.dns01.shown(self.spec.name, [challenge.record for challenge in wanted], self.journal):
             self._doing("answering the CA's challenges")
-            ways.each(lambda ca, one: ca.answer(one), wanted)
+            parallel.each(lambda ca, one: ca.answer(one), wanted)
             order = self._poll(replace(order, retry_after=None), "to validate", READY, VALID)
             return self._finalize(order, exemption)
 

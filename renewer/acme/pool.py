@@ -1,46 +1,45 @@
 """The connections of one run: each belongs to one thread while it is in use, and then to the next."""
 
-import threading
 from collections import defaultdict
-from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from renewer.acme.client import Connection
 from renewer.core.interfaces import Clock
+from renewer.system.once import Once
 from renewer.system.rate_limiter import RateLimiter
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 OPENED, PERIOD = 15, 1.0
 """Connections that are opened at most in so many seconds: each begins with a request for a nonce, and Let's
 Encrypt takes 20 of those in a second (letsencrypt.org/docs/rate-limits, overall requests limit)."""
 
+MOST, EACH = 8, 3
+"""Connections for one order, and how many requests make one more worth its own handshake and nonce."""
 
-@dataclass(frozen=True)
+
 class Connections:
     """Safe to use from threads; `open_` makes the first connection to a CA, which fetches its directory.
 
     They live as long as the run does, so no nonce and no directory gets old in them.
     """
 
-    open_: Callable[[str], Connection]
-    clock: Clock
-    _pace: RateLimiter = field(init=False)
-    _first: dict[str, "Future[Connection]"] = field(default_factory=dict)
-    _idle: defaultdict[str, list[Connection]] = field(default_factory=lambda: defaultdict(list))
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        """Have nobody wait yet."""
-        object.__setattr__(self, "_pace", RateLimiter(self.clock, OPENED, PERIOD))
+    def __init__(self, open_: Callable[[str], Connection], clock: Clock) -> None:
+        self._open = open_
+        self._pace = RateLimiter(clock, OPENED, PERIOD)
+        self._first: dict[str, Once[Connection]] = {}
+        self._idle: defaultdict[str, list[Connection]] = defaultdict(list)
 
     def take(self, directory_url: str) -> Connection:
         """Return a connection that nobody uses; raises what `open_` does, to all that wait for it at once."""
-        with self._guard:
-            if self._idle[directory_url]:
-                return self._idle[directory_url].pop()
-            known = directory_url in self._first
-            first = self._first.setdefault(directory_url, Future())
-        return self.twin(first.result()) if known else self._open(directory_url, first)
+        if idle := self._reused(directory_url):
+            return idle
+        first = self._first.setdefault(directory_url, Once(partial(self._begin, directory_url)))()
+        return self._reused(directory_url) or self.twin(first)
 
     def twin(self, connection: Connection) -> Connection:
         """Return another connection as the same account, as soon as one more may be opened."""
@@ -49,17 +48,50 @@ class Connections:
 
     def give_back(self, directory_url: str, connection: Connection) -> None:
         """Let others use it; one that something went wrong with is better thrown away."""
-        with self._guard:
-            self._idle[directory_url].append(connection)
+        self._idle[directory_url].append(connection)
 
-    def _open(self, directory_url: str, first: "Future[Connection]") -> Connection:
+    def _reused(self, directory_url: str) -> Connection | None:
         try:
-            self._pace.wait()
-            connection = self.open_(directory_url)
-        except BaseException as error:  # it goes on from here, and to all that wait for this one
-            with self._guard:
-                del self._first[directory_url]  # who comes later tries again
-            first.set_exception(error)
-            raise
-        first.set_result(connection)
+            return self._idle[directory_url].pop()
+        except IndexError:
+            return None
+
+    def _begin(self, directory_url: str) -> Connection:
+        """Open the first connection to a CA; the others are twins of it, and who comes next may use it."""
+        self._pace.wait()
+        connection = self._open(directory_url)
+        self._idle[directory_url].append(connection)
         return connection
+
+
+class Parallel:
+    """Requests of one order that need not wait for each other, over up to `MOST` connections.
+
+    `ca` is the first of them, and the others are twins of it; `count` is how many requests are meant.
+    """
+
+    def __init__(self, connections: Connections, ca: Connection, count: int) -> None:
+        self._connections = connections
+        self._own = {0: ca}
+        self._most = max(min(MOST, count // EACH), 1)
+
+    def each(self, ask: Callable[[Connection, Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return what is answered for each item, in their order."""
+        if self._most == 1:
+            return [ask(self._own[0], item) for item in items]
+        found: dict[int, Result] = {}
+
+        def share(thread: int) -> None:
+            for place in range(thread, len(items), self._most):
+                found[place] = ask(self._of(thread), items[place])
+
+        with ThreadPoolExecutor(self._most) as pool:
+            for done in [pool.submit(share, thread) for thread in range(self._most)]:
+                done.result()
+        return [found[place] for place in range(len(items))]
+
+    def _of(self, thread: int) -> Connection:
+        """Return a thread's own connection, made when it is used: what it waits for is its first request."""
+        if thread not in self._own:
+            self._own[thread] = self._connections.twin(self._own[0])
+        return self._own[thread]

@@ -8,11 +8,11 @@ from datetime import timedelta
 from renewer.acme.directory import Directory
 from renewer.acme.problems import HINTS
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.config import secrets
 from renewer.config.acme import DIRECTORIES
 from renewer.core.clock_skew import WrongClock, refuse_earlier_than
 from renewer.core.errors import RenewerError
+from renewer.core.finding import Finding, Group, Status, Topic
 from renewer.core.model import Material
 
 DRIFT = timedelta(minutes=5)

@@ -7,8 +7,8 @@ from contextlib import suppress
 from renewer.check import caa
 from renewer.check.caa import Applicant, Property
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core.errors import RenewerError
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.rate_limits import BUILT_IN
 
 LETS_ENCRYPT = frozenset({"letsencrypt.org"})

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core import rate_limits
 from renewer.core.domains import covers
 from renewer.core.failure import Failure
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.model import CertSpec, Material
 from renewer.core.provenance import Provenance
 from renewer.core.rate_limits import Exemption, History, Limit

@@ -1,23 +1,19 @@
 """What is looked at: the configuration, and what several looks share, each found out once."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
-from renewer import app
 from renewer.acme import directory
 from renewer.acme.directory import Directory
 from renewer.config.schema import Config
-from renewer.core.errors import ConfigError, Refused, RenewerError
+from renewer.core.errors import ConfigError
 from renewer.core.interfaces import Clock, Follower, Journal
 from renewer.core.journal import Progress
-from renewer.dns.cloudflare.token import Token, Verdict, Zone
 from renewer.dns.resolver import AuthoritativeCheck, Delegation
 from renewer.service import install, unit_files
 from renewer.store.files import FileStore
@@ -25,6 +21,7 @@ from renewer.store.following import ALONE
 from renewer.store.state import State
 from renewer.system import permissions
 from renewer.system.console import Silent
+from renewer.system.once import Once
 
 FOLLOWED = timedelta(seconds=20)
 """How long the CNAMEs of a name are followed."""
@@ -32,58 +29,12 @@ FOLLOWED = timedelta(seconds=20)
 Value = TypeVar("Value")
 
 
-class Once(Generic[Value]):
-    """Something that several ask for and that is found out once; its error is raised for each of them."""
-
-    def __init__(self, find: Callable[[], Value]) -> None:
-        self._find = find
-        self._guard = threading.Lock()
-        self._found: list[Value] = []
-        self._error: RenewerError | None = None
-
-    def __call__(self) -> Value:
-        """Return it; who asks while it is being found out waits."""
-        with self._guard:
-            if self._error:
-                raise self._error
-            if not self._found:
-                try:
-                    self._found.append(self._find())
-                except RenewerError as error:
-                    self._error = error
-                    raise
-            return self._found[0]
-
-
-class Fetched(Generic[Value]):
-    """The same for each of several keys."""
-
-    def __init__(self, find: Callable[[str], Value]) -> None:
-        self._find = find
-        self._guard = threading.Lock()
-        self._all: dict[str, Once[Value]] = {}
-
-    def __call__(self, key: str) -> Value:
-        """Return what belongs to the key."""
-        with self._guard:
-            one = self._all.setdefault(key, Once(partial(self._find, key)))
-        return one()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the records of a name go: a zone by name and identifier, and what Cloudflare tells of it."""
-
-    zone: str
-    id: str
-    told: Zone | None = None
-
-
 @dataclass(frozen=True)
 class Scene:
     """What is looked at; safe to use from threads. `root` is the folder in which this machine's files lie.
 
-    `follower` knows whose the state folder is.
+    `follower` knows whose the state folder is. What several looks share is found out once; its error is
+    raised for each of them.
     """
 
     config: Config
@@ -91,29 +42,31 @@ class Scene:
     clock: Clock
     root: Path = Path("/")
     follower: Follower = ALONE
-    token: Once[Token] = field(init=False)
-    verdict: Once[Verdict] = field(init=False)
-    zones: Once[tuple[Zone, ...]] = field(init=False)
-    authorities: Once[AuthoritativeCheck] = field(init=False)
-    directory: Fetched[Directory] = field(init=False)
-    delegation: Fetched[Delegation] = field(init=False)
-    challenge: Fetched[str] = field(init=False)
-    """The name at which the CA will look for the TXT record of a domain, CNAMEs followed."""
+    _found: dict[object, Once[Any]] = field(default_factory=dict, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Say how what is shared is found out."""
-        ids = self.config.cloudflare.zone_ids
-        found: dict[str, object] = {
-            "token": Once(lambda: Token(app.dns(self.config, ids, self.vault, self.clock, Silent()))),
-            "verdict": Once(lambda: self.token().verdict(ids.values())),
-            "zones": Once(self._zones),
-            "authorities": Once(lambda: AuthoritativeCheck(self.config.propagation.resolver, self.clock)),
-            "directory": Fetched(self._directory),
-            "delegation": Fetched(lambda name: self.authorities().delegation(name)),
-            "challenge": Fetched(self._challenge),
-        }
-        for name, one in found.items():
-            object.__setattr__(self, name, one)
+    def authorities(self) -> AuthoritativeCheck:
+        """Return who asks the name servers."""
+        resolver = self.config.propagation.resolver
+        return self._once("authorities", lambda: AuthoritativeCheck(resolver, self.clock))
+
+    def directory(self, url: str) -> Directory:
+        """Return what the CA with this directory tells of itself."""
+        bundle = self.config.acme.bundle_at(url)
+        return self._once(("directory", url), lambda: directory.look(url, self.clock, bundle))
+
+    def delegation(self, name: str) -> Delegation:
+        """Return the zone that a name lies in by the DNS, with its name servers."""
+        return self._once(("delegation", name), lambda: self.authorities().delegation(name))
+
+    def challenge(self, name: str) -> str:
+        """Return the name at which the CA will look for the TXT record of a domain, CNAMEs followed."""
+        challenge = f"_acme-challenge.{name}"
+        found = self._once(("challenge", name), lambda: self.authorities().canonical([challenge], FOLLOWED))
+        return found[challenge]
+
+    def _once(self, key: object, find: Callable[[], Value]) -> Value:
+        once: Once[Value] = self._found.setdefault(key, Once(find, lasting=True))
+        return once()
 
     @property
     def vault(self) -> State:
@@ -135,19 +88,6 @@ class Scene:
         all_of_them = (domain.removeprefix("*.") for spec in self.config.specs for domain in spec.domains)
         return tuple(dict.fromkeys(all_of_them))
 
-    def place(self, name: str) -> Place | None:
-        """Return where a record of this name goes, `None` where the token sees no zone for it.
-
-        Raises what keeps the token from seeing anything.
-        """
-        seen = {zone.name: zone for zone in self.zones()}
-        known = {zone.name: zone.id for zone in seen.values()} | dict(self.config.cloudflare.zone_ids)
-        around = [zone for zone in known if name == zone or name.endswith(f".{zone}")]
-        if not around:
-            return None
-        zone = max(around, key=len)
-        return Place(zone, known[zone], seen.get(zone))
-
     @contextmanager
     def journal(self) -> Iterator[Journal]:
         """Hold a journal for records in the DNS; in memory where the state folder is not ours to write."""
@@ -162,21 +102,6 @@ class Scene:
             return
         with self.vault.checkup() as ledger:
             yield ledger
-
-    def _zones(self) -> tuple[Zone, ...]:
-        """Return what the token sees: nothing, for a good one without Zone:Read."""
-        try:
-            return self.token().zones()
-        except Refused:
-            self.verdict()
-            return ()
-
-    def _challenge(self, name: str) -> str:
-        challenge = f"_acme-challenge.{name}"
-        return self.authorities().canonical([challenge], FOLLOWED)[challenge]
-
-    def _directory(self, server: str) -> Directory:
-        return directory.look(server, self.clock, self.config.acme.bundle_at(server))
 
 
 class Remembered:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from renewer import app
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core.errors import RenewerError
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.site import Mode
 from renewer.nginx.configuration import tree
 from renewer.nginx.layout import Layout

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass
 
-from renewer.check.context import Place, Scene
-from renewer.check.finding import Finding, Group, Topic
+from renewer.check.context import Scene
 from renewer.core.errors import RenewerError
+from renewer.core.finding import Finding, Group, Topic
+from renewer.dns.propagation import NameServer
+from renewer.dns.provider import chosen
 from renewer.dns.resolver import ADDRESSES, Delegation, serial
-from renewer.dns.watch import NameServer
 
 AT_ONCE = 16
 """How many questions are under way."""
@@ -42,55 +42,9 @@ def look(scene: Scene) -> Iterator[Finding]:
         yield from _servers(scene, delegation)
 
 
-def delegated(scene: Scene) -> Iterator[Finding]:
-    """Yield whether each zone is delegated to the name servers that Cloudflare wants; asks Cloudflare."""
-    told: dict[str, tuple[Delegation, Place | None]] = {}
-    for name in scene.bases:
-        with suppress(RenewerError):  # told by `look`
-            challenge = scene.challenge(name)
-            found = scene.delegation(challenge)
-            told[found.zone] = (found, _place(scene, challenge))
-    for delegation, place in told.values():
-        yield from _compared(delegation, place)
-
-
 def _alias(name: str, challenge: str) -> Iterator[Finding]:
     if challenge != f"_acme-challenge.{name}":
         yield _TOPIC.ok("alias", f"the proof for {name} is delegated to {challenge} (CNAME)")
-
-
-def _place(scene: Scene, name: str) -> Place | None:
-    """Return the zone at Cloudflare, if the token can be asked for it."""
-    try:
-        return scene.place(name)
-    except RenewerError:
-        return None
-
-
-def _compared(found: Delegation, place: Place | None) -> Iterator[Finding]:
-    """Yield whether the domain leads to Cloudflare's name servers and to no others."""
-    if place is None:
-        return
-    if found.zone != place.zone:
-        yield _TOPIC.error(
-            "delegation",
-            f"{found.zone} is delegated away from {place.zone}, to {', '.join(sorted(found.hosts))}",
-            f"records that Cloudflare holds in {place.zone} are never seen by the CA",
-            f"take its NS records out, or make its _acme-challenge a CNAME into {place.zone}",
-        )
-        return
-    wanted = place.told.name_servers if place.told else ()
-    foreign = sorted(host for host in found.hosts if host not in wanted)
-    if not wanted or not foreign:
-        yield _TOPIC.ok("delegation", f"{found.zone} is delegated to {', '.join(sorted(found.hosts))}")
-        return
-    also = "also " if len(foreign) < len(found.hosts) else ""
-    yield _TOPIC.error(
-        "delegation",
-        f"{found.zone} is {also}delegated to {', '.join(foreign)}, not to Cloudflare's {', '.join(wanted)}",
-        "the CA asks the name servers of the delegation, which know nothing of records at Cloudflare",
-        f"set the domain's name servers to {' and '.join(wanted)} at your registrar",
-    )
 
 
 @dataclass(frozen=True)
@@ -131,10 +85,15 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
             "serial",
             f"the name servers of {delegation.zone} hold different versions of it ({told})",
             "new records appear late on some of them; a renewal waits until they do",
-            "run this again in a minute; if it stays so, see https://www.cloudflarestatus.com",
+            f"run this again in a minute; if it stays so, {_ask_provider(scene)}",
         )
     elif serials and not silent:
         yield _TOPIC.ok("server", f"all name servers of {delegation.zone} answer over UDP and TCP, and agree")
+
+
+def _ask_provider(scene: Scene) -> str:
+    provider = chosen(scene.config.dns)
+    return f"see {provider.status_page}" if provider.status_page else f"ask {provider.title}"
 
 
 def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from renewer import app
 from renewer.check import gates
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Status, Topic
 from renewer.core.errors import Fault, RenewerError
+from renewer.core.finding import Finding, Group, Status, Topic
 from renewer.core.model import CertSpec, Observation
 from renewer.nginx.configuration import Line, lines, read
 from renewer.nginx.control import LIMIT, Control

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.config import load
 from renewer.core.errors import ConfigError, RenewerError, Transient
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.printable import shell
 from renewer.notify import audience
 from renewer.service import systemd

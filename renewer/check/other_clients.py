@@ -12,10 +12,10 @@ from pathlib import Path
 
 from renewer.check import nginx, scheduling
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core import x509
 from renewer.core.domains import covers, domain
 from renewer.core.errors import ConfigError, RenewerError
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.printable import shell
 from renewer.migrate import folder as foreign
 from renewer.migrate.folder import Folder

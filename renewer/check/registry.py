@@ -16,16 +16,16 @@ from renewer.check import (
     other_clients,
     scheduling,
     state_folder,
-    token,
     zones,
 )
 from renewer.check.context import Scene
-from renewer.check.finding import FILE, Finding, Group, Topic
 from renewer.check.runner import Look, around, in_order
 from renewer.config import secrets
 from renewer.config.load import STANDARD_INPUT, opening
 from renewer.core.errors import ConfigError, Fault, HookFailed
+from renewer.core.finding import FILE, Finding, Group, Topic
 from renewer.core.interfaces import Report
+from renewer.dns.provider import Looks, chosen
 from renewer.system import privileges
 
 _TOPIC = Topic(Group.CONFIGURATION)
@@ -33,7 +33,7 @@ _TOPIC = Topic(Group.CONFIGURATION)
 ROOTS = "name the file that holds the root certificate of that CA, in PEM"
 
 SLOW = 60.0
-"""Seconds for the looks that make several calls to Cloudflare, one after the other."""
+"""Seconds for the looks that make several calls to the DNS provider, one after the other."""
 
 
 def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
@@ -63,7 +63,6 @@ def _others(scene: Scene) -> list[Look]:
         scene,
         {
             Group.CONFIGURATION: configuration,
-            Group.TOKEN: token.look,
             Group.CA: ca.look,
             Group.CLOCK: ca.clock,
             Group.STATE: state_folder.look,
@@ -72,14 +71,27 @@ def _others(scene: Scene) -> list[Look]:
             Group.OUTSIDE: notifications.look,
         },
     )
+    looks += _at_the_provider(scene)
     if scene.config.certificates:
         looks += [
-            Look(Group.ZONES, partial(zones.look, scene), SLOW, tidies=True),
-            Look(Group.DNS, partial(name_servers.delegated, scene), SLOW),
             Look(Group.DNS, partial(name_servers.look, scene)),
             Look(Group.DNS, partial(caa_permission.look, scene)),
         ]
     return looks
+
+
+def _at_the_provider(scene: Scene) -> Iterator[Look]:
+    """Yield the looks at the DNS provider: its own, or the one that every provider allows."""
+    settings = scene.config.dns
+    diagnose = chosen(settings).diagnose
+    found: Looks = {Group.ZONES: partial(zones.look, scene)}
+    if diagnose:
+        found = diagnose(settings, scene, partial(zones.prove, scene))
+    for group, at in found.items():
+        if group is Group.TOKEN:
+            yield Look(group, at)
+        elif scene.config.certificates:
+            yield Look(group, at, SLOW, tidies=group is Group.ZONES)
 
 
 def _looks(scene: Scene, found: Mapping[Group, Callable[[Scene], Iterator[Finding]]]) -> list[Look]:

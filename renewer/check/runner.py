@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core.errors import RenewerError, Stopped
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.interfaces import Clock, Report
 
 LIMIT = 25.0

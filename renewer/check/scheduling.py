@@ -10,8 +10,8 @@ from pathlib import Path
 
 from renewer.check import certificates
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core.errors import RenewerError
+from renewer.core.finding import Finding, Group, Topic
 from renewer.store.files import holder
 from renewer.system import safe_paths
 

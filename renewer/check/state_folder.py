@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core.errors import ConfigError, RenewerError
+from renewer.core.finding import Finding, Group, Topic
 from renewer.core.printable import shell
 from renewer.nginx.layout import Layout
 from renewer.service import systemd

@@ -7,12 +7,13 @@ A table is a `Table`; the annotations of its fields say how each key is written:
         wait: Annotated[timedelta, duration]                  # text, for a function that raises `ConfigError`
         names: Annotated[tuple[str, ...], Together(least=1)]  # a list whose items have to go together
         people: Mapping[str, Person] = {}                     # values under names that are free to choose
+        place: Annotated[Table, OneOf(kind, names)]           # one of several tables, each with its own name
 """
 
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -24,6 +25,7 @@ import msgspec
 from renewer.core.errors import ConfigError, Fault
 
 _Kind = TypeVar("_Kind", bound="Table")
+_Field = msgspec.structs.FieldInfo
 
 _FAULTY: Final = object()
 """Stands for a value that could not be read; its faults are noted already."""
@@ -60,6 +62,17 @@ class Together:
 
     check: Callable[[Mapping[Any, Any]], Iterable[tuple[object, str]]] = lambda _: ()
     least: int = 0
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """What one of several tables stands for, each with a name of its own, which is its key.
+
+    `kind` returns the type of the table with a name, and `None` for any other; `names` returns all names.
+    """
+
+    kind: Callable[[str], type[Table] | None]
+    names: Callable[[], Iterable[str]]
 
 
 def parse(text: str) -> dict[str, object]:
@@ -219,13 +232,8 @@ def _agree(items: Mapping[Any, object], note: object, place: _Place) -> bool:
 
 def _table(kind: type[Table], value: Mapping[str, object], place: _Place) -> object:
     """Read a table; a faulty key has its default in it, and without one the whole is faulty."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    found: dict[str, object] = {}
-    for key, item in value.items():
-        if key in fields:
-            found[key] = _read(fields[key].type, item, place.at(key))
-        else:
-            place.at(key).fault(f"is not known here{_nearest(key, fields)}")
+    fields = _fields(kind, value)
+    found = _items(kind, fields, value, place)
     for key, field in fields.items():
         if field.required and key not in value:
             found[key] = place.at(key).fault("is missing")
@@ -237,6 +245,44 @@ def _table(kind: type[Table], value: Mapping[str, object], place: _Place) -> obj
         if not faulty.intersection(keys):
             place.at(keys[0]).fault(message)
     return table
+
+
+def _items(
+    kind: type[Table], fields: Mapping[str, _Field], value: Mapping[str, object], place: _Place
+) -> dict[str, object]:
+    """Return what is there under the keys that a table may have."""
+    found: dict[str, object] = {}
+    first: dict[str, str] = {}
+    for key, item in value.items():
+        if key not in fields:
+            place.at(key).fault(f"is not known here{_nearest(key, _keys(kind))}")
+        elif (other := first.setdefault(fields[key].name, key)) != key:
+            found[key] = place.at(key).fault(f"is there beside {other}; only one of the two can be")
+        else:
+            found[key] = _read(fields[key].type, item, place.at(key))
+    return found
+
+
+def _fields(kind: type[Table], value: Iterable[str]) -> Mapping[str, _Field]:
+    """Return the fields by their keys; that of a `OneOf` for each of its tables which is there."""
+    every = [(field, _parted(field.type)[1]) for field in msgspec.structs.fields(kind)]
+    found = {field.encode_name: field for field, note in every if not isinstance(note, OneOf)}
+    for field, note in every:
+        if isinstance(note, OneOf):
+            tables = {key: note.kind(key) for key in value if key not in found}
+            found |= {
+                key: msgspec.structs.replace(field, encode_name=key, type=table)
+                for key, table in tables.items()
+                if table
+            }
+    return found
+
+
+def _keys(kind: type[Table]) -> Iterator[str]:
+    """Yield every key that a table may have."""
+    for field in msgspec.structs.fields(kind):
+        note = _parted(field.type)[1]
+        yield from note.names() if isinstance(note, OneOf) else (field.encode_name,)
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

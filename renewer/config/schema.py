@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from renewer.config import fields
+from renewer.config import fields, providers
 from renewer.config.acme import Acme, Profile
 from renewer.config.fields import AbsolutePath, Duration
-from renewer.config.reader import Table, Together
-from renewer.core.domains import clashes, covers, domain, plain_domain
+from renewer.config.providers import DnsTable
+from renewer.config.reader import OneOf, Table, Together
+from renewer.core.domains import clashes, covers, domain
 from renewer.core.errors import ConfigError
 from renewer.core.model import CertSpec, Fallback, KeyKind
 from renewer.core.site import Mode, Signer, SiteSpec
@@ -77,15 +78,6 @@ Owner = Annotated[
 Person = Annotated[str, fields.matching(r"[a-z0-9-]{1,16}", "has to be 1 to 16 of a-z, 0-9 and -")]
 Rotation = Annotated[timedelta | None, rotation]
 SiteName = Annotated[str, fields.matching(r"[a-z0-9]{1,12}", "the name has to be 1 to 12 of a-z and 0-9")]
-ZoneId = Annotated[str, fields.matching(r"[0-9a-f]{32}", "is no zone id, which has 32 of 0-9 and a-f")]
-
-
-class Cloudflare(Table, frozen=True):
-    """`[cloudflare]`: where the zones are; the token itself is read by `secrets`."""
-
-    token_file: AbsolutePath | None = None
-    base_url: Annotated[str, fields.https_or_local_url] = "https://api.cloudflare.com/client/v4"
-    zone_ids: Mapping[Annotated[str, plain_domain], ZoneId] = {}
 
 
 class Propagation(Table, frozen=True):
@@ -186,11 +178,13 @@ class Notify(Table, frozen=True):
 
 
 class Config(Table, frozen=True):
-    """The whole of it."""
+    """The whole of it; `dns` is the table of a DNS provider, whose key is the provider's name."""
 
     state: Annotated[Path, fields.nginx_path] = Path("/var/lib/renewer")
     acme: Acme = Acme()
-    cloudflare: Cloudflare = Cloudflare()
+    dns: Annotated[DnsTable, OneOf(providers.table, providers.names)] = msgspec.field(
+        default_factory=providers.usual
+    )
     propagation: Propagation = Propagation()
     certificates: Annotated[Mapping[CertificateName, Certificate], Together(own_domains)] = msgspec.field(
         default_factory=dict, name="certificate"
@@ -241,7 +235,7 @@ class Config(Table, frozen=True):
     def secret_files(self) -> tuple[Path, ...]:
         """The files that hold secrets from outside."""
         named = (
-            self.cloudflare.token_file,
+            *(credential.file for credential in self.dns.credentials),
             self.notify.urls_file,
             self.notify.ping_file,
             *(one.eab_hmac_key_file for one in (self.acme, *self.acme.fallbacks)),

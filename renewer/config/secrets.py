@@ -1,4 +1,4 @@
-"""The secrets that come from outside: the Cloudflare token, and others kept in a file of their own.
+"""The secrets that come from outside, each in a file of its own, or a credential of systemd.
 
 Unlike most of its package it reads files. A secret is read when it is needed, anew each time, so that a
 rotated one counts at once; no sentence here ever shows one.
@@ -12,45 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from renewer.config.fields import https_or_local_url
-from renewer.config.schema import Config
 from renewer.core.errors import ConfigError, Fault
 from renewer.core.printable import shell
 from renewer.system import permissions
 
-CREDENTIAL = "cloudflare_token"
-"""The name under which systemd's `LoadCredential=` hands the token over."""
-
-VARIABLE = "CLOUDFLARE_API_TOKEN"
-
 _FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
 _LONGEST = 4096
 _REMEMBERED: dict[Path, bytes] = {}
-_ADVICE = "make an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
 _ALONE = "write the secret there on one line, and nothing else"
-_QUOTES = "\"'`"
-_GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
-
-
-def token(config: Config, environ: Mapping[str, str]) -> str:
-    """Return the Cloudflare token.
-
-    It comes from `token_file`, else from systemd's credentials, else from the environment. A `token_file`
-    that this user may not read gives way to systemd's credential: so a service without rights gets it. Raises
-    `ConfigError` if there is none, or none that could be right.
-    """
-    place, value = _found(config, environ)
-    return _no_other_key(value, place)
-
-
-def fit(value: str, place: str) -> str:
-    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be right."""
-    return _no_other_key(_word(value.encode(errors="surrogateescape"), place), place)
-
-
-def origin(config: Config, environ: Mapping[str, str]) -> str:
-    """Return where the token comes from, in words; raises `ConfigError` like `token`."""
-    place, _ = _found(config, environ)
-    return str(config.cloudflare.token_file or place)
 
 
 def remember(paths: Iterable[Path]) -> None:
@@ -65,7 +34,7 @@ def read_secret(path: Path, place: str) -> str:
 
     Raises `ConfigError` for a file that others could read or write, and for one that holds no single word.
     """
-    return _word(_text(path, place), place, f"{path} ")
+    return word(_text(path, place), place, f"{path} ")
 
 
 def source(configured: Path | None, credential: str, environ: Mapping[str, str]) -> Path | None:
@@ -86,9 +55,9 @@ def read_addresses(path: Path, place: str) -> Mapping[int, str]:
         number: line.strip() for number, line in lines if line.strip() and not line.strip().startswith("#")
     }
     if not found:
-        raise _fault(place, f"{path} names nobody to tell", "write an address (apprise URL) on each line")
+        raise fault(place, f"{path} names nobody to tell", "write an address (apprise URL) on each line")
     if wrong := [number for number, line in found.items() if not re.fullmatch(r"\w+://\S+", line)]:
-        raise _fault(
+        raise fault(
             place, f"line {wrong[0]} of {path} is no address", "write it like mailtos://user:password@host"
         )
     return found
@@ -100,7 +69,7 @@ def ping_address(path: Path, place: str) -> str:
     try:
         return https_or_local_url(address)
     except ConfigError as error:
-        raise _fault(place, f"what {path} holds {error}", "copy the address of the check again") from None
+        raise fault(place, f"what {path} holds {error}", "copy the address of the check again") from None
 
 
 def eab_hmac_key(path: Path) -> str:
@@ -108,32 +77,8 @@ def eab_hmac_key(path: Path) -> str:
     place = "acme.eab_hmac_key_file"
     key = read_secret(path, place).rstrip("=")
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
-        raise _fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
+        raise fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
     return key
-
-
-def _no_other_key(value: str, place: str) -> str:
-    if _GLOBAL_API_KEY.fullmatch(value):
-        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
-    if value[0] in _QUOTES or value[-1] in _QUOTES:
-        raise _fault(place, "the token stands in quotes, which do not belong to it", "take the quotes away")
-    return value
-
-
-def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the token and where it came from."""
-    written, handed = config.cloudflare.token_file, source(None, CREDENTIAL, environ)
-    if written and not (handed and _denied(written)):
-        place = "cloudflare.token_file"
-        return place, read_secret(written, place)
-    if handed:
-        place = f"$CREDENTIALS_DIRECTORY/{CREDENTIAL}"
-        return place, read_secret(handed, place)
-    if VARIABLE in environ:
-        place = f"${VARIABLE}"
-        return place, _word(environ[VARIABLE].encode(errors="surrogateescape"), place)
-    ways = f"token_file under [cloudflare], systemd's LoadCredential={CREDENTIAL}, or ${VARIABLE}"
-    raise _fault("cloudflare", f"there is no token; it comes from {ways}", _ADVICE)
 
 
 def _text(path: Path, place: str) -> bytes:
@@ -143,10 +88,10 @@ def _text(path: Path, place: str) -> bytes:
         if isinstance(error, PermissionError) and path in _REMEMBERED:
             return _REMEMBERED[path]
         hint = "put the secret there, readable by this user alone, or name the right file"
-        raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
+        raise fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
 
 
-def _denied(path: Path) -> bool:
+def denied(path: Path) -> bool:
     """Return whether it is this user's rights that keep the file from being read."""
     if path in _REMEMBERED:
         return False
@@ -163,12 +108,12 @@ def _read(path: Path, place: str) -> bytes:
     with open(path, "rb", opener=_at_once) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
-            raise _fault(place, f"{path} is not a regular file")
+            raise fault(place, f"{path} is not a regular file")
         if mode & _FORBIDDEN:
             hint = f"chmod 600 {shell(path)}"
-            raise _fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
+            raise fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
         if why := permissions.foreign(path):
-            raise _fault(place, f"{path} {why}", permissions.alone(path))
+            raise fault(place, f"{path} {why}", permissions.alone(path))
         return file.read(_LONGEST + 1)
 
 
@@ -177,21 +122,22 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _word(data: bytes, place: str, whose: str = "") -> str:
+def word(data: bytes, place: str, whose: str = "") -> str:
     """Return the secret in `data`: one word of visible ASCII."""
     secret = data.removesuffix(b"\n").removesuffix(b"\r")
     if not secret.strip():
-        raise _fault(place, f"{whose}is empty")
+        raise fault(place, f"{whose}is empty")
     if len(secret) > _LONGEST:
-        raise _fault(place, f"{whose}is longer than any secret of this kind")
+        raise fault(place, f"{whose}is longer than any secret of this kind")
     if b"\n" in secret:
-        raise _fault(place, f"{whose}has more than one line; only the secret belongs there")
+        raise fault(place, f"{whose}has more than one line; only the secret belongs there")
     if re.match(rb"(?i)(authorization:\s*)?bearer\b", secret):
-        raise _fault(place, f"{whose}begins with the word Bearer; only the token itself belongs there")
+        raise fault(place, f"{whose}begins with the word Bearer; only the token itself belongs there")
     if not re.fullmatch(rb"[!-~]+", secret):
-        raise _fault(place, f"{whose}has a blank or another character that no secret of this kind has")
+        raise fault(place, f"{whose}has a blank or another character that no secret of this kind has")
     return secret.decode("ascii")
 
 
-def _fault(place: str, message: str, hint: str = _ALONE) -> ConfigError:
+def fault(place: str, message: str, hint: str = _ALONE) -> ConfigError:
+    """Return the error about a secret at `place`; the message never shows it."""
     return ConfigError([Fault(place, message)], hint=hint)

@@ -27,22 +27,25 @@ class Planned:
 
 @dataclass(frozen=True)
 class Draft:
-    """What goes into the file; `others` are CAs (directories) that certificates still come from."""
+    """What goes into the file.
+
+    `dns` are the lines of the DNS provider's table; `others` are CAs (directories) that certificates still
+    come from.
+    """
 
     certificates: Sequence[Planned]
-    token_file: Path | None
+    dns: Sequence[str]
     server: str = "letsencrypt"
     others: Sequence[str] = ()
     email: str | None = None
     state: Path = DEFAULT.state
-    base_url: str = DEFAULT.cloudflare.base_url
     nginx: Path = DEFAULT.nginx.binary
     nginx_config: Path = DEFAULT.nginx.config
 
     @property
     def text(self) -> str:
         """The whole file."""
-        parts = (self._head(), self._acme(), self._cloudflare(), *map(self._certificate, self.certificates))
+        parts = (self._head(), self._acme(), self.dns, *map(self._certificate, self.certificates))
         return "\n\n".join("\n".join(part) for part in (*parts, self._nginx())) + "\n"
 
     def parsed(self, source: str) -> Config:
@@ -54,29 +57,20 @@ class Draft:
         yield "# After a change `renewer check` says whether it is right, and works."
         if self.state != DEFAULT.state:
             yield "\n# Where certificates, keys and accounts are kept."
-            yield f"state = {_quoted(self.state)}"
+            yield f"state = {quoted(self.state)}"
 
     def _acme(self) -> Iterator[str]:
         yield "[acme]"
         yield "# The CA: letsencrypt; letsencrypt-staging to try things out (no browser trusts it); or a URL."
-        yield f"server = {_quoted(called(self.server))}"
+        yield f"server = {quoted(called(self.server))}"
         yield "# Where the CA may write to; it may be left out."
-        yield f"email = {_quoted(self.email)}" if self.email else '# email = "ops@example.com"'
+        yield f"email = {quoted(self.email)}" if self.email else '# email = "ops@example.com"'
         yield "# The CA's terms of service have to be agreed to."
         yield "accept_terms = true"
         for other in self.others:
             yield "\n# Certificates that this CA issued stay until they are due; then the first one is asked."
             yield "# It is asked only when the first has failed for this long, or an end is near."
-            yield f'[[acme.fallback]]\nserver = {_quoted(called(other))}\nafter = "30d"'
-
-    def _cloudflare(self) -> Iterator[str]:
-        yield "[cloudflare]"
-        yield "# The file with the API token (Zone:DNS:Edit and Zone:Zone:Read), on one line, of mode 0600."
-        told = _quoted(self.token_file) if self.token_file else '"/etc/renewer/cloudflare.token"'
-        yield f"{'' if self.token_file else '# '}token_file = {told}"
-        if self.base_url != DEFAULT.cloudflare.base_url:
-            yield "# Where Cloudflare's API is."
-            yield f"base_url = {_quoted(self.base_url)}"
+            yield f'[[acme.fallback]]\nserver = {quoted(called(other))}\nafter = "30d"'
 
     def _certificate(self, planned: Planned) -> Iterator[str]:
         if planned.remark:
@@ -95,17 +89,17 @@ class Draft:
             ("binary", self.nginx, DEFAULT.nginx.binary),
             ("config", self.nginx_config, DEFAULT.nginx.config),
         ):
-            yield f"{'' if value != usual else '# '}{key} = {_quoted(value)}"
+            yield f"{'' if value != usual else '# '}{key} = {quoted(value)}"
         yield "# How it is reloaded: auto, signal, systemd, none, or a command as a list."
         yield '# reload = "auto"'
 
 
 def table(planned: Planned, *, explained: bool = False) -> str:
     """Return the table of one certificate, without a newline at its end."""
-    lines = [f"[certificate.{_quoted(planned.name)}]"]
+    lines = [f"[certificate.{quoted(planned.name)}]"]
     if explained:
         lines.append("# The names in it; a star stands for one label.")
-    lines.append(f"domains = [{', '.join(map(_quoted, planned.domains))}]")
+    lines.append(f"domains = [{', '.join(map(quoted, planned.domains))}]")
     usual = planned.keys == (KeyKind.EC256,)
     if explained:
         lines.append('# The kinds of keys; ["ec256", "rsa2048"] serves very old clients too.')
@@ -119,7 +113,7 @@ def called(server: str) -> str:
     return next((name for name, url in DIRECTORIES.items() if url == server), server)
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
     """Return a TOML string: as JSON has it, but for what only TOML wants escaped, or nobody could see."""
     text = json.dumps(str(value), ensure_ascii=False)
     return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)

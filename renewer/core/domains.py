@@ -49,6 +49,16 @@ def covers(domains: Iterable[str], name: str) -> bool:
     return bool({name, f"*.{name.partition('.')[2]}"} & set(domains))
 
 
+def within(name: str, zone: str) -> bool:
+    """Return whether a name lies in a zone: at its apex, or whole labels below it."""
+    return name == zone or name.endswith(f".{zone}")
+
+
+def closest(name: str, zones: Iterable[str]) -> str | None:
+    """Return the zone that a name's records go into: of those it lies in, the one with the longest name."""
+    return max((zone for zone in zones if within(name, zone)), key=len, default=None)
+
+
 def host(text: str) -> str:
     """Return the name or the IP address (without brackets) of a machine, in lower case."""
     name = text.lower()

@@ -52,7 +52,11 @@ class Report(Protocol):
 
 
 class DnsProvider(Protocol):
-    """Puts TXT records into a zone and takes them out again."""
+    """Puts TXT records into a zone and takes them out again; safe to use from threads."""
+
+    def begin(self) -> None:
+        """Make ready in the background what the first call will need; an issuance begins."""
+        return
 
     def check(self, names: Sequence[str]) -> None:
         """Raise unless records of these names could be created: a zone is there for each."""
@@ -62,6 +66,9 @@ class DnsProvider(Protocol):
 
     def find(self, records: Sequence[TxtRecord]) -> Sequence[Handle]:
         """Return those of the records that exist, whoever created them."""
+
+    def named(self, name: str) -> Sequence[Handle]:
+        """Return every TXT record of exactly this name, whoever created it."""
 
     def remove(self, handles: Sequence[Handle]) -> None:
         """Take the records out; one that is gone already counts as removed."""

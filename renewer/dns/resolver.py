@@ -24,8 +24,7 @@ import dns.resolver
 from renewer.core.errors import ConfigError, Refused, Transient
 from renewer.core.interfaces import Clock
 from renewer.core.journal import TxtRecord
-from renewer.dns.crowd import Crowd
-from renewer.dns.watch import PORT, NameServer, Watch
+from renewer.dns.propagation import PORT, Crowd, NameServer, Watch
 
 QUESTION = 2.0
 """Seconds that a name server has for one answer."""

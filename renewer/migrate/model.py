@@ -1,7 +1,8 @@
-"""What another ACME client leaves behind: accounts, certificates with their keys, a Cloudflare token."""
+"""What another ACME client leaves behind: accounts, certificates with their keys, a token for the DNS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from renewer.core.errors import RenewerError
 
@@ -39,7 +40,12 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Secret:
-    """A Cloudflare token and the file that it stands in; `refused` says why it is none that we take."""
+    """A token for a DNS provider and the file that it stands in; `refused` says why it is none that we take.
+
+    Of other clients' keys only Cloudflare's are read.
+    """
+
+    provider: ClassVar[str] = "cloudflare"
 
     place: str
     value: str = field(default="", repr=False)

@@ -89,7 +89,10 @@ class Configuration:
 
 
 class Reader:
-    """Reads the configuration for many who ask at about the same time; safe to use from threads."""
+    """Reads the configuration for many who ask at about the same time; safe to use from threads.
+
+    It is no `Once`, since what was read gets old: a person may change nginx's configuration meanwhile.
+    """
 
     LASTS = 1.0
     """Seconds for which what was read is handed out again."""

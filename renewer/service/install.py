@@ -13,7 +13,7 @@ from pathlib import Path
 
 from renewer.service import systemd
 from renewer.service.ownership import is_roots, is_shared, share, take_back
-from renewer.service.requirements import RUNTIME, TOKEN_FILE, USER, Setting
+from renewer.service.requirements import FOLDER, RUNTIME, USER, Setting
 from renewer.service.unit_files import HELPER, SYSUSERS, TMPFILES, FileState, placed
 from renewer.system import files, safe_paths
 
@@ -22,7 +22,6 @@ ONE_SHOT = "renewer-renew.service"
 
 CRON = Path("/etc/cron.d/renewer")
 
-_FOLDER = TOKEN_FILE.parent
 _UNKNOWN = -1
 
 
@@ -157,7 +156,7 @@ def _readable(setting: Setting) -> Iterator[Step]:
 
 def _opened(setting: Setting) -> Iterator[Path]:
     """Yield the files, and the folder, that the service's group is to read."""
-    places = (_FOLDER,) if _FOLDER in (path.parent for path in setting.readable) else ()
+    places = (FOLDER,) if FOLDER in (path.parent for path in setting.readable) else ()
     yield from (path for path in (*places, *setting.readable) if path.exists())
 
 

@@ -17,8 +17,8 @@ from renewer.system import permissions
 
 USER = "renewer"
 
-TOKEN_FILE = Path("/etc/renewer/cloudflare.token")
-"""Where the token is if the configuration does not say."""
+FOLDER = Path("/etc/renewer")
+"""Where the service's own files are, which it is let into."""
 
 RUNTIME = Path("/run/renewer")
 """The only place besides the state folder where the service may write."""
@@ -40,13 +40,13 @@ class Setting:
         """What the shipped files have to name."""
         nginx = self.config.nginx
         return Adaptation(
-            program(), self.file, self.config.state, self.token_file, nginx.binary, nginx.config
+            program=program(),
+            config=self.file,
+            state=self.config.state,
+            credentials={one.name: one.file or one.usual for one in self.config.dns.credentials},
+            nginx=nginx.binary,
+            nginx_config=nginx.config,
         )
-
-    @property
-    def token_file(self) -> Path:
-        """The file that systemd hands over."""
-        return self.config.cloudflare.token_file or TOKEN_FILE
 
     @property
     def readable(self) -> tuple[Path, ...]:
@@ -105,14 +105,16 @@ def program() -> Path:
 
 def _faults(setting: Setting) -> Iterator[Fault]:
     yield from _programs()
-    if not setting.token_file.exists():
-        put = f"put the token there: sudo install -D -m 600 /dev/stdin {shell(setting.token_file)}"
-        yield Fault("cloudflare.token_file", f"{setting.token_file} is not there; {put}")
+    for secret in setting.config.dns.credentials:
+        file = secret.file or secret.usual
+        if not file.exists():
+            put = f"put {secret.what} there: sudo install -D -m 600 /dev/stdin {shell(file)}"
+            yield Fault(secret.place, f"{file} is not there; {put}")
     for path in (program(), setting.config.nginx.binary, setting.config.nginx.config, *setting.readable):
         if why := permissions.foreign(path):
             yield Fault("", f"{path} {why}; {permissions.alone(path)}")
     for path in setting.readable:
-        if path.parent != TOKEN_FILE.parent and (why := _out_of_reach(path.parent)):
+        if path.parent != FOLDER and (why := _out_of_reach(path.parent)):
             yield Fault("", f"the service could not read {path}: {why}")
     state = setting.config.state
     if state.is_symlink() or (state.exists() and not state.is_dir()):

@@ -38,6 +38,7 @@ _PLACES = {
 _TEXTS = Path(__file__).parents[1] / "nginx" / "secure_link"
 _MARK = "# Put here by renewer install-service (checksum {}). An edited file is left alone.\n"
 _MARKED = re.compile(r"# Put here by renewer install-service \(checksum ([0-9a-f]{16})\).*\n")
+_CREDENTIAL = re.compile(r"^LoadCredential=.*\n", re.MULTILINE)
 _FIT = re.compile(r"/[A-Za-z0-9_.,+@=/:-]+")
 
 
@@ -52,18 +53,23 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What differs from machine to machine; every path is absolute."""
+    """What differs from machine to machine; every path is absolute.
+
+    `credentials` are the secrets that systemd hands over, the file of each by its name.
+    """
 
     program: Path
     config: Path
     state: Path
-    token_file: Path
+    credentials: Mapping[str, Path]
     nginx: Path
     nginx_config: Path
 
     def of(self, text: str) -> str:
         """Return a shipped text as it is here; raises `ConfigError` for a path that a unit cannot hold."""
-        for path in vars(self).values():
+        paths = {**vars(self), **self.credentials}
+        del paths["credentials"]
+        for path in paths.values():
             if not _FIT.fullmatch(str(path)):
                 raise ConfigError(
                     f"{path} has a character that cannot stand in a unit of systemd",
@@ -71,14 +77,14 @@ class Adaptation:
                 )
         for shipped, here in self._replacements().items():
             text = text.replace(shipped, here)
-        return text
+        lines = (f"LoadCredential={name}:{file}\n" for name, file in self.credentials.items())
+        return _CREDENTIAL.sub("".join(lines), text)
 
     def _replacements(self) -> Mapping[str, str]:
         return {
             "/var/lib/renewer": str(self.state),
             "=/usr/bin/renewer ": f"={self.program} ",
             "-c /etc/renewer/renewer.toml": f"-c {self.config}",
-            ":/etc/renewer/cloudflare.token": f":{self.token_file}",
             "=/usr/libexec/renewer/reload ": f"={HELPER} ",
             " /usr/sbin/nginx /etc/nginx/nginx.conf": f" {self.nginx} {self.nginx_config}",
         }

@@ -2,7 +2,8 @@
 
 msgspec learns how a dataclass looks when it is first asked for one, and keeps that with the class from the
 moment it begins: a thread that decodes the same class meanwhile follows pointers that are not there yet, and
-the whole process ends (SIGSEGV, seen with 0.22). So one thread at a time learns.
+the whole process ends (SIGSEGV, seen with 0.22). So one thread at a time learns, whatever the class: classes
+hold each other, which a `Once` for each could not see.
 
 Documents call the directory of a CA `server`, as they have from the first version on.
 """

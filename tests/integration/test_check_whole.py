@@ -9,7 +9,7 @@ from support.mistakes import record, server, token
 from support.nginx_master import free_port
 from support.world import NAME, eventually
 
-from renewer.check.finding import Group
+from renewer.core.finding import Group
 from sandbox import Fault
 
 

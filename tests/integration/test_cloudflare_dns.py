@@ -11,8 +11,8 @@ from support.fakes import FakeClock, MemStore, Notes
 
 from renewer.core.errors import Refused, RenewerError, Stopped, Transient
 from renewer.core.journal import Handle, TxtRecord
-from renewer.dns.cloudflare.client import Api, client
-from renewer.dns.cloudflare.provider import COMMENT, PER_PAGE, TTL, CloudflareDns
+from renewer.dns.cloudflare.client import PER_PAGE, Api, client
+from renewer.dns.cloudflare.provider import COMMENT, TTL, CloudflareDns
 from renewer.store.state import State
 from sandbox import Fault, Sandbox, Token
 from sandbox.listener import ApiServer, Reply, Request, compact
@@ -56,16 +56,16 @@ class Account:
         self.clock, self.notes = FakeClock(sleeps=sleeps), Notes()
         self.vault = State(MemStore(), self.notes)
         self.api = api
-        self.dns = CloudflareDns(Api(api, self.clock, self.notes), known, self.vault)
+        self.dns = CloudflareDns(Api(lambda: api, self.clock, self.notes), known, self.vault)
 
     def again(self) -> CloudflareDns:
         """Return the provider of the next run."""
-        return CloudflareDns(Api(self.api, self.clock, self.notes), {}, self.vault)
+        return CloudflareDns(Api(lambda: self.api, self.clock, self.notes), {}, self.vault)
 
 
 def provider(api: Cloudflare, known: Mapping[str, str] | None = None) -> CloudflareDns:
     """Return a provider alone."""
-    return CloudflareDns(Api(api, FakeClock(), Notes()), known or {}, State(MemStore(), Notes()))
+    return CloudflareDns(Api(lambda: api, FakeClock(), Notes()), known or {}, State(MemStore(), Notes()))
 
 
 Make = Callable[..., Account]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cloudflare._client
 import pytest
-from support.fakes import FakeClock, MemStore, Notes
+from support.fakes import FakeClock, Notes
 from support.hostile.server import (
     ENDLESS,
     LARGE,
@@ -24,11 +24,9 @@ from support.hostile.server import (
 )
 
 from renewer.core.errors import Transient
-from renewer.dns.cloudflare.client import Api, client
+from renewer.dns.cloudflare.client import PER_PAGE, Api, client
 from renewer.dns.cloudflare.errors import DEPTH, MOST, codes
-from renewer.dns.cloudflare.provider import PER_PAGE, CloudflareDns
 from renewer.dns.cloudflare.token import OWNERS, PAGES, Token
-from renewer.store.state import State
 from renewer.system import http_bounds
 from renewer.system.http_bounds import Astray
 
@@ -43,8 +41,8 @@ class Cloudflare(Hostile):
 
     def ask(self) -> Token:
         connection = client(TOKEN, f"{self.url}/client/v4")
-        calls = Api(connection, FakeClock(), Notes())
-        return Token(CloudflareDns(calls, {}, State(MemStore(), Notes())))
+        calls = Api(lambda: connection, FakeClock(), Notes())
+        return Token(calls)
 
 
 def enveloped(result: object, status: str = "200 OK", **more: object) -> Answer:
@@ -107,8 +105,8 @@ class TestCloudflare:
         ]
         refused = partial(enveloped, None, "401 Unauthorized")
         with Hostile(lambda _, path: enveloped(zones) if "/zones" in path else refused()) as api_server:
-            calls = Api(client(TOKEN, api_server.url), FakeClock(), Notes())
-            Token(CloudflareDns(calls, {}, State(MemStore(), Notes()))).verdict(())
+            calls = Api(lambda: client(TOKEN, api_server.url), FakeClock(), Notes())
+            Token(calls).verdict(())
         asked = [request.split(" ")[1] for request in api_server.requests if "/accounts/" in request]
         assert len(asked) == OWNERS
         assert asked[0] == "/accounts/a%2F..%2F0/tokens/verify"
@@ -153,7 +151,8 @@ class TestEnvironment:
 
     def test_the_sdk_s_log_is_not_for_the_environment_to_open(self) -> None:
         log = "logging.getLogger('cloudflare').level, logging.root.handlers"
-        script = f"import logging, renewer.dns.cloudflare.client; print({log})"
+        loads = "import logging; from renewer.dns.cloudflare.client import client"
+        script = f"{loads}; client('x' * 40, 'http://127.0.0.1:1'); print({log})"
         done = subprocess.run(
             [sys.executable, "-c", script],
             env={**os.environ, "CLOUDFLARE_LOG": "debug"},

@@ -19,8 +19,8 @@ from renewer.check import name_servers
 from renewer.core.errors import Refused, Transient
 from renewer.core.journal import TxtRecord
 from renewer.dns import resolver
+from renewer.dns.propagation import WATCHERS, NameServer
 from renewer.dns.resolver import ADDRESSES, HOSTS, AuthoritativeCheck, serial
-from renewer.dns.watch import WATCHERS, NameServer
 from renewer.system.clock import SystemClock
 
 NAME = "_acme-challenge.example.com"

@@ -122,7 +122,7 @@ def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
     found = load(file)
     assert found.specs[0].domains == ("example.com", "*.example.com")
     assert (found.acme.email, found.acme.server) == ("a@b.de", "letsencrypt-staging")
-    token = found.cloudflare.token_file
+    token = found.dns.token_file
     assert token is not None
     assert (token.read_text(), token.stat().st_mode & 0o777) == (f"{box.token}\n", 0o600)
 

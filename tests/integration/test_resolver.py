@@ -14,10 +14,9 @@ from support.fakes import FakeClock
 
 from renewer.core.errors import ConfigError, Refused, Stopped, Transient
 from renewer.core.journal import TxtRecord
-from renewer.dns import resolver, watch
-from renewer.dns.crowd import Crowd
+from renewer.dns import propagation, resolver
+from renewer.dns.propagation import Crowd, NameServer, Watch
 from renewer.dns.resolver import AuthoritativeCheck
-from renewer.dns.watch import NameServer, Watch
 from renewer.system.clock import SystemClock
 from sandbox import Sandbox
 
@@ -39,7 +38,7 @@ def box(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """The one sandbox, as if nothing had happened yet, and no patience with a silent server."""
     monkeypatch.setattr(resolver, "QUESTION", 0.1)
     for name, seconds in {"FIRST_PAUSE": 0.02, "CONFIRM": 0.01}.items():
-        monkeypatch.setattr(watch, name, seconds)
+        monkeypatch.setattr(propagation, name, seconds)
     for server in (*running.nameservers, running.recursor):
         server.silent = server.servfail = server.tcp_only = False
         server.hide = 0

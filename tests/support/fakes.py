@@ -244,7 +244,11 @@ class FakeProvider:
         self.fails: dict[str, RenewerError] = {}
         self.zones: dict[str, str | None] = {}
         self.checked: list[str] = []
+        self.begun = 0
         self._ids = count(1)
+
+    def begin(self) -> None:
+        self.begun += 1
 
     def check(self, names: Sequence[str]) -> None:
         self.checked += names
@@ -260,6 +264,9 @@ class FakeProvider:
         if error := self.fails.get("find"):
             raise error
         return [Handle("zone", one, record) for one, record in self.standing.items() if record in records]
+
+    def named(self, name: str) -> Sequence[Handle]:
+        return self.find([record for record in self.standing.values() if record.name == name])
 
     def remove(self, handles: Sequence[Handle]) -> None:
         if error := self.fails.get("remove"):

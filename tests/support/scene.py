@@ -17,9 +17,9 @@ from renewer.check import (
     notifications,
 )
 from renewer.check.context import Scene
-from renewer.check.finding import Finding
 from renewer.config.acme import DIRECTORIES, Acme
 from renewer.config.schema import Certificate, Config, Metrics, Notify
+from renewer.core.finding import Finding
 from renewer.system.console import Silent
 
 NAME = "example.com"

@@ -266,7 +266,7 @@ class Link:
         self._ca.revoke()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Issuer(AcmeIssuer):
     """The real issuer, connected to the toy CA over the wire."""
 

@@ -13,8 +13,8 @@ from support.hostile import attacker
 
 from renewer.check import other_clients, scheduling
 from renewer.check.context import Scene
-from renewer.check.finding import Finding
 from renewer.config.schema import Certificate, Config
+from renewer.core.finding import Finding
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user attacks root")
 

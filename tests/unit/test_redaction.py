@@ -11,7 +11,7 @@ import pytest
 from cloudflare import Cloudflare
 from support.fakes import DAY, NOW, SERVER, FakeClock, MemStore, Notes, material, spec
 
-from renewer.config import load, schema, secrets
+from renewer.config import load, secrets
 from renewer.core.errors import ConfigError, Refused, RenewerError
 from renewer.core.journal import PendingOrder, Progress
 from renewer.core.model import (
@@ -28,8 +28,10 @@ from renewer.core.model import (
 from renewer.core.policy import decide
 from renewer.core.site import Gate, Guard, Kept, Key, Retiring, Ring, SiteSpec
 from renewer.core.x509 import account_key, check_pair
+from renewer.dns.cloudflare import settings
 from renewer.dns.cloudflare.client import Api
 from renewer.dns.cloudflare.provider import CloudflareDns
+from renewer.dns.cloudflare.settings import Settings
 from renewer.engine.outcome import CertificateRun
 from renewer.store.state import State
 
@@ -77,7 +79,7 @@ class TestErrors:
         for read in (
             lambda: secrets.read_secret(path, "cloudflare.token_file"),
             lambda: secrets.eab_hmac_key(path),
-            lambda: secrets.token(schema.Config(), {"CLOUDFLARE_API_TOKEN": text}),
+            lambda: settings.token(Settings(), {"CLOUDFLARE_API_TOKEN": text}),
         ):
             with pytest.raises(ConfigError) as caught:
                 read()
@@ -105,7 +107,7 @@ class TestErrors:
     def test_a_global_api_key_is_not_shown(self) -> None:
         secret = "0123456789abcdef" * 2 + "01234"
         with pytest.raises(ConfigError) as caught:
-            secrets.token(schema.Config(), {"CLOUDFLARE_API_TOKEN": secret})
+            settings.token(Settings(), {"CLOUDFLARE_API_TOKEN": secret})
         assert secret not in words(caught.value)
 
     @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ class TestLibraries:
 
         with httpx.Client(transport=httpx.MockTransport(answer)) as http:
             api = Cloudflare(api_token=TOKEN, base_url="https://api.example", max_retries=0, http_client=http)
-            provider = CloudflareDns(Api(api, FakeClock(), Notes()), {}, State(MemStore(), Notes()))
+            provider = CloudflareDns(Api(lambda: api, FakeClock(), Notes()), {}, State(MemStore(), Notes()))
             with pytest.raises(RenewerError) as caught:
                 provider.check(["_acme-challenge.a.example"])
         assert TOKEN in asked[0].headers["authorization"]

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from support.fakes import DAY, NOW, material, spec
 from support.hostile.text import CALLS, HONEST, MARK, TEXT, harm
 
-from renewer.check.finding import Group, Topic
 from renewer.cli.commands import check
 from renewer.cli.commands.output import echo
 from renewer.cli.render import json_output, tables
@@ -26,6 +25,7 @@ from renewer.core import errors
 from renewer.core import notice as notice_
 from renewer.core.errors import ConfigError, Fault, RenewerError
 from renewer.core.failure import Failure, Stage
+from renewer.core.finding import Group, Topic
 from renewer.core.model import Action, CertOutcome, Observation, Outcome, Snapshot
 from renewer.core.policy import decide
 from renewer.engine import outcome
@@ -259,7 +259,7 @@ SPEAKERS = {
         "config/reader",
     },
     "msgspec.json.encode": {"store/codec"},
-    "Finding": {"check/finding"},
+    "Finding": {"core/finding"},
     "SubjectStatus": {"notify/rules"},
     "CertOutcome": {"engine/outcome"},
     "shlex.quote": {"cli/commands/run", "core/printable"},

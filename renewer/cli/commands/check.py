@@ -7,11 +7,11 @@ from itertools import groupby
 
 import click
 
-from renewer.check.finding import Finding, Status, exit_code
 from renewer.cli.commands.context import Call
 from renewer.cli.commands.help import examples
 from renewer.cli.commands.output import echo, raw
 from renewer.core.errors import ConfigError
+from renewer.core.finding import Finding, Status, exit_code
 from renewer.core.printable import document
 
 MARKS = {

@@ -1,7 +1,7 @@
 """`renewer import`: take over what another ACME client has, so that nothing fresh is ordered anew."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,13 +14,14 @@ from renewer.cli.commands import setup
 from renewer.cli.commands.context import Answering, Call
 from renewer.cli.commands.help import examples
 from renewer.cli.commands.output import ask, echo, raw
-from renewer.config import secrets
 from renewer.config.acme import DIRECTORIES
 from renewer.config.schema import Config
 from renewer.config.template import DEFAULT, Draft, table
 from renewer.core.errors import ConfigError, Refused
 from renewer.core.followed import View
 from renewer.core.printable import document
+from renewer.dns import provider
+from renewer.dns.provider import Provider
 from renewer.migrate import folder
 from renewer.migrate import plan as heritage
 from renewer.migrate.model import Estate, Secret
@@ -46,9 +47,15 @@ class Destination:
     draft: Draft | None = None
 
     @property
+    def dns(self) -> Provider:
+        """The DNS provider."""
+        return provider.chosen(self.settings.dns)
+
+    @property
     def token_file(self) -> Path | None:
-        """The file that the token comes from."""
-        return self.settings.cloudflare.token_file
+        """The file that the token comes from, for the provider whose tokens other clients have."""
+        table = self.settings.dns
+        return table.credentials[0].file if table.provider == Secret.provider else None
 
 
 @click.command(
@@ -107,7 +114,7 @@ def import_(  # noqa: PLR0913 - one for each option
     if token is None and (dry_run or as_json or not setup.on_terminal()):
         token = False
     say: Say = (lambda *_: None) if as_json else echo
-    taken = _token(estate.token, target.token_file, say, wanted=token and not dry_run)
+    taken = _token(estate.token, target, say, wanted=token and not dry_run)
     written = _configure(target, plan, say, dry_run=dry_run)
     if as_json:
         raw(document(_record(plan, target, written=written, token=taken)))
@@ -145,7 +152,7 @@ def _target(call: Call, plan: Plan, state: str) -> Destination:
     named = [heir for heir in plan.heirs if heir.domains and heir.fate is not Fate.KEPT]
     draft = Draft(
         certificates=[heir.planned for heir in named],
-        token_file=setup.token_file(file),
+        dns=_table(file),
         server=plan.directory_urls[0],
         others=plan.directory_urls[1:],
         email=plan.email,
@@ -157,6 +164,12 @@ def _target(call: Call, plan: Plan, state: str) -> Destination:
             Quiet().problem(heir.lineage, heir.why, heir.hint)
         raise Refused("there is nothing that can be taken over; nothing was written")
     return Destination(file, draft.parsed(f"what {file} would hold"), draft)
+
+
+def _table(file: Path) -> Sequence[str]:
+    """Return the lines of the usual DNS provider's table for a new configuration."""
+    dns = provider.usual()
+    return dns.setup(file, {}).table if dns.setup else ()
 
 
 def _carried_out(call: Call, plan: Plan, target: Destination, *, dry_run: bool) -> Plan:
@@ -194,16 +207,17 @@ def _line(heir: Imported, word: str) -> str:
     return f"{word} as {heir.name} ({', '.join(heir.domains)}), ends {ends}"
 
 
-def _token(secret: Secret | None, place: Path | None, say: Say, *, wanted: bool | None) -> str:
+def _token(secret: Secret | None, target: Destination, say: Say, *, wanted: bool | None) -> str:
     """Take the token over where that is wanted; return what became of it."""
-    if secret is None or place is None:
+    place, fit = target.token_file, target.dns.fit
+    if secret is None or place is None or fit is None:
         return "none"
     if place.exists():
         say(f"token: {place} is there already, and is left as it is")
         return "kept"
     refused, value = secret.refused, secret.value
     try:
-        value = refused or secrets.fit(value, secret.place)
+        value = refused or fit(value, secret.place)
     except ConfigError as error:
         refused = error.faults[0].message
     if refused:
@@ -244,13 +258,13 @@ def _remind(call: Call, target: Destination, module: ModuleType, client: str) ->
     echo(
         "",
         "Next:",
-        *setup.next_steps(call.file, target.token_file),
+        *setup.next_steps(call.file, target.settings.dns.credentials),
         "",
         f"Then switch {client} off, so that the two do not order the same certificates:",
         *(f"  {line}" for line in module.OFF),
         f"Revoke nothing with {client}, and delete no account there: they are in use here now.",
-        "renewer proves names through the DNS: their zones have to be at Cloudflare, or _acme-challenge"
-        " delegated there.",
+        f"renewer proves names through the DNS: their zones have to be at {target.dns.title}, or"
+        " _acme-challenge delegated there.",
     )
 
 

@@ -17,7 +17,8 @@ from renewer.service import unit_files
 from renewer.service.install import DAEMON
 from renewer.system import privileges
 
-TOKEN_FOLDER = "/run/renewer-token"  # noqa: S105 - where it goes for as long as somebody runs the daemon by hand
+SECRETS_FOLDER = "/run/renewer-token"
+"""Where the token goes for as long as somebody runs the daemon by hand."""
 
 
 @click.command(
@@ -52,13 +53,19 @@ def _as_owner(name: str, file: Path, settings: schema.Config) -> str:
     if DAEMON in unit_files.works_with(file):
         return "let systemd run it as that user: systemctl start renewer"
     command = shlex.join(["renewer", "-c", str(file), "run"])
-    if settings.cloudflare.token_file is None:
+    copies = [
+        f"install -o {name} -m 400 {shlex.quote(str(one.file))} {SECRETS_FOLDER}/{one.name} &&"
+        for one in settings.dns.credentials
+        if one.file
+    ]
+    if not copies:
         return (
             f"run it as that user, who gets the token from your environment: runuser -u {name} -- {command}"
         )
-    token = shlex.quote(str(settings.cloudflare.token_file))
-    return (
-        f"run it as that user, with a copy of the token: install -d -o {name} -m 700 {TOKEN_FOLDER} &&"
-        f" install -o {name} -m 400 {token} {TOKEN_FOLDER}/cloudflare_token &&"
-        f" CREDENTIALS_DIRECTORY={TOKEN_FOLDER} runuser -u {name} -- {command}"
+    return " ".join(
+        (
+            f"run it as that user, with a copy of the token: install -d -o {name} -m 700 {SECRETS_FOLDER} &&",
+            *copies,
+            f"CREDENTIALS_DIRECTORY={SECRETS_FOLDER} runuser -u {name} -- {command}",
+        )
     )

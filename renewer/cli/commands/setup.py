@@ -3,12 +3,13 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 from renewer.cli.commands.output import echo
 from renewer.config import load
+from renewer.config.providers import Credential
 from renewer.config.template import DEFAULT
 from renewer.core.errors import ConfigError, Refused
 from renewer.nginx import installed
@@ -48,11 +49,6 @@ def free(name: str) -> Path:
     return file
 
 
-def token_file(file: Path) -> Path:
-    """Return where the Cloudflare token goes beside a configuration."""
-    return file.with_name("cloudflare.token")
-
-
 def nginx(named: str | None, say: Callable[[str], None]) -> NginxDefaults:
     """Find nginx and tell of it; `named` is its main configuration where somebody knows better.
 
@@ -83,8 +79,8 @@ def write(file: Path, text: str, mode: int) -> None:
     echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
 
 
-def next_steps(file: str, token: Path | None) -> list[str]:
-    """Return the commands that come next; the file of the token is the first where it is not there yet."""
+def next_steps(file: str, secrets: Sequence[Credential]) -> list[str]:
+    """Return the commands that come next; a file of a secret is the first where it is not there yet."""
     sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
     call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
     steps = {
@@ -93,7 +89,8 @@ def next_steps(file: str, token: Path | None) -> list[str]:
         "renew": "the certificate, until nginx is seen to serve it",
     }
     lines = [f"  {call} {command}   # {what}" for command, what in steps.items()]
-    if token and not token.exists():
-        put = shlex.join([*sudo, "install", "-D", "-m", "600", "/dev/stdin", str(token)])
-        lines.insert(0, f"  {put}   # paste the Cloudflare token, then Ctrl-D")
+    for secret in secrets:
+        if secret.file and not secret.file.exists():
+            put = shlex.join([*sudo, "install", "-D", "-m", "600", "/dev/stdin", str(secret.file)])
+            lines.insert(0, f"  {put}   # paste {secret.what}, then Ctrl-D")
     return lines

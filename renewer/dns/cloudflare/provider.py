@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from urllib.parse import quote
 
+from renewer.core.domains import closest, within
 from renewer.core.errors import LockBusy, Refused, RenewerError, Transient
 from renewer.core.journal import Handle, TxtRecord
 from renewer.dns.cloudflare.batch import Changes, ZoneBatch
-from renewer.dns.cloudflare.calls import Answer, Calls, sensible
+from renewer.dns.cloudflare.client import PER_PAGE, Answer, Api, sensible
 from renewer.dns.cloudflare.errors import ABSENT, IDENTICAL, REMEDY, Said, explained
 from renewer.store.state import State
 
@@ -23,9 +24,6 @@ COMMENT = "renewer: ACME challenge, removed when answered"
 TTL = 60
 """Seconds; the least that Cloudflare takes from everybody (error 9021 outside of 60 to 86400)."""
 
-PER_PAGE = 50
-"""Zones in one answer; the most that Cloudflare gives."""
-
 
 class CloudflareDns:
     """The DNS provider; one for a run, safe to use from threads.
@@ -33,7 +31,7 @@ class CloudflareDns:
     `known` maps zone names to identifiers as the configuration gives them; others are looked up and kept.
     """
 
-    def __init__(self, api: Calls, known: Mapping[str, str], vault: State) -> None:
+    def __init__(self, api: Api, known: Mapping[str, str], vault: State) -> None:
         self._api = api
         self._known = dict(known)
         self._vault = vault
@@ -41,10 +39,9 @@ class CloudflareDns:
         self._found: dict[str, str] | None = None
         self._changes: dict[str, ZoneBatch] = {}
 
-    def ask(self, path: str, **query: str | int) -> Mapping[str, object]:
-        """Return the whole answer to a GET of the API; raises the error that a refusal means."""
-        with explained():
-            return self._api.get(path, query)
+    def begin(self) -> None:
+        """Load the SDK ahead; see `interfaces.DnsProvider`."""
+        self._api.begin()
 
     def check(self, names: Sequence[str]) -> None:
         """Raise unless there is a zone for records of every name; remembers the zones."""
@@ -69,7 +66,7 @@ class CloudflareDns:
         ]
 
     def named(self, name: str) -> Sequence[Handle]:
-        """Return every TXT record of this very name, whoever created it."""
+        """Return every TXT record of this name; see `interfaces.DnsProvider`."""
         zone = self._zone(name)
         return [Handle(zone, id_, record) for record, id_ in self._there(zone, name).items()]
 
@@ -121,10 +118,7 @@ class CloudflareDns:
         return [Handle(zone, id_, record) for id_, record in zip(ids, records, strict=True)]
 
     def _together(self, zone: str) -> ZoneBatch:
-        with self._lookup:
-            if zone not in self._changes:
-                self._changes[zone] = ZoneBatch(partial(self._change, zone))
-            return self._changes[zone]
+        return self._changes.setdefault(zone, ZoneBatch(partial(self._change, zone)))
 
     def _change(self, zone: str, changes: Changes) -> Sequence[str]:
         """Make changes in one call: Cloudflare removes first, then creates, and does all of it or nothing."""
@@ -202,7 +196,7 @@ class CloudflareDns:
                 zones = _by_name(listed)
             if len(listed) >= PER_PAGE:
                 zones = self._one_by_one(name)
-        found = {zone: id_ for zone, id_ in zones.items() if _covers(zone, name)}
+        found = {zone: id_ for zone, id_ in zones.items() if within(name, zone)}
         if found:
             self._remember(found)
         return _longest(name, found)
@@ -270,10 +264,7 @@ def _id(answer: Answer) -> str:
     return found
 
 
-def _covers(zone: str, name: str) -> bool:
-    return name == zone or name.endswith(f".{zone}")
-
-
 def _longest(name: str, zones: Mapping[str, str]) -> str | None:
-    covering = [zone for zone in zones if _covers(zone, name)]
-    return zones[max(covering, key=len)] if covering else None
+    """Return the identifier of the zone that the records of a name go into."""
+    zone = closest(name, zones)
+    return zone and zones[zone]

@@ -8,7 +8,8 @@ from itertools import islice
 from urllib.parse import quote
 
 from renewer.core.errors import Refused, Transient
-from renewer.dns.cloudflare.provider import PER_PAGE, CloudflareDns
+from renewer.dns.cloudflare.client import PER_PAGE, Answer, Api
+from renewer.dns.cloudflare.errors import explained
 
 PAGES, OWNERS = 20, 10
 """How many pages of zones are read at most, and how many accounts are asked about a token."""
@@ -41,16 +42,12 @@ class Zone:
     name_servers: tuple[str, ...]
     account: str = ""
 
-    def holds(self, name: str) -> bool:
-        """Return whether `name` lies in it."""
-        return name == self.name or name.endswith(f".{self.name}")
-
 
 @dataclass(frozen=True)
 class Token:
     """The token that an API was opened with."""
 
-    api: CloudflareDns
+    api: Api
 
     def verdict(self, identifiers: Iterable[str]) -> Verdict:
         """Return what is said of the token; raises `Refused` for one that is not valid.
@@ -59,12 +56,12 @@ class Token:
         it is let at a zone with one of these identifiers.
         """
         try:
-            return _verdict(self.api.ask("/user/tokens/verify"))
+            return _verdict(self._ask("/user/tokens/verify"))
         except Refused:
             owners = dict.fromkeys(zone.account for zone in self._visible() if zone.account)
             for account in islice(owners, OWNERS):
                 with suppress(Refused):
-                    told = self.api.ask(f"/accounts/{quote(account, safe='')}/tokens/verify")
+                    told = self._ask(f"/accounts/{quote(account, safe='')}/tokens/verify")
                     return replace(_verdict(told), owned=True)
             if owners or any(self.edits(one) for one in identifiers):
                 return Verdict("active", owned=True)
@@ -83,7 +80,7 @@ class Token:
         """
         found: list[Zone] = []
         for page in range(1, PAGES + 1):
-            answer = self.api.ask("/zones", page=page, per_page=PER_PAGE)
+            answer = self._ask("/zones", page=page, per_page=PER_PAGE)
             listed = answer.get("result")
             rows = listed[:PER_PAGE] if isinstance(listed, list) else []
             found += map(_zone, rows)
@@ -94,14 +91,19 @@ class Token:
     def zone(self, identifier: str) -> Zone | None:
         """Return the zone with this identifier, `None` where the token may not see it."""
         try:
-            return _zone(self.api.ask(f"/zones/{identifier}").get("result"))
+            return _zone(self._ask(f"/zones/{identifier}").get("result"))
         except Refused:
             return None
+
+    def _ask(self, path: str, **query: str | int) -> Answer:
+        """Return the whole answer; raises the error that a refusal means."""
+        with explained():
+            return self.api.get(path, query)
 
     def edits(self, identifier: str) -> bool:
         """Return whether the token is let at the records of a zone."""
         try:
-            self.api.ask(f"/zones/{identifier}/dns_records", per_page=5)
+            self._ask(f"/zones/{identifier}/dns_records", per_page=5)
         except Refused:
             return False
         return True

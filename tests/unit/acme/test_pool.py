@@ -9,8 +9,7 @@ from datetime import timedelta
 import pytest
 from support.fakes import FakeClock, MemStore, Notes
 
-from renewer.acme.parallel import EACH, MOST, Ways
-from renewer.acme.pool import OPENED, PERIOD, Connections
+from renewer.acme.pool import EACH, MOST, OPENED, PERIOD, Connections, Parallel
 from renewer.acme.rate_limiter import Allowance
 from renewer.core.errors import Stopped, Transient
 from renewer.core.rate_limits import ORDERS, Exemption, Limit
@@ -101,8 +100,8 @@ class TestConnections:
         clock = FakeClock()
         connections = open_to_many(clock)
         for _ in range(3):
-            ways = Ways(connections, connections.take(SERVER), 100)
-            ways.each(lambda ca, one: ca.ask(one), range(100))  # type: ignore[attr-defined]
+            parallel = Parallel(connections, connections.take(SERVER), 100)
+            parallel.each(lambda ca, one: ca.ask(one), range(100))  # type: ignore[attr-defined]
         assert clock.slept == [PERIOD]
 
     def test_who_is_asked_to_end_before_the_first_is_open_leaves_nobody_waiting(self) -> None:
@@ -126,27 +125,27 @@ class TestConnections:
         assert connections.take("https://other.example/") is not connections.take(SERVER)
 
 
-class TestWays:
+class TestParallel:
     @pytest.mark.parametrize(
         ("names", "twins"), [(1, 0), (2, 0), (2 * EACH - 1, 0), (2 * EACH, 1), (100, MOST - 1)]
     )
     def test_only_many_requests_are_worth_more_connections(self, names: int, twins: int) -> None:
         first = Connection()
-        ways = Ways(open_to_many(), first, names)  # type: ignore[arg-type]
+        parallel = Parallel(open_to_many(), first, names)  # type: ignore[arg-type]
         for _ in range(2):
-            asked = ways.each(lambda ca, one: ca.ask(one), range(names))  # type: ignore[attr-defined]
+            asked = parallel.each(lambda ca, one: ca.ask(one), range(names))  # type: ignore[attr-defined]
             assert asked == [number * number for number in range(names)]
             assert first.twins == twins
         assert len(first.asked) == 2 * -(-names // (twins + 1))
 
     def test_what_goes_wrong_on_one_of_them_is_told(self) -> None:
-        ways = Ways(open_to_many(), Connection(), 30)  # type: ignore[arg-type]
+        parallel = Parallel(open_to_many(), Connection(), 30)  # type: ignore[arg-type]
         with pytest.raises(Transient, match="gone"):
-            ways.each(lambda ca, one: ca.ask(one), [*range(29), -1])  # type: ignore[attr-defined]
+            parallel.each(lambda ca, one: ca.ask(one), [*range(29), -1])  # type: ignore[attr-defined]
 
     def test_fewer_than_thought_are_no_matter(self) -> None:
-        ways = Ways(open_to_many(), Connection(), 30)  # type: ignore[arg-type]
-        assert ways.each(lambda ca, one: ca.ask(one), [3]) == [9]  # type: ignore[attr-defined]
+        parallel = Parallel(open_to_many(), Connection(), 30)  # type: ignore[arg-type]
+        assert parallel.each(lambda ca, one: ca.ask(one), [3]) == [9]  # type: ignore[attr-defined]
 
 
 def test_the_last_order_that_fits_is_the_last_that_is_sent_by_however_many_threads() -> None:

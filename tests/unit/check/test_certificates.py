@@ -10,8 +10,8 @@ from support.scene import LETS_ENCRYPT, NAME, told
 from renewer.check import (
     certificates,
 )
-from renewer.check.finding import Status
 from renewer.core.failure import Failure, Stage
+from renewer.core.finding import Status
 from renewer.core.model import Reason
 from renewer.core.provenance import Provenance
 from renewer.core.rate_limits import ORDERS, Event, EventKind, History, Limit

@@ -1,6 +1,6 @@
 """The exit code of what was found."""
 
-from renewer.check.finding import Group, Topic, exit_code
+from renewer.core.finding import Group, Topic, exit_code
 
 
 def test_the_exit_code_is_that_of_the_worst() -> None:

@@ -9,8 +9,8 @@ from support.scene import as_root, by_nobody, heard, put, scene, served, told
 from renewer.check import (
     notifications,
 )
-from renewer.check.finding import Status
 from renewer.config.schema import Metrics, Notify
+from renewer.core.finding import Status
 
 
 def test_where_nobody_is_told_that_is_no_fault(tmp_path: Path) -> None:

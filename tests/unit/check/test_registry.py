@@ -23,8 +23,8 @@ from renewer.check import (
     scheduling,
 )
 from renewer.check.context import Scene
-from renewer.check.finding import Finding, Group, Topic
 from renewer.core.errors import ConfigError
+from renewer.core.finding import Finding, Group, Topic
 from renewer.system import privileges
 from renewer.system.clock import SystemClock
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from support.scene import Heard, told
 
-from renewer.check.finding import Finding, Group, Topic
 from renewer.check.runner import Look, around
 from renewer.core.errors import Refused, Stopped
+from renewer.core.finding import Finding, Group, Topic
 from renewer.system.clock import SystemClock
 
 

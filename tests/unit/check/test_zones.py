@@ -11,8 +11,9 @@ from support.scene import NAME
 from renewer.check import (
     zones,
 )
-from renewer.check.finding import Status
+from renewer.core.finding import Status
 from renewer.core.journal import Handle, TxtRecord
+from renewer.dns.provider import usual
 
 
 @pytest.mark.parametrize(
@@ -42,15 +43,12 @@ class SlowDns(FakeProvider):
         self.clock.sleep(4)
         return super().present(records)
 
-    def named(self, name: str) -> Sequence[Handle]:
-        return self.find([one for one in self.standing.values() if one.name == name])
-
 
 def test_no_record_is_created_that_there_may_be_no_time_to_remove() -> None:
-    clock, journal, right = FakeClock(), MemJournal(), list[TxtRecord]()
+    clock, journal = FakeClock(), MemJournal()
     dns = SlowDns(clock)
-    every = {f"z{number:02}.example": f"id{number}" for number in range(20)}
-    found = list(zones._created(dns, journal, every, right, clock))  # type: ignore[arg-type]
+    trials = zones.Trials(dns, journal, clock, usual(), "")
+    found = list(trials.created([f"z{number:02}.example" for number in range(20)]))
     assert [one.status for one in found] == [Status.OK] * 5 + [Status.WARNING]
     assert "z05.example, z06.example, z07.example, z08.example, z09.example and 10 more" in found[-1].what
-    assert journal.load().records == tuple(right) == tuple(dns.standing.values())
+    assert journal.load().records == tuple(trials.right) == tuple(dns.standing.values())

@@ -23,6 +23,7 @@ from renewer.config import acme, load, reader, schema
 from renewer.core import rate_limits
 from renewer.core.errors import ConfigError
 from renewer.core.model import CertSpec, KeyKind
+from renewer.dns.cloudflare.settings import Settings
 
 
 def test_six_lines_are_enough() -> None:
@@ -34,7 +35,7 @@ def test_six_lines_are_enough() -> None:
     assert loaded.nginx == schema.Nginx(
         Path("/usr/sbin/nginx"), Path("/etc/nginx/nginx.conf"), reload="auto", probe="auto"
     )
-    assert (loaded.sites, loaded.hooks.commands, loaded.cloudflare.zone_ids) == ({}, (), {})
+    assert (loaded.sites, loaded.hooks.commands, loaded.dns.zone_ids) == ({}, (), {})
 
 
 def test_every_key_of_the_contract_is_read() -> None:
@@ -49,7 +50,7 @@ def test_every_key_of_the_contract_is_read() -> None:
         eab_kid="kid-1",
         eab_hmac_key_file=Path("/etc/renewer/eab"),
     )
-    assert loaded.cloudflare == schema.Cloudflare(
+    assert loaded.dns == Settings(
         token_file=Path("/etc/renewer/cloudflare.token"),
         base_url="http://127.0.0.1:8080/client/v4",
         zone_ids={"example.com": "023e105f4ecef8ad9ca31a8372d0c353"},
@@ -119,7 +120,7 @@ def test_every_leaf_that_is_to_be_read_by_a_function_has_one() -> None:
     # A field of a function's own name would hide it from its annotation.
     for table in (
         acme.Acme,
-        schema.Cloudflare,
+        Settings,
         schema.Nginx,
         schema.Site,
         schema.Notify,
@@ -128,7 +129,9 @@ def test_every_leaf_that_is_to_be_read_by_a_function_has_one() -> None:
         for field in msgspec.structs.fields(table):
             for arm in reader._arms(field.type):
                 note = reader._parted(arm)[1]
-                assert note is None or callable(note) or isinstance(note, reader.Together), field.name
+                assert note is None or callable(note) or isinstance(note, reader.Together | reader.OneOf), (
+                    field.name
+                )
 
 
 @pytest.mark.parametrize(

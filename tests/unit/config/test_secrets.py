@@ -1,4 +1,4 @@
-"""The token: where it comes from, and what cannot be one."""
+"""Secrets in files: what is read of them, and what is refused."""
 
 import os
 import subprocess
@@ -9,12 +9,10 @@ import pytest
 from support.facts import missing
 
 from renewer.config import secrets
-from renewer.config.schema import Cloudflare, Config
 from renewer.core.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "v4lid-T0ken_0123456789abcdefghijklmnopqr"
-GLOBAL = "0123456789abcdef0123456789abcdef01234"
 
 
 def secret(path: Path, content: str = TOKEN + "\n", mode: int = 0o600) -> Path:
@@ -101,50 +99,6 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert "regular file" in str(refusal(tmp_path / "pipe"))
     assert "Is a directory" in str(refusal(tmp_path))
     assert "No such file" in str(refusal(tmp_path / "missing"))
-
-
-def configured(path: Path | None = None) -> Config:
-    return Config(cloudflare=Cloudflare(token_file=path))
-
-
-def test_the_token_comes_from_the_first_of_three_ways(tmp_path: Path) -> None:
-    by_file = secret(tmp_path / "by-file", "by-file")
-    secret(tmp_path / "cloudflare_token", "by-credential", 0o400)
-    variable = {"CLOUDFLARE_API_TOKEN": "by-variable"}
-    everything = {**variable, "CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert secrets.token(configured(by_file), everything) == "by-file"
-    assert secrets.token(configured(), everything) == "by-credential"
-    assert secrets.token(configured(), variable) == "by-variable"
-    assert secrets.token(configured(), {**variable, "CREDENTIALS_DIRECTORY": "/nowhere"}) == "by-variable"
-
-
-def test_a_faulty_file_is_not_passed_over(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cloudflare\.token_file: .*No such file"):
-        secrets.token(configured(tmp_path / "missing"), {"CLOUDFLARE_API_TOKEN": TOKEN})
-
-
-def test_without_a_token_all_ways_are_named() -> None:
-    with pytest.raises(ConfigError) as error:
-        secrets.token(configured(), {})
-    for way in ("token_file", "LoadCredential=cloudflare_token", "$CLOUDFLARE_API_TOKEN"):
-        assert way in str(error.value)
-
-
-@pytest.mark.parametrize("value", ["", " ", f"{TOKEN} {TOKEN}", "\udce4"])
-def test_a_variable_is_looked_at_like_a_file(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: .*(empty|blank)"):
-        secrets.token(configured(), {"CLOUDFLARE_API_TOKEN": value})
-
-
-def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
-    for config, environ in [
-        (configured(secret(tmp_path / "key", GLOBAL)), {}),
-        (configured(), {"CLOUDFLARE_API_TOKEN": GLOBAL}),
-    ]:
-        with pytest.raises(ConfigError, match="Global API Key") as error:
-            secrets.token(config, environ)
-        assert "API token" in error.value.hint
-        assert GLOBAL not in str(error.value)
 
 
 def test_what_root_may_read_is_remembered_when_it_becomes_somebody_else(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from renewer.cli import prompts
 from renewer.config.template import Draft, Planned
 from renewer.core.errors import ConfigError, Refused
 from renewer.core.model import KeyKind
+from renewer.dns.cloudflare.setup import TokenSetup
 from renewer.system import files
 
+FILE = Path("/etc/renewer/renewer.toml")
 PLAIN = Planned("example.com", ("example.com", "*.example.com"))
 
 
@@ -66,12 +68,11 @@ def test_any_answer_is_names_or_a_sentence(answer: str) -> None:
 def test_each_line_of_the_text_is_explained_and_the_program_reads_what_was_meant() -> None:
     draft = Draft(
         [PLAIN, Planned("old.example", ("old.example",), (KeyKind.RSA2048,), "it ended\non 2026-01-01")],
-        token_file=Path("/etc/renewer/a token"),
+        dns=TokenSetup(FILE, "/etc/renewer/a token", "http://127.0.0.1:1/v4").table,
         server="https://acme-staging-v02.api.letsencrypt.org/directory",
         others=["https://ca.example/dir"],
         email="ops@example.com",
         state=Path("/srv/renewer"),
-        base_url="http://127.0.0.1:1/v4",
         nginx=Path("/opt/nginx"),
         nginx_config=Path("/opt/nginx.conf"),
     )
@@ -80,8 +81,8 @@ def test_each_line_of_the_text_is_explained_and_the_program_reads_what_was_meant
     assert (spec.name, spec.domains, spec.keys) == ("example.com", PLAIN.domains, (KeyKind.EC256,))
     assert (found.acme.server, found.acme.email) == ("letsencrypt-staging", "ops@example.com")
     assert [one.directory for one in found.acme.fallbacks] == ["https://ca.example/dir"]
-    assert str(found.cloudflare.token_file) == "/etc/renewer/a token"
-    assert found.cloudflare.base_url == "http://127.0.0.1:1/v4"
+    assert str(found.dns.token_file) == "/etc/renewer/a token"
+    assert found.dns.base_url == "http://127.0.0.1:1/v4"
     assert (str(found.nginx.binary), str(found.nginx.config)) == ("/opt/nginx", "/opt/nginx.conf")
     assert str(found.state) == "/srv/renewer"
     lines = draft.text.splitlines()
@@ -93,7 +94,7 @@ def test_each_line_of_the_text_is_explained_and_the_program_reads_what_was_meant
 
 
 def test_what_is_not_asked_for_is_left_to_the_program() -> None:
-    text = Draft([PLAIN], Path("/etc/renewer/cloudflare.token")).text
+    text = Draft([PLAIN], TokenSetup(FILE).table).text
     told = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert told == [
         "[acme]",

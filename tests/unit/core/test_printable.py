@@ -13,6 +13,7 @@ from support.hostile.text import CONTROLS, HONEST, MARK, TEXT, harm
 
 from renewer.config.template import Draft, Planned
 from renewer.core.printable import LINE, at_margin, document, lines, printable, shell
+from renewer.dns.cloudflare.setup import TokenSetup
 from renewer.store.codec import decode, encode
 
 anything = st.text(st.characters(exclude_categories=()), max_size=60) | st.just(TEXT)
@@ -113,7 +114,8 @@ def test_a_path_in_a_command_is_one_word_for_a_shell(tmp_path: Path, name: str, 
 @given(storable, storable, storable)
 def test_no_name_gets_out_of_its_place_in_a_new_configuration(name: str, value: str, remark: str) -> None:
     certificates = [Planned(name, (value, name)), Planned(name, (value,), remark=f"{remark}\n[hook]")]
-    text = Draft(certificates, Path("/", value.replace("\0", "")), value, [value], value).text
+    dns = TokenSetup(Path("/etc/renewer.toml"), f"/{value}".replace("\0", "")).table
+    text = Draft(certificates, dns, value, [value], value).text
     found = tomllib.loads(text)
     assert found.keys() == {"acme", "cloudflare", "certificate", "nginx"}
     assert found["certificate"] == {name: {"domains": [value, name]}}

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from support.fakes import FakeClock
 from support.fuzz import RECORD, bit_flips, damaged, often
 
-from renewer.dns.crowd import Crowd
+from renewer.dns.propagation import Crowd, NameServer, Watch
 from renewer.dns.resolver import _values
-from renewer.dns.watch import NameServer, Watch
 
 
 class TestDns:

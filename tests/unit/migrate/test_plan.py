@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from support import certs
@@ -54,7 +53,7 @@ def vault() -> State:
 def written(found: Plan) -> Config:
     """Return the configuration that would be written for it."""
     planned = [heir.planned for heir in found.heirs if heir.domains and heir.fate is not Fate.KEPT]
-    return Draft(planned, Path("/t"), found.directory_urls[0], found.directory_urls[1:]).parsed("a draft")
+    return Draft(planned, (), found.directory_urls[0], found.directory_urls[1:]).parsed("a draft")
 
 
 def fates(found: Plan) -> dict[str, Fate]:

@@ -29,7 +29,7 @@ HERE = Adaptation(
     program=Path("/opt/pipx/bin/renewer"),
     config=Path("/srv/renewer.toml"),
     state=Path("/srv/renewer"),
-    token_file=Path("/srv/token"),
+    credentials={"cloudflare_token": Path("/srv/token")},
     nginx=Path("/opt/nginx/sbin/nginx"),
     nginx_config=Path("/opt/nginx/nginx.conf"),
 )

@@ -37,7 +37,7 @@ def test_nobody_waits_within_the_limit(requests: int) -> None:
 def test_what_is_beyond_the_first_half_of_cloudflare_s_limit_is_spread() -> None:
     clock, notes = FakeClock(), Notes()
     with client("x" * 40, "http://127.0.0.1:1") as sdk:
-        calls = Api(sdk, clock, notes)
+        calls = Api(lambda: sdk, clock, notes)
         for _ in range(AT_ONCE):
             calls._pace.wait()
         assert clock.slept == []
@@ -50,7 +50,7 @@ def test_what_is_beyond_the_first_half_of_cloudflare_s_limit_is_spread() -> None
 def test_a_person_is_told_that_there_are_none_left() -> None:
     clock, notes = FakeClock(), Notes()
     with client("x" * 40, "http://127.0.0.1:1") as sdk:
-        calls = Api(sdk, clock, notes)
+        calls = Api(lambda: sdk, clock, notes)
         calls._pace._made.extend([clock.monotonic()] * CALLS)
         calls._pace.wait()
     assert clock.slept == [PERIOD]

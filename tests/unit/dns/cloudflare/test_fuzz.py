@@ -30,7 +30,7 @@ class Api:
         self.sdk = cloudflare.Cloudflare(
             api_token="made-up", base_url="https://api.example", max_retries=0, http_client=http
         )
-        self.calls = calls.Api(self.sdk, FakeClock(), Notes())
+        self.calls = calls.Api(lambda: self.sdk, FakeClock(), Notes())
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         call = request.url.path.rpartition("/")[2]

@@ -10,9 +10,8 @@ from support.fakes import FakeClock, MemStore, Notes
 
 from renewer.core.errors import Refused, RenewerError, Transient
 from renewer.core.journal import TxtRecord
-from renewer.dns.cloudflare.calls import Answer
-from renewer.dns.cloudflare.client import Api
-from renewer.dns.cloudflare.provider import PER_PAGE, CloudflareDns
+from renewer.dns.cloudflare.client import PER_PAGE, Answer, Api
+from renewer.dns.cloudflare.provider import CloudflareDns
 from renewer.dns.cloudflare.token import Token
 from renewer.store.state import State
 
@@ -55,7 +54,9 @@ def dns(zone: Zone) -> Iterator[CloudflareDns]:
         api = cloudflare.Cloudflare(
             api_token="made-up", base_url="https://api.example", max_retries=0, http_client=http
         )
-        yield CloudflareDns(Api(api, FakeClock(), Notes()), {"example.com": ZONE}, State(MemStore(), Notes()))
+        yield CloudflareDns(
+            Api(lambda: api, FakeClock(), Notes()), {"example.com": ZONE}, State(MemStore(), Notes())
+        )
 
 
 @pytest.mark.parametrize(("refusal", "error"), [(403, Refused), (429, Transient), (500, Transient)])
@@ -92,6 +93,7 @@ class Listing:
 @pytest.mark.parametrize("more", [0, PER_PAGE])
 @pytest.mark.parametrize("statuses", [("active", "moved"), ("pending", "active")])
 def test_of_two_zones_with_one_name_the_active_one_is_taken(statuses: tuple[str, str], more: int) -> None:
-    dns = CloudflareDns(Listing(*statuses, more=more), {}, State(MemStore(), Notes()))
+    listing = Listing(*statuses, more=more)
+    dns = CloudflareDns(listing, {}, State(MemStore(), Notes()))
     assert dns.zone(THERE.name) == "active"
-    assert {zone.name: zone.status for zone in Token(dns).zones()}["example.com"] == "active"
+    assert {zone.name: zone.status for zone in Token(listing).zones()}["example.com"] == "active"

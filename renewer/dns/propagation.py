@@ -1,7 +1,8 @@
 """Watching name servers until each has shown what it has to: a few threads share the looks that are due."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -9,7 +10,6 @@ from queue import Empty, PriorityQueue
 
 from renewer.core.errors import Transient
 from renewer.core.interfaces import Clock
-from renewer.dns.crowd import Crowd
 
 PORT = 53
 
@@ -48,6 +48,29 @@ class NameServer:
 
 Values = Mapping[str, Collection[str]]
 """TXT values by name."""
+
+
+class Crowd:
+    """How many name servers are watched, those of all certificates together: the more, the less often each.
+
+    It is no `RateLimiter`, which would have a server that has just shown everything wait behind all others
+    for the second look that ends its watch.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def joined(self, count: int) -> Iterator[None]:
+        """Be so many of them."""
+        with self._guard:
+            self.size += count
+        try:
+            yield
+        finally:
+            with self._guard:
+                self.size -= count
 
 
 class Watch:

@@ -7,9 +7,8 @@ import dns.message
 import pytest
 from support.fakes import FakeClock
 
-from renewer.dns import resolver, watch
-from renewer.dns.crowd import Crowd
-from renewer.dns.watch import TWICE, WATCHERS, NameServer, Watch
+from renewer.dns import propagation, resolver
+from renewer.dns.propagation import TWICE, WATCHERS, Crowd, NameServer, Watch
 from renewer.system.clock import SystemClock
 
 NAME = "_acme-challenge.example.com"
@@ -18,8 +17,8 @@ MANY = [NameServer(f"ns{number}", f"127.0.{number // 250}.{number % 250 + 1}") f
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "CONFIRM", 0.0)
-    monkeypatch.setattr(watch, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(propagation, "CONFIRM", 0.0)
+    monkeypatch.setattr(propagation, "FIRST_PAUSE", 0.0)
 
 
 def test_six_hundred_servers_share_a_few_threads_and_each_is_asked() -> None:

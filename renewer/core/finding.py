@@ -1,6 +1,6 @@
 """What a look at one thing found: a frozen value, and what several of them mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -94,6 +94,15 @@ def exit_code(findings: Iterable[Finding]) -> int:
     }
     return max(codes, default=0)
 
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a sentence, which holds only so many of them."""
+    shown, more = sorted(names)[:LISTED], len(names) - LISTED
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+LISTED = 5
+"""How many names a sentence holds."""
 
 FILE = "file"
 UNREADABLE = f"{Group.CONFIGURATION}.{FILE}"
