@@ -1,0 +1,285 @@
+"""A stranger's request on its way through a server of nginx, phase by phase; pure.
+
+The phases (nginx's development guide): the server's rewrites, the location, its rewrites, limits, access,
+`try_files`, content. A status of 300 and above goes on where an `error_page` says: to a named location past
+the server's rewrites, to a path through them once more. Whatever reaches the content is open; what does so
+only if something holds that is not understood, is unclear. A page that the configuration names in full (the
+text of a `return`, one file of an `error_page` or `try_files`) is an answer like any other.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from renewer.nginx.configuration import Directive
+from renewer.nginx.stranger import access
+from renewer.nginx.stranger.access import Say, Seen
+from renewer.nginx.stranger.contexts import Context
+from renewer.nginx.stranger.paths import Path, leads_to
+from renewer.nginx.stranger.rewrites import ELSEWHERE, Rewrites, Way
+from renewer.nginx.stranger.variables import Variables
+
+_EMPTY = Directive("location", (), "", "")
+_HOPS = 10
+"""Internal redirects before nginx gives up."""
+
+_EARLY = (400, 405, 408, 413, 414, 421, 494, 495, 496, 497, 501, 505)
+"""What nginx itself answers before it looks at a server's directives, such as 405 to TRACE."""
+
+_FOUND = (301, 413)
+_BUSY = (429, 503)
+_REFUSED = (401, 403, 500)
+_GOOD = range(200, 300)
+
+
+class Stranger:
+    """Follows every request of a stranger's through a server, and keeps what he gets.
+
+    `answers` are the statuses that a request of nginx's own (`auth_request`) ends with.
+    """
+
+    def __init__(
+        self,
+        server: Context,
+        variables: Variables,
+        files: Collection[str],
+        tls: Collection[str],
+        *,
+        asked: bool = False,
+    ) -> None:
+        self.open: dict[Context, Seen] = {}
+        self._unclear: dict[tuple[Context, str], Seen] = {}
+        self.answers: list[tuple[int, Seen | None]] = []
+        self._logins = False
+        self._server, self._variables, self._files, self._tls = server, variables, files, tls
+        self._rewrites = Rewrites(server, variables, files)
+        self._asked = asked
+        self._been: set[tuple[str, Way]] = set()
+
+    def comes(self) -> None:
+        """Follow what he asks the server for himself."""
+        way = Way(self._server, Path())
+        self._fails(way, _EARLY)
+        if not self._wants_certificate:
+            self._serve(way)
+
+    @property
+    def guards(self) -> bool:
+        """Whether anything asks for a session or a login."""
+        return self._logins or self._rewrites.ask
+
+    @property
+    def unclear(self) -> Iterator[Seen]:
+        """Yield what is not understood, but for what is open anyway."""
+        return (seen for (context, _), seen in self._unclear.items() if context not in self.open)
+
+    @property
+    def _wants_certificate(self) -> bool:
+        """Whether every socket of the server asks for a client certificate."""
+        verify = self._server.nearest("ssl_verify_client")
+        old = [one.arguments == ("on",) for one in self._server.nearest("ssl")]
+        sockets = [one.arguments[0] for one in self._server.own("listen") if one.arguments]
+        encrypted = bool(sockets) and all(one in self._tls for one in sockets)
+        return bool(verify) and verify[-1].arguments == ("on",) and (encrypted or any(old))
+
+    def _is_new(self, phase: str, way: Way) -> bool:
+        """Return whether no such request has been here before."""
+        fresh = (phase, way) not in self._been and way.hops <= _HOPS
+        self._been.add((phase, way))
+        return fresh
+
+    # The phases, in nginx's order.
+
+    def _serve(self, way: Way) -> None:
+        """Go through the server's rewrites."""
+        way = replace(way, context=self._server, hops=way.hops + 1)
+        if self._is_new("server", way):
+            for after in self._rewrite(self._server.block, way):
+                self._find(replace(after, moved=False))
+
+    def _find(self, way: Way) -> None:
+        if self._is_new("find", way):
+            for context, path in leads_to(self._server, way.path):
+                self._enter(replace(way, context=context, path=path, hops=way.hops + 1))
+
+    def _enter(self, way: Way) -> None:
+        """Go into a location, and through its rewrites."""
+        if not self._is_new("enter", way):
+            return
+        context = way.context
+        if context.nearest("internal") and not way.internal:
+            self._fails(way, [404])
+            return
+        self._fails(way, _FOUND)
+        if context is self._server:
+            self._access(way)
+            return
+        for limited in context.own("limit_except"):
+            why = "for the methods that it is about, it takes the place of the gate around it"
+            self._access(replace(way, context=Context(limited, context), why=way.why or why))
+        if context.own("rewrite"):
+            self._fails(way, [500])
+        for after in self._rewrite(context.block, way):
+            (self._find if after.moved else self._access)(replace(after, moved=False))
+
+    def _rewrite(self, block: Sequence[Directive], way: Way) -> Iterator[Way]:
+        """Yield the requests that the rewrites in a block let go on; follow what they answer the others."""
+        for way_out in self._rewrites.through(tuple(block), way):
+            if way_out.answer is None:
+                yield way_out.way
+            elif way_out.may_go_on:
+                self._fails(way_out.way, [way_out.answer])
+            else:
+                self._answer(way_out.way, way_out.answer)
+
+    def _access(self, way: Way) -> None:
+        """Go through the limits, and what asks for a login or an address."""
+        if not self._is_new("access", way):
+            return
+        context = way.context
+        if context.nearest("limit_req", "limit_conn"):
+            own = context.nearest("limit_req_status", "limit_conn_status")
+            self._fails(way, [*_BUSY, *(int(one.arguments[0]) for one in own)])
+        if self._asked:  # nginx leaves this out for its own requests
+            self._try(way)
+            return
+        sides = [access.addresses(self._server, self._ruled(way)), self._password(way), self._ask(way)]
+        for passes, doubt in access.outcomes(context, sides):
+            after = replace(way, doubt=way.doubt or doubt)
+            if passes:
+                self._try(after)
+            else:
+                self._fails(after, _REFUSED)
+
+    def _try(self, way: Way) -> None:
+        """Go through `try_files`."""
+        tried = way.context.own("try_files")
+        if not tried:
+            self._content(way)
+            return
+        *files, last = tried[-1].arguments
+        if way.context.passes_on or any("$" in one or one.endswith("/") for one in files):
+            self._content(replace(way, path=replace(way.path, whole=False)))
+        if last.startswith("="):
+            self._fails(way, [int(last[1:])])
+        else:
+            self._lead(way, last, tried[-1])
+
+    def _content(self, way: Way) -> None:
+        context = way.context.location
+        if way.context.passes_on:
+            self._reached(way, context, judged=True)
+        elif way.path.broken:
+            return  # no file has a line break in its name
+        elif way.internal and way.path.whole and not way.path.start.endswith("/"):
+            self._answer(way, 200)
+        else:
+            self._reached(way, context, judged=False)
+            self._index(way)
+
+    def _index(self, way: Way) -> None:
+        names = [name for one in way.context.nearest("index") for name in one.arguments] or ["index.html"]
+        for name in names:
+            for start in way.path.samples:
+                folder = start if start.endswith("/") else f"{start}/"
+                if "$" not in name and (not way.path.whole or folder == start):
+                    path = Path(name if name.startswith("/") else folder + name, whole=True)
+                    why = f"{way.context.location.directive.place} has it as an index"
+                    self._serve(replace(way, path=path, internal=True, why=why))
+
+    def _reached(self, way: Way, context: Context, *, judged: bool) -> None:
+        """Keep that a stranger gets what a location has."""
+        if self._asked:
+            pages = [one for one in context.block if one.name.endswith("_intercept_errors")]
+            turned = any(one.arguments == ("on",) for one in pages) and context.nearest("error_page")
+            if turned:
+                way = way.doubted(pages[0], "whether a refusal becomes an agreement is not known")
+            self._answer(way, 401 if judged and not turned else 200)
+        elif not context.on_purpose:
+            name = "root" if context is self._server else context.label
+            if way.doubt:
+                why = f"{way.doubt.why}, and {name} depends on it"
+                self._unclear.setdefault((context, way.doubt.place), replace(way.doubt, why=why))
+            else:
+                why = way.why or _nothing(context, self._server)
+                self.open.setdefault(context, Seen(context.directive.place, name, why))
+
+    # What follows from a status.
+
+    def _fails(self, way: Way, codes: Iterable[int]) -> None:
+        """Go on where the `error_page` of each status leads, or answer."""
+        pages = [] if way.erred else way.context.nearest("error_page")
+        for code in codes:
+            page = next((one for one in pages if str(code) in one.arguments[:-1]), None)
+            if page is None:
+                self._answer(way, code)
+                continue
+            again = [one.arguments for one in way.context.nearest("recursive_error_pages")] == [("on",)]
+            over = next((one[1:] for one in page.arguments[:-1] if one.startswith("=")), str(code))
+            status = int(over) if over else None
+            why = f"whoever is refused is led there by {page.place}"
+            self._lead(replace(way, erred=not again, status=status, why=why), page.arguments[-1], page)
+
+    def _answer(self, way: Way, code: int) -> None:
+        self.answers.append((way.status or code, way.doubt))
+
+    def _lead(self, way: Way, to: str, by: Directive) -> None:
+        """Go on as a name, a path or an address says that stands in the configuration."""
+        way = replace(way, why=way.why or f"{by.place} leads there")
+        if to.startswith("@"):
+            self._name(way, to)
+        elif to.startswith("/") or to.removeprefix("$") in {"uri", "document_uri"}:
+            self._serve(replace(way, path=self._variables.path(to, way.request), internal=True))
+        elif to.startswith("$") and not ELSEWHERE.match(to):
+            self._lead_by_variable(way, to, by)
+        else:
+            self._answer(way, 302)
+
+    def _lead_by_variable(self, way: Way, to: str, by: Directive) -> None:
+        """Go on wherever a variable may say; the word of a service that is asked for a login is trusted."""
+        value = self._variables.text(to, way.request)
+        for text in value.texts:
+            self._lead(way, text, by)
+        if value.rest and to.removeprefix("$") not in self._variables.judged:
+            unsure = way.doubted(by, "where it leads is not known")
+            for one in self._server.locations:
+                if one.modifier == "@":
+                    self._name(unsure, one.path)
+            self._serve(replace(unsure, path=Path(vague=True), internal=True))
+
+    def _name(self, way: Way, name: str) -> None:
+        for one in self._server.locations:
+            if one.path == name:
+                self._enter(replace(way, context=one, internal=True, hops=way.hops + 1))
+
+    # Who is let in.
+
+    def _ruled(self, way: Way) -> Context:
+        """Return the block whose rules for addresses count: none in place of a gate, if any may come in."""
+        context = way.context
+        if context.name == "limit_except" and context.own("allow") and context.outer:
+            location = replace(way, context=context.outer)
+            if not any(True for _ in self._rewrite(context.outer.block, location)):
+                return Context(_EMPTY)
+        return context
+
+    def _password(self, way: Way) -> list[Say]:
+        found = access.password(way.context, lambda text: self._variables.text(text, way.request))
+        self._logins |= (False, None) in found
+        return found
+
+    def _ask(self, way: Way) -> list[Say]:
+        """Return what the location may say that `auth_request` asks."""
+        asked = way.context.nearest("auth_request")
+        if not asked or asked[-1].arguments[:1] == ("off",):
+            return [access.NOTHING]
+        self._logins = True
+        inner = Stranger(self._server, self._variables, self._files, self._tls, asked=True)
+        path = self._variables.path(asked[-1].arguments[0], way.request)
+        inner._serve(Way(self._server, path, way.sets, internal=True))
+        return list({(code in _GOOD, doubt) for code, doubt in inner.answers}) or [(False, None)]
+
+
+def _nothing(context: Context, server: Context) -> str:
+    if context is server:
+        return "a request that no location is for gets a file of it"
+    return "it has no gate of its own, and that of a location around it does not count"
