@@ -32,16 +32,16 @@ class Guarded:
 
 def guarded(main: Block, files: Collection[str]) -> list[Guarded]:
     """Return the servers that have to do with secure links; `files` are the real paths of its files."""
-    return [
-        found
-        for http in main
-        if http.name == "http"
-        for server in http.block
-        if server.name == "server" and (found := _server(server, http, files))
-    ]
+    found = []
+    for http in (one for one in main if one.name == "http"):
+        variables, sockets = Variables(http.block), _tls(http)
+        for server in (one for one in http.block if one.name == "server"):
+            stranger = Stranger(Context(server, Context(http)), variables, files, sockets)
+            found.append(_server(server, http, stranger, files))
+    return [one for one in found if one]
 
 
-def _server(server: Directive, http: Directive, files: Collection[str]) -> Guarded | None:
+def _server(server: Directive, http: Directive, stranger: Stranger, files: Collection[str]) -> Guarded | None:
     """Return what it has to do with secure links; `None` for nothing."""
     everything = list(within(server.block))
     scopes = tuple(
@@ -53,8 +53,6 @@ def _server(server: Directive, http: Directive, files: Collection[str]) -> Guard
     if not scopes and not ours:
         return None
     names = (name for one in server.block if one.name == "server_name" for name in one.arguments)
-    context = Context(server, Context(http))
-    stranger = Stranger(context, Variables(http.block), files, _tls(http))
     stranger.comes()
     return Guarded(
         name=" ".join(names) or "without a name",
@@ -64,7 +62,7 @@ def _server(server: Directive, http: Directive, files: Collection[str]) -> Guard
         guards=stranger.guards,
         open=tuple(stranger.open.values()),
         unclear=(*stranger.unclear, *_foreign(server, http)),
-        on_purpose=tuple(one.label for one in context.all_contexts if one.on_purpose),
+        on_purpose=tuple(stranger.on_purpose.values()),
     )
 
 

@@ -811,7 +811,11 @@ TABLE: dict[str, list[Row]] = {
     ],
 }
 
-FOLLOWS = {"token.shape": {"zones.look"}, "token.verify": {"zones.look"}}
+FOLLOWS = {
+    "token.shape": {"zones.look"},
+    "token.verify": {"zones.look"},
+    "nginx.test": {"nginx.unclear"},
+}
 """What else is told where a check finds something."""
 
 

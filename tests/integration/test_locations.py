@@ -95,4 +95,7 @@ def test_what_is_open_is_named_with_its_line_and_why(front: Front) -> None:
 
 def test_what_is_open_on_purpose_says_so_itself(front: Front) -> None:
     found = {name: front.servers[NAMES[name]].on_purpose for name in CASES}
-    assert {name: one for name, one in found.items() if one} == {"open on purpose": ("location /a",)}
+    assert {name: one for name, one in found.items() if one} == {
+        "open on purpose": ("location /a",),
+        "an index that is internal": ("location = /public/",),
+    }

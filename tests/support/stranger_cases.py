@@ -19,6 +19,9 @@ MADE = (
     "map $rn_verdict $shut { default 1; ok 0; }"
     ' map $arg_x $realm { default off; "" who; }'
     " geo $lan { default 0; 10.0.0.0/8 1; }"
+    " map $http_x_word $worded { default 0; ~. 1; }"
+    " limit_req_zone $server_name zone=tight:1m rate=1r/m;"
+    " map $host $wayto { default /in/x; }"
     " map $request_id $nobody_knows { default FR; }"
 )
 """The variables of these servers."""

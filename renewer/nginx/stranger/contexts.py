@@ -60,13 +60,6 @@ class Context:
             yield from one.all_locations
 
     @property
-    def all_contexts(self) -> Iterator["Context"]:
-        """The locations, and what a `limit_except` makes of one."""
-        for one in self.all_locations:
-            yield one
-            yield from (Context(limited, one) for limited in one.own("limit_except"))
-
-    @property
     def on_purpose(self) -> bool:
         """Whether it says itself that everybody may come in."""
         rules = self.own("allow", "deny")

@@ -61,6 +61,10 @@ class Path:
         return begins and bool(anything or not end or not text)
 
 
+EMPTY = Path("", whole=True)
+"""A path that a rewrite leaves nothing of: nginx leads it to no named location."""
+
+
 def leads_to(server: Context, path: Path) -> Iterator[tuple[Context, Path]]:
     """Yield what nginx may find for a path: a location, or the server itself; with what the path is then."""
     if path.whole:
@@ -72,6 +76,8 @@ def leads_to(server: Context, path: Path) -> Iterator[tuple[Context, Path]]:
     for one in everywhere:
         if one.is_pattern:
             yield one, replace(path, vague=True)
+        elif one.modifier == "" and _is_shadowed(one, server):
+            continue
         elif one.path.startswith(path.start):
             yield one, replace(path, start=one.path, whole=one.modifier == "=", vague=False)
         elif one in around and len(one.path) == longest:
@@ -79,6 +85,13 @@ def leads_to(server: Context, path: Path) -> Iterator[tuple[Context, Path]]:
     everything = any(one.is_pattern and path.fits(one.path) == {True: True} for one in server.locations)
     if not around and not everything:
         yield server, path
+
+
+def _is_shadowed(one: Context, server: Context) -> bool:
+    """Return whether a pattern takes every path that a location is for."""
+    patterns = [other for other in server.locations if other.is_pattern] if one.outer is server else []
+    own = Path(one.path)
+    return any(own.fits(other.path, any_case=other.modifier == "~*") == {True: True} for other in patterns)
 
 
 def _begins(one: Context) -> bool:

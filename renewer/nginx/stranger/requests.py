@@ -12,21 +12,24 @@ from dataclasses import replace
 
 from renewer.nginx.configuration import Directive
 from renewer.nginx.stranger import access
-from renewer.nginx.stranger.access import Say, Seen
+from renewer.nginx.stranger.access import Say, Seen, doubtful
 from renewer.nginx.stranger.contexts import Context
-from renewer.nginx.stranger.paths import Path, leads_to
+from renewer.nginx.stranger.pages import there
+from renewer.nginx.stranger.paths import EMPTY, Path, leads_to
 from renewer.nginx.stranger.rewrites import ELSEWHERE, Rewrites, Way
-from renewer.nginx.stranger.variables import Variables
+from renewer.nginx.stranger.variables import Rest, Variables, named
 
-_EMPTY = Directive("location", (), "", "")
+_NO_RULES = Context(Directive("location", (), "", ""))
 _HOPS = 10
 """Internal redirects before nginx gives up."""
 
-_EARLY = (400, 405, 408, 413, 414, 421, 494, 495, 496, 497, 501, 505)
+_EARLY = (400, 405, 421, 494, 495, 496, 497, 501)
 """What nginx itself answers before it looks at a server's directives, such as 405 to TRACE."""
 
 _FOUND = (301, 413)
 _BUSY = (429, 503)
+_BEHIND = (413, 500, 502, 503, 504)
+_FILES = (403, 404, 405, 416, 500)
 _REFUSED = (401, 403, 500)
 _GOOD = range(200, 300)
 
@@ -47,6 +50,7 @@ class Stranger:
         asked: bool = False,
     ) -> None:
         self.open: dict[Context, Seen] = {}
+        self.on_purpose: dict[Context, str] = {}
         self._unclear: dict[tuple[Context, str], Seen] = {}
         self.answers: list[tuple[int, Seen | None]] = []
         self._logins = False
@@ -70,7 +74,9 @@ class Stranger:
     @property
     def unclear(self) -> Iterator[Seen]:
         """Yield what is not understood, but for what is open anyway."""
-        return (seen for (context, _), seen in self._unclear.items() if context not in self.open)
+        yield from (seen for (context, _), seen in self._unclear.items() if context not in self.open)
+        if self._rewrites.given_up:
+            yield doubtful(self._rewrites.given_up, "there are too many ways through these conditions")
 
     @property
     def _wants_certificate(self) -> bool:
@@ -103,7 +109,7 @@ class Stranger:
 
     def _enter(self, way: Way) -> None:
         """Go into a location, and through its rewrites."""
-        if not self._is_new("enter", way):
+        if not self._is_new("enter", way) or not self._rewrites.steps(way.context.directive):
             return
         context = way.context
         if context.nearest("internal") and not way.internal:
@@ -116,8 +122,6 @@ class Stranger:
         for limited in context.own("limit_except"):
             why = "for the methods that it is about, it takes the place of the gate around it"
             self._access(replace(way, context=Context(limited, context), why=way.why or why))
-        if context.own("rewrite"):
-            self._fails(way, [500])
         for after in self._rewrite(context.block, way):
             (self._find if after.moved else self._access)(replace(after, moved=False))
 
@@ -157,51 +161,85 @@ class Stranger:
             self._content(way)
             return
         *files, last = tried[-1].arguments
-        if way.context.passes_on or any("$" in one or one.endswith("/") for one in files):
-            self._content(replace(way, path=replace(way.path, whole=False)))
+        for file in files:
+            named_in_full = "$" not in file and not file.endswith("/")
+            found = there(way.context, file) if named_in_full else True
+            if found is not False:
+                after = way if found else way.doubted(tried[-1], f"whether {file} is there is not known")
+                self._content(replace(after, path=replace(way.path, whole=False)))
         if last.startswith("="):
             self._fails(way, [int(last[1:])])
         else:
             self._lead(way, last, tried[-1])
 
     def _content(self, way: Way) -> None:
-        context = way.context.location
+        """Have the location answer: what is behind nginx, or files."""
         if way.context.passes_on:
-            self._reached(way, context, judged=True)
-        elif way.path.broken:
-            return  # no file has a line break in its name
-        elif way.internal and way.path.whole and not way.path.start.endswith("/"):
-            self._answer(way, 200)
-        else:
-            self._reached(way, context, judged=False)
+            self._reached(way)
+            pages = way.context.nearest("error_page") if _intercepts(way.context) else []
+            codes = (int(one) for page in pages for one in page.arguments if one.isdecimal())
+            self._fails(way, [*_BEHIND, *codes])
+            return
+        if way.internal and way.path.whole and not way.path.start.endswith("/"):
+            self._page(way)
+        elif not way.path.broken:  # no file has a line break in its name
+            self._reached(way)
             self._index(way)
+        self._fails(way, _FILES)
+
+    def _page(self, way: Way) -> None:
+        """Have one file be the answer; it is meant for strangers if an `error_page` names it."""
+        found = there(way.context, way.path.start)
+        if way.erred:
+            self._answer(way, 200)
+        elif found is not False:
+            place = way.context.location.directive
+            self._reached(
+                way if found else way.doubted(place, f"whether {way.path.start} is there is not known")
+            )
 
     def _index(self, way: Way) -> None:
         names = [name for one in way.context.nearest("index") for name in one.arguments] or ["index.html"]
+        way = replace(way, internal=True, why=f"{way.context.location.directive.place} has it as an index")
         for name in names:
+            if "$" in name:
+                self._serve(replace(way, path=Path(vague=True)))
+                continue
             for start in way.path.samples:
                 folder = start if start.endswith("/") else f"{start}/"
-                if "$" not in name and (not way.path.whole or folder == start):
+                if not way.path.whole or folder == start:
                     path = Path(name if name.startswith("/") else folder + name, whole=True)
-                    why = f"{way.context.location.directive.place} has it as an index"
-                    self._serve(replace(way, path=path, internal=True, why=why))
+                    self._serve(replace(way, path=path))
 
-    def _reached(self, way: Way, context: Context, *, judged: bool) -> None:
+    def _reached(self, way: Way) -> None:
         """Keep that a stranger gets what a location has."""
+        context = way.context.location
+        name = "root" if context is self._server else context.label
         if self._asked:
-            pages = [one for one in context.block if one.name.endswith("_intercept_errors")]
-            turned = any(one.arguments == ("on",) for one in pages) and context.nearest("error_page")
-            if turned:
-                way = way.doubted(pages[0], "whether a refusal becomes an agreement is not known")
-            self._answer(way, 401 if judged and not turned else 200)
-        elif not context.on_purpose:
-            name = "root" if context is self._server else context.label
-            if way.doubt:
-                why = f"{way.doubt.why}, and {name} depends on it"
-                self._unclear.setdefault((context, way.doubt.place), replace(way.doubt, why=why))
-            else:
-                why = way.why or _nothing(context, self._server)
-                self.open.setdefault(context, Seen(context.directive.place, name, why))
+            self._say(way)
+        elif context.on_purpose:
+            self.on_purpose.setdefault(context, name)
+        elif way.doubt:
+            why = f"{way.doubt.why}, and {name} depends on it"
+            self._unclear.setdefault((context, way.doubt.place), replace(way.doubt, why=why))
+        else:
+            why = way.why or _nothing(context, self._server)
+            self.open.setdefault(context, Seen(context.directive.place, name, why))
+
+    def _say(self, way: Way) -> None:
+        """Keep what the location says that `auth_request` asks; a service is trusted to refuse strangers."""
+        pages = way.context.nearest("error_page") if _intercepts(way.context) else []
+        asks = [one for one in way.context.nearest("auth_request") if one.arguments != ("off",)]
+        if not way.context.passes_on:
+            self._answer(
+                way.doubted(way.context.location.directive, "whether it finds a file is not known"), 200
+            )
+        elif pages:
+            self._answer(way.doubted(pages[0], "whether it makes a yes of a refusal is not known"), 200)
+        elif asks and not way.context.nearest("internal"):
+            self._answer(way.doubted(asks[0], "whether it asks what it is to guard is not known"), 200)
+        else:
+            self._answer(way, 401)
 
     # What follows from a status.
 
@@ -227,7 +265,7 @@ class Stranger:
         way = replace(way, why=way.why or f"{by.place} leads there")
         if to.startswith("@"):
             self._name(way, to)
-        elif to.startswith("/") or to.removeprefix("$") in {"uri", "document_uri"}:
+        elif to.startswith("/") or named(to) in {"uri", "document_uri"}:
             self._serve(replace(way, path=self._variables.path(to, way.request), internal=True))
         elif to.startswith("$") and not ELSEWHERE.match(to):
             self._lead_by_variable(way, to, by)
@@ -239,8 +277,8 @@ class Stranger:
         value = self._variables.text(to, way.request)
         for text in value.texts:
             self._lead(way, text, by)
-        if value.rest and to.removeprefix("$") not in self._variables.judged:
-            unsure = way.doubted(by, "where it leads is not known")
+        if value.rest and named(to) not in self._variables.judged:
+            unsure = way if value.rest < Rest.UNKNOWN else way.doubted(by, "where it leads is not known")
             for one in self._server.locations:
                 if one.modifier == "@":
                     self._name(unsure, one.path)
@@ -248,7 +286,7 @@ class Stranger:
 
     def _name(self, way: Way, name: str) -> None:
         for one in self._server.locations:
-            if one.path == name:
+            if one.path == name and way.path != EMPTY:
                 self._enter(replace(way, context=one, internal=True, hops=way.hops + 1))
 
     # Who is let in.
@@ -259,7 +297,7 @@ class Stranger:
         if context.name == "limit_except" and context.own("allow") and context.outer:
             location = replace(way, context=context.outer)
             if not any(True for _ in self._rewrite(context.outer.block, location)):
-                return Context(_EMPTY)
+                return _NO_RULES
         return context
 
     def _password(self, way: Way) -> list[Say]:
@@ -274,8 +312,9 @@ class Stranger:
             return [access.NOTHING]
         self._logins = True
         inner = Stranger(self._server, self._variables, self._files, self._tls, asked=True)
-        path = self._variables.path(asked[-1].arguments[0], way.request)
+        path = Path(asked[-1].arguments[0], whole=True)
         inner._serve(Way(self._server, path, way.sets, internal=True))
+        self._rewrites.given_up = self._rewrites.given_up or inner._rewrites.given_up
         return list({(code in _GOOD, doubt) for code, doubt in inner.answers}) or [(False, None)]
 
 
@@ -283,3 +322,9 @@ def _nothing(context: Context, server: Context) -> str:
     if context is server:
         return "a request that no location is for gets a file of it"
     return "it has no gate of its own, and that of a location around it does not count"
+
+
+def _intercepts(context: Context) -> bool:
+    """Return whether `error_page` holds for what is answered behind nginx too."""
+    names = (f"{kind}_intercept_errors" for kind in ("proxy", "fastcgi", "uwsgi", "scgi", "grpc"))
+    return any(one.arguments == ("on",) for one in context.nearest(*names))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from renewer.nginx.configuration import Directive
 from renewer.nginx.stranger.access import Seen, doubtful, label
 from renewer.nginx.stranger.contexts import Context
-from renewer.nginx.stranger.paths import Path
-from renewer.nginx.stranger.variables import Request, Value, Variables, spans
+from renewer.nginx.stranger.paths import EMPTY, Path
+from renewer.nginx.stranger.variables import Request, Value, Variables, named, spans
 
 ELSEWHERE = re.compile(r"https?://|\$scheme\b")
 """How an address begins that is none of this server's."""
@@ -16,6 +16,12 @@ ELSEWHERE = re.compile(r"https?://|\$scheme\b")
 _ENDS = ("break", "return", "if", "rewrite")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _WRONG = 400
+_MOST = 20_000
+"""Lines that are looked at for one server, each as often as there are ways to it."""
+
+_DEEPEST = 200
+"""Conditions and rewrites of one block that are followed."""
+
 
 _SIGNATURES = frozenset(
     {
@@ -79,20 +85,30 @@ class Rewrites:
     def __init__(self, server: Context, variables: Variables, files: Collection[str]) -> None:
         self._server, self._variables, self._files = server, variables, files
         self.ask = False
+        self.given_up: Directive | None = None
+        self._steps = 0
 
-    def through(self, todo: tuple[Directive, ...], way: Way) -> Iterator[End]:
+    def steps(self, one: Directive, depth: int = 0) -> bool:
+        """Return whether a directive is still looked at: not if there are too many ways to it."""
+        self._steps += 1
+        if self._steps > _MOST or depth > _DEEPEST:
+            self.given_up = self.given_up or one
+        return self.given_up is None
+
+    def through(self, todo: tuple[Directive, ...], way: Way, depth: int = 0) -> Iterator[End]:
         """Yield how a block can end for a request, line by line as nginx does it."""
         for number, one in enumerate(todo):
             rest = todo[number + 1 :]
             if one.name == "set" and len(one.arguments) > 1:
                 value = self._variables.text(one.arguments[1], way.request)
-                way = way.setting(one.arguments[0].removeprefix("$"), value)
+                way = way.setting(named(one.arguments[0]), value)
             elif one.name in _ENDS:
-                yield from self._ends(one, rest, way)
+                if self.steps(one, depth):
+                    yield from self._ends(one, rest, way, depth + 1)
                 return
         yield End(way)
 
-    def _ends(self, one: Directive, rest: tuple[Directive, ...], way: Way) -> Iterator[End]:
+    def _ends(self, one: Directive, rest: tuple[Directive, ...], way: Way, depth: int) -> Iterator[End]:
         """Yield how the block can end from a line on after which not every request goes on the same way."""
         if one.name == "break":
             yield End(replace(way, moved=False, why=way.why or self._ended(one)))
@@ -100,10 +116,10 @@ class Rewrites:
             yield self._returned(one, way)
         elif one.name == "if":
             for after, block in self._chosen(one, way):
-                yield from self.through((*block, *rest), after)
+                yield from self.through((*block, *rest), after, depth)
         else:
             for end, goes_on in self._rewritten(one, way):
-                yield from self.through(rest, end.way) if goes_on else (end,)
+                yield from self.through(rest, end.way, depth) if goes_on else (end,)
 
     def _chosen(self, one: Directive, way: Way) -> Iterator[tuple[Way, Sequence[Directive]]]:
         """Yield what an `if` makes of a request: with its block, and without."""
@@ -126,6 +142,8 @@ class Rewrites:
             elif ELSEWHERE.match(to) or {"redirect", "permanent"} & set(flags):
                 yield End(after, 301 if "permanent" in flags else 302, may_go_on=True), False
             else:
+                if to.startswith("$"):  # nothing may be left of the path, which is an error
+                    yield End(replace(after, path=EMPTY), 500, may_go_on=True), False
                 ends = bool({"last", "break"} & set(flags))
                 why = after.why or (self._ended(one) if ends else f"{one.place} leads there")
                 path, moved = self._variables.path(to, way.request), "break" not in flags

@@ -99,28 +99,32 @@ class Variables:
         self._opaque: set[str] = set()
         self._set: set[str] = set()
         self.judged: set[str] = set()
+        """Those that hold what a service says that is asked for a login (`auth_request_set`)."""
         for one in within(http):
             self._read(one)
 
     def _read(self, one: Directive) -> None:
-        self._opaque |= {name for text in (one.name, *one.arguments) for name in _CAPTURE.findall(text)}
+        self._opaque |= {
+            name.lower() for text in (one.name, *one.arguments) for name in _CAPTURE.findall(text)
+        }
         if one.name in {"map", "geo"} and one.arguments and one.block:
-            self._made[one.arguments[-1].removeprefix("$")].append(one)
+            self._made[named(one.arguments[-1])].append(one)
         elif one.name == "split_clients" and one.arguments:
-            self._opaque.add(one.arguments[-1].removeprefix("$"))
+            self._opaque.add(named(one.arguments[-1]))
         elif one.name == "set" and one.arguments:
-            self._set.add(one.arguments[0].removeprefix("$"))
+            self._set.add(named(one.arguments[0]))
         elif one.name == "auth_request_set" and len(one.arguments) > 1:
-            self.judged.add(one.arguments[0].removeprefix("$"))
+            asked = one.arguments[1].startswith("$upstream_")
+            (self.judged if asked else self._opaque).add(named(one.arguments[0]))
         elif one.name in {"perl_set", "js_set"} and one.arguments:
-            self._opaque.add(one.arguments[0].removeprefix("$"))
+            self._opaque.add(named(one.arguments[0]))
 
     def text(self, template: str, request: Request, depth: int = 0) -> Value:
         """Return what a text with variables in it may be."""
         values = []
         for part in _PARTS.split(template):
             found = _VARIABLE.fullmatch(part)
-            values.append(self.value(found[1], request, depth) if found else Value(frozenset({part})))
+            values.append(self.value(found[1].lower(), request, depth) if found else Value(frozenset({part})))
         return _joined([one for one in values if one != Value(frozenset({""}))])
 
     def value(self, name: str, request: Request, depth: int = 0) -> Value:
@@ -181,7 +185,7 @@ class Variables:
         value = self.text(one, request)
         if regex is None:
             return Outcome({True: False, False: False}, value.session)
-        if one.removeprefix("$") in _PATH and one.removeprefix("$") not in request.sets:
+        if named(one) in _PATH and named(one) not in request.sets:
             return Outcome(request.path.fits(pattern, any_case=any_case))
         found = (regex.search(text) is not None for text in value.texts)
         if _OUTSIDE in value.texts:
@@ -222,7 +226,7 @@ class Variables:
         )
 
     def _geo(self, one: Directive, request: Request, _: int) -> Value:
-        address = one.arguments[0].removeprefix("$") if len(one.arguments) > 1 else "remote_addr"
+        address = named(one.arguments[0]) if len(one.arguments) > 1 else "remote_addr"
         if address not in _ADDRESS or request.claimed:
             return UNKNOWN
         texts, rest = {""}, Rest.NOTHING
@@ -233,6 +237,11 @@ class Variables:
                 wide = spans(entry.name if entry.name != "proxy" else "".join(entry.arguments))
                 rest = Rest.UNKNOWN if wide is None or wide else rest
         return Value(frozenset(texts), rest)
+
+
+def named(variable: str) -> str:
+    """Return the name of a variable: nginx does not tell `$A` from `$a`."""
+    return variable.removeprefix("$").lower()
 
 
 def spans(network: str) -> bool | None:
