@@ -1,15 +1,19 @@
 """Which locations of a guarded server are open: what `check` says, and what a real nginx does."""
 
+import http.client
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from support.certs import CA
 from support.nginx_master import Nginx, free_port
-from support.stranger_cases import CASES, MADE, OPEN, SHUT, UNCLEAR
+from support.stranger_case import MADE, SIGNED
+from support.stranger_cases import CASES, OPEN, SHUT, UNCLEAR
 
 from renewer.core.site import Guard
 from renewer.nginx.configuration import tree
@@ -98,4 +102,30 @@ def test_what_is_open_on_purpose_says_so_itself(front: Front) -> None:
     assert {name: one for name, one in found.items() if one} == {
         "open on purpose": ("location /a",),
         "an index that is internal": ("location = /public/",),
+        "what is open on purpose leads on what it has not": ("location /public/",),
+        "what is open on purpose leads on a method": ("location /public/",),
     }
+
+
+def test_a_pattern_may_take_the_verdict_from_every_server(tmp_path: Path) -> None:
+    """A capture named like a variable takes its place in every server."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for name, text in gates.texts(Guard(()), "ab" * 32).items():
+        (own / name).write_text(text)
+    port, back = free_port(), free_port()
+    caught = 'if ($arg_v ~ "(?<rn_verdict>.*)") { set $x 1; }'
+    with Nginx(tmp_path) as nginx:
+        nginx.configure(
+            f"include {own}/http.conf;"
+            f" server {{ listen 127.0.0.1:{port}; server_name a; location / {{ {caught} return 403; }} }}"
+            f" server {{ listen 127.0.0.1:{port}; server_name b; set $rn_scope b; location / {{ {SIGNED}"
+            f" if ($rn_verdict ~ denied) {{ return 403; }} proxy_pass http://127.0.0.1:{back}; }} }}"
+            f" server {{ listen 127.0.0.1:{back}; return 204; }}"
+        )
+        nginx.start()
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            connection.request("GET", "/", headers={"Host": "b"})
+            assert connection.getresponse().status == HTTPStatus.NO_CONTENT
+        found = guarded(tree(str(nginx.config)), set())
+    assert [[seen.name for seen in one.unclear] for one in found] == [["if $rn_verdict ~ denied"]]

@@ -19,7 +19,6 @@ from renewer.nginx.stranger.paths import EMPTY, Path, leads_to
 from renewer.nginx.stranger.rewrites import ELSEWHERE, Rewrites, Way
 from renewer.nginx.stranger.variables import Rest, Variables, named
 
-_NO_RULES = Context(Directive("location", (), "", ""))
 _HOPS = 10
 """Internal redirects before nginx gives up."""
 
@@ -30,7 +29,7 @@ _FOUND = (301, 413)
 _BUSY = (429, 503)
 _BEHIND = (413, 500, 502, 503, 504)
 _FILES = (403, 404, 405, 416, 500)
-_REFUSED = (401, 403, 500)
+_REFUSED = (401, 403)
 _GOOD = range(200, 300)
 
 
@@ -146,13 +145,14 @@ class Stranger:
         if self._asked:  # nginx leaves this out for its own requests
             self._try(way)
             return
-        sides = [access.addresses(self._server, self._ruled(way)), self._password(way), self._ask(way)]
+        sides = [self._addresses(way), self._password(way), self._ask(way)]
         for passes, doubt in access.outcomes(context, sides):
             after = replace(way, doubt=way.doubt or doubt)
             if passes:
                 self._try(after)
             else:
-                self._fails(after, _REFUSED)
+                asks = [500] if context.nearest("auth_request") else []
+                self._fails(after, [*_REFUSED, *asks])
 
     def _try(self, way: Way) -> None:
         """Go through `try_files`."""
@@ -291,14 +291,14 @@ class Stranger:
 
     # Who is let in.
 
-    def _ruled(self, way: Way) -> Context:
-        """Return the block whose rules for addresses count: none in place of a gate, if any may come in."""
+    def _addresses(self, way: Way) -> list[Say]:
+        """Return what rules for addresses may say: those in place of a gate let in, if any may come in."""
         context = way.context
         if context.name == "limit_except" and context.own("allow") and context.outer:
             location = replace(way, context=context.outer)
             if not any(True for _ in self._rewrite(context.outer.block, location)):
-                return _NO_RULES
-        return context
+                return [(True, None)]
+        return access.addresses(self._server, context)
 
     def _password(self, way: Way) -> list[Say]:
         found = access.password(way.context, lambda text: self._variables.text(text, way.request))

@@ -156,8 +156,8 @@ class Rewrites:
 
     def _ended(self, one: Directive) -> str:
         if any(one is own for own in self._server.block):
-            return f"{one.place} ends what the server checks, before its gate"
-        return f"{label(one)} at {one.place} ends what nginx checks, before a gate"
+            return f"{one.place} ends what the server checks, and no gate behind it counts"
+        return f"{label(one)} at {one.place} ends what nginx checks, and no gate behind it counts"
 
 
 def _name(entry: tuple[str, Value]) -> str:
