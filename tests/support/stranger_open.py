@@ -280,6 +280,12 @@ OPEN |= {
         "GET /a/x%0Ay",
         ("location /a/",),
     ),
+    "a long way": Case(
+        f"{REST} {HIDDEN} location /r9 {{ rewrite ^ /in/x last; }}"
+        + "".join(f"location /r{number} {{{{ rewrite ^ /r{number + 1} last; }}}}" for number in range(1, 9)),
+        "GET /r1",
+        ("location /in/",),
+    ),
     "a path of the client's own": Case(
         f"{REST} location /a {{ rewrite ^ $arg_to last; }} {HIDDEN}", "GET /a?to=/in/x", ("location /in/",)
     ),

@@ -1,10 +1,10 @@
-"""A stranger's request on its way through a server of nginx, phase by phase; pure.
+"""A stranger's request on its way through a server of nginx, phase by phase.
 
 The phases (nginx's development guide): the server's rewrites, the location, its rewrites, limits, access,
 `try_files`, content. A status of 300 and above goes on where an `error_page` says: to a named location past
 the server's rewrites, to a path through them once more. Whatever reaches the content is open; what does so
-only if something holds that is not understood, is unclear. A page that the configuration names in full (the
-text of a `return`, one file of an `error_page` or `try_files`) is an answer like any other.
+only if something holds that is not understood, is unclear. The text of a `return`, and a file that an
+`error_page` names in full, are answers: they are meant for everybody.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,17 +19,19 @@ from renewer.nginx.stranger.paths import EMPTY, Path, leads_to
 from renewer.nginx.stranger.rewrites import ELSEWHERE, Rewrites, Way
 from renewer.nginx.stranger.variables import Rest, Variables, named
 
-_HOPS = 10
-"""Internal redirects before nginx gives up."""
+_HOPS = 40
+"""Steps from server to location and on: more than nginx makes before it gives up, which is ten redirects."""
 
 _EARLY = (400, 405, 421, 494, 495, 496, 497, 501)
 """What nginx itself answers before it looks at a server's directives, such as 405 to TRACE."""
 
 _FOUND = (301, 413)
-_BUSY = (429, 503)
-_BEHIND = (413, 500, 502, 503, 504)
-_FILES = (403, 404, 405, 416, 500)
-_REFUSED = (401, 403)
+"""What it answers when it has found a location, before that one's directives count."""
+
+_BUSY, _REFUSED = (429, 503), (401, 403)
+_BEHIND, _FILES = (413, 500, 502, 503, 504), (403, 404, 405, 416, 500)
+"""What comes of what is behind nginx, and of files that are not there or asked for in a wrong way."""
+
 _GOOD = range(200, 300)
 
 
@@ -75,7 +77,7 @@ class Stranger:
         """Yield what is not understood, but for what is open anyway."""
         yield from (seen for (context, _), seen in self._unclear.items() if context not in self.open)
         if self._rewrites.given_up:
-            yield doubtful(self._rewrites.given_up, "there are too many ways through these conditions")
+            yield doubtful(self._rewrites.given_up, "there are too many ways through it")
 
     @property
     def _wants_certificate(self) -> bool:
@@ -88,7 +90,9 @@ class Stranger:
 
     def _is_new(self, phase: str, way: Way) -> bool:
         """Return whether no such request has been here before."""
-        fresh = (phase, way) not in self._been and way.hops <= _HOPS
+        if way.hops > _HOPS:
+            self._rewrites.given_up = self._rewrites.given_up or way.context.directive
+        fresh = (phase, way) not in self._been and not self._rewrites.given_up
         self._been.add((phase, way))
         return fresh
 
@@ -166,7 +170,8 @@ class Stranger:
             found = there(way.context, file) if named_in_full else True
             if found is not False:
                 after = way if found else way.doubted(tried[-1], f"whether {file} is there is not known")
-                self._content(replace(after, path=replace(way.path, whole=False)))
+                as_asked = way.context.passes_on or file.rstrip("/") == "$uri"
+                (self._content if as_asked else self._reached)(after)
         if last.startswith("="):
             self._fails(way, [int(last[1:])])
         else:
