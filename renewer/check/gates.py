@@ -26,7 +26,9 @@ def look(scene: Scene) -> Iterator[Finding]:
     servers = _servers(scene)
     yield from _closing(scene)
     yield from _strangers(scene, servers)
+    yield from _shared(servers)
     yield from _open(servers)
+    yield from _unclear(servers)
     yield from _sites(scene, servers)
 
 
@@ -75,6 +77,19 @@ def _strangers(scene: Scene, servers: Sequence[Guarded]) -> Iterator[Finding]:
             )
 
 
+def _shared(servers: Sequence[Guarded]) -> Iterator[Finding]:
+    """Yield the servers that are more than one site."""
+    for server in servers:
+        names = sorted({name for name, _ in server.scopes})
+        if len(names) > 1:
+            yield _TOPIC.warning(
+                "site",
+                f"{server.place}: the server {server.name} is for several sites: {', '.join(names)}",
+                "what a back end hands on within nginx is judged by the session of the first of them",
+                "give each site a server of its own",
+            )
+
+
 def _open(servers: Sequence[Guarded]) -> Iterator[Finding]:
     """Yield the locations of guarded servers that anybody may open."""
     for server in servers:
@@ -84,6 +99,18 @@ def _open(servers: Sequence[Guarded]) -> Iterator[Finding]:
                 f"{one.place}: {one.name} of the guarded server {server.name} is open: {one.why}",
                 "anybody may open it without a link",
                 "include the gate in it, first of all; or, if it shall be open, let it say: allow all;",
+            )
+
+
+def _unclear(servers: Sequence[Guarded]) -> Iterator[Finding]:
+    """Yield what of guarded servers is not understood, so that nobody takes it for guarded."""
+    for server in servers:
+        for one in server.unclear:
+            yield _TOPIC.warning(
+                "unclear",
+                f"{one.place}: {one.name} of the guarded server {server.name} is not understood: {one.why}",
+                "whether anybody gets in without a link is not known",
+                "open it without a link, as anybody would; if it lets you in, put the gate before this line",
             )
 
 
@@ -102,7 +129,7 @@ def _sites(scene: Scene, servers: Sequence[Guarded]) -> Iterator[Finding]:
         if lacking:
             what = f"{site}: nginx includes {' and '.join(map(str, lacking))} nowhere"
             yield _TOPIC.error("guard", what, why, _LINES)
-        elif not any(server.open for server in own):
+        elif not any(server.open or server.unclear for server in own):
             on_purpose = [name for server in own for name in server.on_purpose]
             but = f", but for what is open on purpose: {', '.join(on_purpose)}" if on_purpose else ""
             yield _TOPIC.ok("guard", f"{site}: nginx guards it{but}")

@@ -77,6 +77,18 @@ TABLE: dict[str, list[Row]] = {
                 " location / {", " location /files/ { root /srv; } location /up { allow all; }\n location / {"
             ),
         ),
+        Row(
+            "nginx.unclear",
+            "warning",
+            ("post_action /up", "is not understood", "without a link"),
+            nginx("set $rn_home", "post_action /up; set $rn_home"),
+        ),
+        Row(
+            "nginx.site",
+            "warning",
+            ("is for several sites: $other, nodered", "a server of its own"),
+            nginx("set $rn_home", "set $other 1; set $rn_scope $other; set $rn_home"),
+        ),
     ],
     "the token is quoted": [
         Row("token.shape", "error", ("quotes", "take the quotes away"), token(f'"{named("good")}"')),
@@ -436,7 +448,11 @@ TABLE: dict[str, list[Row]] = {
     ],
 }
 
-FOLLOWS = {"token.shape": {"zones.look"}, "token.verify": {"zones.look"}}
+FOLLOWS = {
+    "token.shape": {"zones.look"},
+    "token.verify": {"zones.look"},
+    "nginx.test": {"nginx.unclear"},
+}
 """What else is told where a check finds something."""
 
 

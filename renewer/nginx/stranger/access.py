@@ -1,0 +1,82 @@
+"""nginx's access phase: whether addresses, a password or another's word let a stranger in; pure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from renewer.nginx.configuration import Directive
+from renewer.nginx.stranger.contexts import Context
+from renewer.nginx.stranger.variables import Value, spans
+
+_FAMILIES = {"v4": "0.0.0.0/0", "v6": "::/0", "unix": "unix:"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is open or not understood: its place, what it is called, and why."""
+
+    place: str
+    name: str
+    why: str
+
+
+Say = tuple[bool | None, Seen | None]
+"""What a guard may say (yes, no, nothing), and what is doubtful about that."""
+
+NOTHING: Say = (None, None)
+
+
+def outcomes(context: Context, guards: Sequence[Sequence[Say]]) -> Iterator[tuple[bool, Seen | None]]:
+    """Yield whether a stranger passes, for whatever the guards may say, with what is doubtful about that."""
+    any_will_do = [one.arguments for one in context.nearest("satisfy")][-1:] == [("any",)]
+    for choice in dict.fromkeys(product(*guards)):
+        said = [one for one, _ in choice]
+        yield (
+            False not in said or (any_will_do and True in said),
+            next((doubt for _, doubt in choice if doubt), None),
+        )
+
+
+def addresses(server: Context, context: Context) -> list[Say]:
+    """Return what `allow` and `deny` may say of an address that no rule names."""
+    rules = context.nearest("allow", "deny")
+    listens = " ".join(one.arguments[0] for one in server.own("listen") if one.arguments)
+    families = ["v4", *(["v6"] if "[" in listens else []), *(["unix"] if "unix:" in listens else [])]
+    allowed = [one for one in rules if one.name == "allow" and one.arguments]
+    wide = [one for one in allowed if spans(one.arguments[0]) and not one.arguments[0].endswith("/0")]
+    claimed = [one for one in context.nearest("set_real_ip_from") if allowed and spans(one.arguments[0])]
+    return [
+        *((_first(rules, family), None) for family in families),
+        *((True, doubtful(one, "strangers may have addresses in this network")) for one in wide),
+        *((True, doubtful(one, "anybody may say that his address is another")) for one in claimed),
+    ]
+
+
+def password(context: Context, text: Callable[[str], Value]) -> list[Say]:
+    """Return what `auth_basic` may say; without a file of passwords it says nothing."""
+    realm = context.nearest("auth_basic")
+    if not realm or not context.nearest("auth_basic_user_file"):
+        return [NOTHING]
+    value = text(realm[-1].arguments[0])
+    found: list[Say] = [(None if one == "off" else False, None) for one in value.texts]
+    if value.rest:
+        found.append((None, doubtful(realm[-1], "whether it is ever off is not known")))
+    return found
+
+
+def doubtful(one: Directive, why: str) -> Seen:
+    """Return that a directive is not understood."""
+    return Seen(one.place, label(one), why)
+
+
+def label(one: Directive) -> str:
+    """Return a directive as it is written, without its block."""
+    return " ".join((one.name, *one.arguments))
+
+
+def _first(rules: Sequence[Directive], family: str) -> bool | None:
+    """Return what the first rule says that is about every address of a family."""
+    for one in rules:
+        if one.arguments[:1] == ("all",) or one.arguments[:1] == (_FAMILIES[family],):
+            return one.name == "allow"
+    return None
