@@ -1,4 +1,4 @@
-"""What is looked at: the configuration, and what several looks share, each found out once."""
+"""The configuration under check, and the values that several checks share, each computed once."""
 
 import os
 import threading
@@ -27,13 +27,13 @@ from renewer.system import permissions
 from renewer.system.console import Silent
 
 FOLLOWED = timedelta(seconds=20)
-"""How long the CNAMEs of a name are followed."""
+"""How long to follow the CNAMEs of a name."""
 
 Value = TypeVar("Value")
 
 
 class Once(Generic[Value]):
-    """Something that several ask for and that is found out once; its error is raised for each of them."""
+    """A value that several threads need and one computes; its error is raised for each of them."""
 
     def __init__(self, find: Callable[[], Value]) -> None:
         self._find = find
@@ -42,7 +42,7 @@ class Once(Generic[Value]):
         self._error: RenewerError | None = None
 
     def __call__(self) -> Value:
-        """Return it; who asks while it is being found out waits."""
+        """Return the value; wait if another thread is computing it."""
         with self._guard:
             if self._error:
                 raise self._error
@@ -56,7 +56,7 @@ class Once(Generic[Value]):
 
 
 class Fetched(Generic[Value]):
-    """The same for each of several keys."""
+    """A `Once` for each key."""
 
     def __init__(self, find: Callable[[str], Value]) -> None:
         self._find = find
@@ -64,7 +64,7 @@ class Fetched(Generic[Value]):
         self._all: dict[str, Once[Value]] = {}
 
     def __call__(self, key: str) -> Value:
-        """Return what belongs to the key."""
+        """Return the value of the key."""
         with self._guard:
             one = self._all.setdefault(key, Once(partial(self._find, key)))
         return one()
@@ -72,7 +72,7 @@ class Fetched(Generic[Value]):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the records of a name go: a zone by name and identifier, and what Cloudflare tells of it."""
+    """The zone that holds the records of a name: its domain, its identifier, and Cloudflare's data on it."""
 
     zone: str
     id: str
@@ -81,9 +81,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is looked at; safe to use from threads. `root` is the folder in which this machine's files lie.
+    """The subject of all checks; safe to use from threads. `root` is the root of this machine's file system.
 
-    `follower` knows whose the state folder is.
+    `follower` knows which configuration the state folder belongs to.
     """
 
     config: Config
@@ -98,10 +98,10 @@ class Scene:
     directory: Fetched[Directory] = field(init=False)
     delegation: Fetched[Delegation] = field(init=False)
     challenge: Fetched[str] = field(init=False)
-    """The name at which the CA will look for the TXT record of a domain, CNAMEs followed."""
+    """The name at which the CA looks for the TXT record of a domain, after CNAMEs."""
 
     def __post_init__(self) -> None:
-        """Say how what is shared is found out."""
+        """Define how each shared value is computed."""
         ids = self.config.cloudflare.zone_ids
         found: dict[str, object] = {
             "token": Once(lambda: Token(app.dns(self.config, ids, self.vault, self.clock, Silent()))),
@@ -117,12 +117,12 @@ class Scene:
 
     @property
     def vault(self) -> State:
-        """The program's memory."""
+        """The stored state."""
         return State(FileStore(self.config.state), Silent())
 
     @property
     def unit(self) -> str:
-        """The unit of systemd that is enabled, and works with this configuration; empty where none is."""
+        """The enabled systemd unit that uses this configuration; empty if there is none."""
         for unit in unit_files.works_with(Path(self.file).absolute(), self.root):
             starter = install.TIMER if unit == install.ONE_SHOT else unit
             if any(self.root.glob(f"etc/systemd/system/*.wants/{starter}")):
@@ -131,14 +131,14 @@ class Scene:
 
     @property
     def bases(self) -> tuple[str, ...]:
-        """The domains that have to be proved, each once, without the star of a wildcard."""
+        """The domains to validate, each once, without the star of a wildcard."""
         all_of_them = (domain.removeprefix("*.") for spec in self.config.specs for domain in spec.domains)
         return tuple(dict.fromkeys(all_of_them))
 
     def place(self, name: str) -> Place | None:
-        """Return where a record of this name goes, `None` where the token sees no zone for it.
+        """Return the zone for records of this name, or `None` if the token can read no zone for it.
 
-        Raises what keeps the token from seeing anything.
+        Raises the error that keeps the token from reading zones.
         """
         seen = {zone.name: zone for zone in self.zones()}
         known = {zone.name: zone.id for zone in seen.values()} | dict(self.config.cloudflare.zone_ids)
@@ -150,7 +150,7 @@ class Scene:
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
-        """Hold a journal for records in the DNS; in memory where the state folder is not ours to write."""
+        """Open a journal for DNS records; in memory if this user may not write to the state folder."""
         try:
             permissions.refuse_unsafe(self.config.state)
             self.follower.refuse_foreign()
@@ -164,7 +164,7 @@ class Scene:
             yield ledger
 
     def _zones(self) -> tuple[Zone, ...]:
-        """Return what the token sees: nothing, for a good one without Zone:Read."""
+        """Return the zones the token can read; none for a valid token without Zone:Read."""
         try:
             return self.token().zones()
         except Refused:
@@ -180,15 +180,15 @@ class Scene:
 
 
 class Remembered:
-    """A journal that ends with the program."""
+    """A journal that lives in memory only."""
 
     def __init__(self) -> None:
         self._progress = Progress()
 
     def load(self) -> Progress:
-        """Return it."""
+        """Return the progress."""
         return self._progress
 
     def save(self, progress: Progress) -> None:
-        """Keep it."""
+        """Keep the progress."""
         self._progress = progress

@@ -1,4 +1,4 @@
-"""The name servers as the CA will see them: the delegation, each server over UDP and TCP, aliases, CAA."""
+"""The name servers as the CA sees them: delegation, each server over UDP and TCP, CNAMEs."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ from renewer.dns.resolver import ADDRESSES, Delegation, serial
 from renewer.dns.watch import NameServer
 
 AT_ONCE = 16
-"""How many questions are under way."""
+"""Queries at the same time."""
 
 PATIENCE = 10.0
-"""Seconds that all name servers of a zone have together."""
+"""Seconds for all name servers of a zone together."""
 
 _TOPIC = Topic(Group.DNS)
-_WAITS = "before each order renewer waits until every name server shows the records, or gives up"
+_WAITS = "renewer waits before each order until every name server shows the records, or gives up"
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found of the aliases, and of the name servers of every zone."""
+    """Yield the findings on CNAMEs, and on the name servers of every zone."""
     zones: dict[str, Delegation] = {}
     told: set[str] = set()
     for name in scene.bases:
@@ -31,8 +31,8 @@ def look(scene: Scene) -> Iterator[Finding]:
             challenge = scene.challenge(name)
             found = scene.delegation(challenge)
         except RenewerError as error:
-            why = f"the CA could not find the records of {name} either, and a failed try counts"
-            if str(error) not in told:  # such as that no resolver can be asked at all
+            why = f"the CA could not find the records of {name} either, and a failed attempt counts"
+            if str(error) not in told:  # one resolver that does not answer fails for every name
                 yield _TOPIC.refused("delegation", error, why)
             told.add(str(error))
             continue
@@ -43,10 +43,10 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 
 def delegated(scene: Scene) -> Iterator[Finding]:
-    """Yield whether each zone is delegated to the name servers that Cloudflare wants; asks Cloudflare."""
+    """Yield whether each zone is delegated to the name servers Cloudflare assigned; contacts Cloudflare."""
     told: dict[str, tuple[Delegation, Place | None]] = {}
     for name in scene.bases:
-        with suppress(RenewerError):  # told by `look`
+        with suppress(RenewerError):  # reported by `look`
             challenge = scene.challenge(name)
             found = scene.delegation(challenge)
             told[found.zone] = (found, _place(scene, challenge))
@@ -56,11 +56,11 @@ def delegated(scene: Scene) -> Iterator[Finding]:
 
 def _alias(name: str, challenge: str) -> Iterator[Finding]:
     if challenge != f"_acme-challenge.{name}":
-        yield _TOPIC.ok("alias", f"the proof for {name} is delegated to {challenge} (CNAME)")
+        yield _TOPIC.ok("alias", f"the validation of {name} is delegated to {challenge} (CNAME)")
 
 
 def _place(scene: Scene, name: str) -> Place | None:
-    """Return the zone at Cloudflare, if the token can be asked for it."""
+    """Return the zone at Cloudflare, if the token can read it."""
     try:
         return scene.place(name)
     except RenewerError:
@@ -68,15 +68,15 @@ def _place(scene: Scene, name: str) -> Place | None:
 
 
 def _compared(found: Delegation, place: Place | None) -> Iterator[Finding]:
-    """Yield whether the domain leads to Cloudflare's name servers and to no others."""
+    """Yield whether the domain is delegated to Cloudflare's name servers and to no others."""
     if place is None:
         return
     if found.zone != place.zone:
         yield _TOPIC.error(
             "delegation",
             f"{found.zone} is delegated away from {place.zone}, to {', '.join(sorted(found.hosts))}",
-            f"records that Cloudflare holds in {place.zone} are never seen by the CA",
-            f"take its NS records out, or make its _acme-challenge a CNAME into {place.zone}",
+            f"the CA never sees records that Cloudflare holds in {place.zone}",
+            f"remove its NS records, or make its _acme-challenge a CNAME into {place.zone}",
         )
         return
     wanted = place.told.name_servers if place.told else ()
@@ -88,14 +88,14 @@ def _compared(found: Delegation, place: Place | None) -> Iterator[Finding]:
     yield _TOPIC.error(
         "delegation",
         f"{found.zone} is {also}delegated to {', '.join(foreign)}, not to Cloudflare's {', '.join(wanted)}",
-        "the CA asks the name servers of the delegation, which know nothing of records at Cloudflare",
+        "the CA asks the delegated name servers, which do not have Cloudflare's records",
         f"set the domain's name servers to {' and '.join(wanted)} at your registrar",
     )
 
 
 @dataclass(frozen=True)
 class _Reply:
-    """What a name server said over one transport: the zone's serial number, or what went wrong."""
+    """The reply of a name server over one transport: the zone's serial number, or a problem."""
 
     server: NameServer
     tcp: bool
@@ -107,9 +107,9 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
     servers: list[NameServer] = []
     if delegation.more:
         count = len(delegation.hosts)
-        what = f"{delegation.zone} has {count + delegation.more} name servers, of which renewer asks {count}"
+        what = f"{delegation.zone} has {count + delegation.more} name servers; renewer checks only {count}"
         why = "the CA may ask one of the others, which may not show the records yet"
-        hint = "take out those that are not needed, at your registrar"
+        hint = "remove those that are not needed, at your registrar"
         yield _TOPIC.warning("many", what, why, hint)
     for host in delegation.hosts:
         try:
@@ -120,7 +120,7 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
         servers += found
         if not found:
             what = f"the name server {host} of {delegation.zone} has no address"
-            yield _TOPIC.error("server", what, _WAITS, "mend the delegation of the zone at your registrar")
+            yield _TOPIC.error("server", what, _WAITS, "fix the delegation of the zone at your registrar")
     replies = _asked(servers[:ADDRESSES], delegation.zone)
     silent = list(_silent(replies, delegation.zone))
     yield from silent
@@ -129,9 +129,9 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
         told = "; ".join(f"{number}: {', '.join(sorted(hosts))}" for number, hosts in sorted(serials.items()))
         yield _TOPIC.warning(
             "serial",
-            f"the name servers of {delegation.zone} hold different versions of it ({told})",
-            "new records appear late on some of them; a renewal waits until they do",
-            "run this again in a minute; if it stays so, see https://www.cloudflarestatus.com",
+            f"the name servers of {delegation.zone} have different versions of the zone ({told})",
+            "new records appear late on some of them, and a renewal waits for those",
+            "run this again in a minute; if it persists, see https://www.cloudflarestatus.com",
         )
     elif serials and not silent:
         yield _TOPIC.ok("server", f"all name servers of {delegation.zone} answer over UDP and TCP, and agree")
@@ -147,8 +147,8 @@ def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:
     pool = ThreadPoolExecutor(AT_ONCE)
     asked = {pool.submit(ask, server, tcp=tcp): (server, tcp) for server in servers for tcp in (False, True)}
     wait(asked, PATIENCE)
-    pool.shutdown(wait=False, cancel_futures=True)  # the program does not wait for who is still to be asked
-    late = f"no answer of all within {PATIENCE:g} seconds"
+    pool.shutdown(wait=False, cancel_futures=True)  # do not wait for queries that have not started
+    late = f"the name servers did not all answer within {PATIENCE:g} seconds"
     return [
         one.result() if one.done() and not one.cancelled() else _Reply(*whom, None, late)
         for one, whom in asked.items()
@@ -156,7 +156,7 @@ def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:
 
 
 def _silent(replies: Sequence[_Reply], zone: str) -> Iterator[Finding]:
-    """Yield who does not answer; a family of addresses from which nobody does is out of reach from here."""
+    """Yield the servers that do not answer, unless their whole address family is unreachable from here."""
     heard = {reply.server.family for reply in replies if reply.serial is not None}
     mute = {reply.server for reply in replies if reply.serial is None and not reply.tcp}
     for reply in replies:
@@ -168,10 +168,12 @@ def _silent(replies: Sequence[_Reply], zone: str) -> Iterator[Finding]:
         problem = reply.problem.rstrip(".")
         what = f"{reply.server}, a name server of {zone}, does not answer over {way}: {problem}"
         if reply.tcp:
-            why = "long answers come over TCP only, and the CA may need one"
-            yield _TOPIC.warning("tcp", what, why, "let port 53 out over TCP in this machine's firewall")
+            why = "long answers come only over TCP, and the CA may need one"
+            yield _TOPIC.warning("tcp", what, why, "allow outgoing TCP to port 53 in this machine's firewall")
         else:
-            hint = "let port 53 out in this machine's firewall; if that is so, the server itself is at fault"
+            hint = (
+                "allow outgoing port 53 in this machine's firewall; if it is allowed, the server is at fault"
+            )
             yield _TOPIC.error("server", what, _WAITS, hint)
 
 

@@ -1,7 +1,7 @@
-"""The secrets that come from outside: the Cloudflare token, and others kept in a file of their own.
+"""The secrets of other services: the Cloudflare token, and others kept in files of their own.
 
-Unlike most of its package it reads files. A secret is read when it is needed, anew each time, so that a
-rotated one counts at once; no sentence here ever shows one.
+Unlike most of its package, this module reads files. A secret is read each time it is needed, so that a
+rotated one takes effect at once; no message ever contains one.
 """
 
 import os
@@ -18,15 +18,15 @@ from renewer.core.printable import shell
 from renewer.system import permissions
 
 CREDENTIAL = "cloudflare_token"
-"""The name under which systemd's `LoadCredential=` hands the token over."""
+"""The credential's name in systemd's `LoadCredential=`."""
 
 VARIABLE = "CLOUDFLARE_API_TOKEN"
 
 _FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
 _LONGEST = 4096
 _REMEMBERED: dict[Path, bytes] = {}
-_ADVICE = "make an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
-_ALONE = "write the secret there on one line, and nothing else"
+_ADVICE = "create an API token with Zone:DNS:Edit at https://dash.cloudflare.com/profile/api-tokens"
+_ALONE = "save only the secret in it, on one line"
 _QUOTES = "\"'`"
 _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 
@@ -34,42 +34,42 @@ _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 def token(config: Config, environ: Mapping[str, str]) -> str:
     """Return the Cloudflare token.
 
-    It comes from `token_file`, else from systemd's credentials, else from the environment. A `token_file`
-    that this user may not read gives way to systemd's credential: so a service without rights gets it. Raises
-    `ConfigError` if there is none, or none that could be right.
+    It comes from `token_file`, else from systemd's credentials, else from the environment. If this user may
+    not read `token_file`, systemd's credential is used: this is how an unprivileged service gets it. Raises
+    `ConfigError` if there is no token, or one that cannot be valid.
     """
     place, value = _found(config, environ)
     return _no_other_key(value, place)
 
 
 def fit(value: str, place: str) -> str:
-    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be right."""
+    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be valid."""
     return _no_other_key(_word(value.encode(errors="surrogateescape"), place), place)
 
 
 def origin(config: Config, environ: Mapping[str, str]) -> str:
-    """Return where the token comes from, in words; raises `ConfigError` like `token`."""
+    """Return the source of the token, in words; raises `ConfigError` like `token`."""
     place, _ = _found(config, environ)
     return str(config.cloudflare.token_file or place)
 
 
 def remember(paths: Iterable[Path]) -> None:
-    """Keep what these files hold in memory, for when this process may not read them any more."""
+    """Keep the contents of these files in memory, for when this process may no longer read them."""
     for path in paths:
-        with suppress(OSError, ConfigError):  # whoever needs it is told what is wrong with it
+        with suppress(OSError, ConfigError):  # reading it when it is needed reports the error
             _REMEMBERED[path] = _read(path, "")
 
 
 def read_secret(path: Path, place: str) -> str:
-    """Return the one line that the file holds, without its newline; `place` is where the file is configured.
+    """Return the one line in the file, without its newline; `place` is the key that names the file.
 
-    Raises `ConfigError` for a file that others could read or write, and for one that holds no single word.
+    Raises `ConfigError` for a file that other users can read or write, and for one that is not a single word.
     """
     return _word(_text(path, place), place, f"{path} ")
 
 
 def source(configured: Path | None, credential: str, environ: Mapping[str, str]) -> Path | None:
-    """Return the file of a secret that may be left out: the one configured, else systemd's credential."""
+    """Return the file of an optional secret: the one configured, or else systemd's credential."""
     if configured or not (folder := environ.get("CREDENTIALS_DIRECTORY")):
         return configured
     path = Path(folder, credential)
@@ -77,51 +77,53 @@ def source(configured: Path | None, credential: str, environ: Mapping[str, str])
 
 
 def read_addresses(path: Path, place: str) -> Mapping[int, str]:
-    """Return the addresses in the file, one on each line, by line; lines that begin with # do not count.
+    """Return the addresses in the file by line number; there is one per line, and lines with # are comments.
 
-    Raises `ConfigError` for a file that others could read or write, and for a line that is no address.
+    Raises `ConfigError` for a file that other users can read or write, and for a line that is not an address.
     """
     lines = enumerate(_text(path, place).decode("utf-8", "replace").splitlines(), start=1)
     found = {
         number: line.strip() for number, line in lines if line.strip() and not line.strip().startswith("#")
     }
     if not found:
-        raise _fault(place, f"{path} names nobody to tell", "write an address (apprise URL) on each line")
+        raise _fault(place, f"{path} contains no address", "write an address (apprise URL) on each line")
     if wrong := [number for number, line in found.items() if not re.fullmatch(r"\w+://\S+", line)]:
         raise _fault(
-            place, f"line {wrong[0]} of {path} is no address", "write it like mailtos://user:password@host"
+            place,
+            f"line {wrong[0]} of {path} is not an address",
+            "write it like mailtos://user:password@host",
         )
     return found
 
 
 def ping_address(path: Path, place: str) -> str:
-    """Return the URL that the file holds; raises `ConfigError`, which does not show it."""
+    """Return the URL in the file; raises `ConfigError`, which does not contain it."""
     address = read_secret(path, place)
     try:
         return https_or_local_url(address)
     except ConfigError as error:
-        raise _fault(place, f"what {path} holds {error}", "copy the address of the check again") from None
+        raise _fault(place, f"the address in {path} {error}", "copy the check's address again") from None
 
 
 def eab_hmac_key(path: Path) -> str:
-    """Return the HMAC key of an account elsewhere (RFC 8555, section 7.3.4), in base64url."""
+    """Return the HMAC key of an external account (RFC 8555, section 7.3.4), in base64url."""
     place = "acme.eab_hmac_key_file"
     key = read_secret(path, place).rstrip("=")
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
-        raise _fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
+        raise _fault(place, f"{path} is not a base64url key", "copy the HMAC key again, as the CA gave it")
     return key
 
 
 def _no_other_key(value: str, place: str) -> str:
     if _GLOBAL_API_KEY.fullmatch(value):
-        raise _fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
+        raise _fault(place, "this is a Global API Key, which gives access to the whole account", _ADVICE)
     if value[0] in _QUOTES or value[-1] in _QUOTES:
-        raise _fault(place, "the token stands in quotes, which do not belong to it", "take the quotes away")
+        raise _fault(place, "the token is in quotes", "remove the quotes")
     return value
 
 
 def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the token and where it came from."""
+    """Return the token and its source."""
     written, handed = config.cloudflare.token_file, source(None, CREDENTIAL, environ)
     if written and not (handed and _denied(written)):
         place = "cloudflare.token_file"
@@ -133,7 +135,7 @@ def _found(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
         place = f"${VARIABLE}"
         return place, _word(environ[VARIABLE].encode(errors="surrogateescape"), place)
     ways = f"token_file under [cloudflare], systemd's LoadCredential={CREDENTIAL}, or ${VARIABLE}"
-    raise _fault("cloudflare", f"there is no token; it comes from {ways}", _ADVICE)
+    raise _fault("cloudflare", f"there is no token in {ways}", _ADVICE)
 
 
 def _text(path: Path, place: str) -> bytes:
@@ -142,12 +144,12 @@ def _text(path: Path, place: str) -> bytes:
     except OSError as error:
         if isinstance(error, PermissionError) and path in _REMEMBERED:
             return _REMEMBERED[path]
-        hint = "put the secret there, readable by this user alone, or name the right file"
+        hint = "save the secret there, readable only by this user, or name the right file"
         raise _fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
 
 
 def _denied(path: Path) -> bool:
-    """Return whether it is this user's rights that keep the file from being read."""
+    """Return whether this user lacks the permission to read the file."""
     if path in _REMEMBERED:
         return False
     try:
@@ -166,14 +168,14 @@ def _read(path: Path, place: str) -> bytes:
             raise _fault(place, f"{path} is not a regular file")
         if mode & _FORBIDDEN:
             hint = f"chmod 600 {shell(path)}"
-            raise _fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
+            raise _fault(place, f"other users can read or write {path} (mode {mode & 0o7777:04o})", hint)
         if why := permissions.foreign(path):
             raise _fault(place, f"{path} {why}", permissions.alone(path))
         return file.read(_LONGEST + 1)
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open without waiting: a pipe in the file's place is refused, not read."""
+    """Open without blocking: a named pipe is rejected, not read."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -183,13 +185,13 @@ def _word(data: bytes, place: str, whose: str = "") -> str:
     if not secret.strip():
         raise _fault(place, f"{whose}is empty")
     if len(secret) > _LONGEST:
-        raise _fault(place, f"{whose}is longer than any secret of this kind")
+        raise _fault(place, f"{whose}is too long for a secret of this kind")
     if b"\n" in secret:
-        raise _fault(place, f"{whose}has more than one line; only the secret belongs there")
+        raise _fault(place, f"{whose}has more than one line; save only the secret in it")
     if re.match(rb"(?i)(authorization:\s*)?bearer\b", secret):
-        raise _fault(place, f"{whose}begins with the word Bearer; only the token itself belongs there")
+        raise _fault(place, f"{whose}begins with the word Bearer; save only the token itself")
     if not re.fullmatch(rb"[!-~]+", secret):
-        raise _fault(place, f"{whose}has a blank or another character that no secret of this kind has")
+        raise _fault(place, f"{whose}has a space or another character that is not part of a secret")
     return secret.decode("ascii")
 
 

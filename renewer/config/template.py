@@ -1,4 +1,4 @@
-"""The text of a new configuration, for a person to read on: what is asked for, and a comment on each line."""
+"""The text of a new configuration, with a comment on each line for a person to go on from."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from renewer.core.model import KeyKind
 from renewer.core.printable import printable
 
 DEFAULT = Config()
-"""What a key left out means."""
+"""The values of omitted keys."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A table for a certificate; with `remark` it is written down but commented out, for that reason."""
+    """The table of a certificate; with `remark` it is commented out, and the remark says why."""
 
     name: str
     domains: tuple[str, ...]
@@ -27,7 +27,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Draft:
-    """What goes into the file; `others` are CAs (directories) that certificates still come from."""
+    """The contents of a new configuration; `others` are CAs (directory URLs) of existing certificates."""
 
     certificates: Sequence[Planned]
     token_file: Path | None
@@ -46,57 +46,57 @@ class Draft:
         return "\n\n".join("\n".join(part) for part in (*parts, self._nginx())) + "\n"
 
     def parsed(self, source: str) -> Config:
-        """Return what the program reads in the text; raises `ConfigError` as for any configuration."""
+        """Return the text as a configuration; raises `ConfigError` as for any other."""
         return load.parse(self.text, source)
 
     def _head(self) -> Iterator[str]:
-        yield "# The configuration of renewer. What is commented out is the default, or an example."
-        yield "# After a change `renewer check` says whether it is right, and works."
+        yield "# The configuration of renewer. Lines that are commented out show the default, or an example."
+        yield "# After a change, `renewer check` says whether it is correct and works."
         if self.state != DEFAULT.state:
-            yield "\n# Where certificates, keys and accounts are kept."
+            yield "\n# The state folder, for certificates, keys and accounts."
             yield f"state = {_quoted(self.state)}"
 
     def _acme(self) -> Iterator[str]:
         yield "[acme]"
-        yield "# The CA: letsencrypt; letsencrypt-staging to try things out (no browser trusts it); or a URL."
+        yield "# The CA: letsencrypt; letsencrypt-staging for testing (browsers do not trust it); or a URL."
         yield f"server = {_quoted(called(self.server))}"
-        yield "# Where the CA may write to; it may be left out."
+        yield "# Contact e-mail address for the CA; optional."
         yield f"email = {_quoted(self.email)}" if self.email else '# email = "ops@example.com"'
-        yield "# The CA's terms of service have to be agreed to."
+        yield "# Agree to the CA's terms of service."
         yield "accept_terms = true"
         for other in self.others:
-            yield "\n# Certificates that this CA issued stay until they are due; then the first one is asked."
-            yield "# It is asked only when the first has failed for this long, or an end is near."
+            yield "\n# Certificates from this CA are kept until they are due; then the main CA is used."
+            yield "# This CA is used only if the main CA has failed for this long, or shortly before expiry."
             yield f'[[acme.fallback]]\nserver = {_quoted(called(other))}\nafter = "30d"'
 
     def _cloudflare(self) -> Iterator[str]:
         yield "[cloudflare]"
-        yield "# The file with the API token (Zone:DNS:Edit and Zone:Zone:Read), on one line, of mode 0600."
+        yield "# The file with the API token (Zone:DNS:Edit and Zone:Zone:Read), on one line, with mode 0600."
         told = _quoted(self.token_file) if self.token_file else '"/etc/renewer/cloudflare.token"'
         yield f"{'' if self.token_file else '# '}token_file = {told}"
         if self.base_url != DEFAULT.cloudflare.base_url:
-            yield "# Where Cloudflare's API is."
+            yield "# Base URL of Cloudflare's API."
             yield f"base_url = {_quoted(self.base_url)}"
 
     def _certificate(self, planned: Planned) -> Iterator[str]:
         if planned.remark:
             yield f"# {printable(planned.remark)}"
-            yield "# With the # taken out of the lines below, a new certificate is ordered:"
+            yield "# To order a new certificate, remove the # from these lines:"
             yield from (f"# {line}" for line in table(planned).splitlines())
             return
         include = self.state / "nginx" / "certificates" / f"{planned.name}.conf"
-        yield printable(f"# A certificate, for nginx: include {include};")
+        yield printable(f"# A certificate; in nginx: include {include};")
         yield table(planned, explained=True)
 
     def _nginx(self) -> Iterator[str]:
         yield "[nginx]"
-        yield "# The program, and its main configuration."
+        yield "# The program, and its main configuration file."
         for key, value, usual in (
             ("binary", self.nginx, DEFAULT.nginx.binary),
             ("config", self.nginx_config, DEFAULT.nginx.config),
         ):
             yield f"{'' if value != usual else '# '}{key} = {_quoted(value)}"
-        yield "# How it is reloaded: auto, signal, systemd, none, or a command as a list."
+        yield "# How to reload it: auto, signal, systemd, none, or a command as a list."
         yield '# reload = "auto"'
 
 
@@ -104,22 +104,22 @@ def table(planned: Planned, *, explained: bool = False) -> str:
     """Return the table of one certificate, without a newline at its end."""
     lines = [f"[certificate.{_quoted(planned.name)}]"]
     if explained:
-        lines.append("# The names in it; a star stands for one label.")
+        lines.append("# Its domains; a star stands for one label.")
     lines.append(f"domains = [{', '.join(map(_quoted, planned.domains))}]")
     usual = planned.keys == (KeyKind.EC256,)
     if explained:
-        lines.append('# The kinds of keys; ["ec256", "rsa2048"] serves very old clients too.')
+        lines.append('# The kinds of keys; ["ec256", "rsa2048"] also serves very old clients.')
     if explained or not usual:
         lines.append(f"{'# ' if usual else ''}keys = {json.dumps(planned.keys)}")
     return "\n".join(lines)
 
 
 def called(server: str) -> str:
-    """Return the name of a CA in the configuration, for its name or the URL of its directory."""
+    """Return the configuration's name for a CA, given by its name or its directory URL."""
     return next((name for name, url in DIRECTORIES.items() if url == server), server)
 
 
 def _quoted(value: object) -> str:
-    """Return a TOML string: as JSON has it, but for what only TOML wants escaped, or nobody could see."""
+    """Return a TOML string: as in JSON, with escapes for what TOML forbids or nobody could see."""
     text = json.dumps(str(value), ensure_ascii=False)
     return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)

@@ -1,4 +1,4 @@
-"""What a person puts into nginx's own configuration."""
+"""The lines for a person to add to nginx's own configuration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from renewer.core.site import Mode, SiteSpec
 from renewer.nginx.layout import Layout
 
 _EACH = (
-    "# so into every other location of this server, and into each within another, which takes over nothing;\n"
-    "# one that everybody may open says so: allow all;\n"
+    "# also into every other location of this server, and into each nested one, which inherits nothing;\n"
+    "# for a location that everybody may open, write: allow all;\n"
 )
 
 
@@ -26,7 +26,7 @@ def text(specs: Sequence[CertSpec], sites: Sequence[SiteSpec], state: Path) -> s
 
 def _server(spec: CertSpec, snippet: Path) -> str:
     return (
-        f"# {spec.name}: put the include into each server block that is to serve it\n"
+        f"# {spec.name}: add the include to each server block that is to serve it\n"
         "server {\n"
         "    listen 443 ssl;\n"
         "    listen [::]:443 ssl;\n"

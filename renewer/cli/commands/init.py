@@ -1,4 +1,4 @@
-"""`renewer init`: a first configuration, asked for on a terminal or made of options."""
+"""`renewer init`: write a first configuration, from answers on a terminal or from options."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-TOKEN_PAGE = "https://dash.cloudflare.com/profile/api-tokens"  # noqa: S105 - where one is made
+TOKEN_PAGE = "https://dash.cloudflare.com/profile/api-tokens"  # noqa: S105 - the page that creates tokens
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is known so far; `token` was typed in, and goes into `token_file`."""
+    """What is known so far; `token` was typed in and will be written to `token_file`."""
 
     domains: tuple[str, ...]
     email: str | None
@@ -43,28 +43,32 @@ class Wishes:
 @click.command(
     short_help="Write a first configuration.",
     epilog=examples(
-        "renewer init    # asks for all of it",
+        "renewer init    # asks for everything",
         "renewer init --domain example.com --domain '*.example.com' --staging",
     ),
 )
 @click.option(
-    "--domain", "domains", multiple=True, metavar="NAME", help="A name in the certificate; again for more."
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="NAME",
+    help="Domain name for the certificate (may be repeated).",
 )
-@click.option("--email", metavar="ADDRESS", help="Where the CA may write to.")
+@click.option("--email", metavar="ADDRESS", help="Contact e-mail address for the CA.")
 @click.option(
-    "--token-file", metavar="FILE", help="The file with the Cloudflare token, there already or to be."
+    "--token-file",
+    metavar="FILE",
+    help="Cloudflare token file; created if missing.",
 )
-@click.option("--staging", is_flag=True, help="Order at Let's Encrypt's CA for tests.")
-@click.option("--server", metavar="URL", help="Order at another CA, by the URL of its directory.")
+@click.option("--staging", is_flag=True, help="Use Let's Encrypt's staging CA.")
+@click.option("--server", metavar="URL", help="Use another CA (ACME directory URL).")
 @click.option(
-    "--base-url", metavar="URL", default=DEFAULT.cloudflare.base_url, help="Where Cloudflare's API is."
+    "--base-url", metavar="URL", default=DEFAULT.cloudflare.base_url, help="Base URL of Cloudflare's API."
 )
 @click.option(
-    "--state", metavar="FOLDER", default=str(DEFAULT.state), help="Where certificates and keys are kept."
+    "--state", metavar="FOLDER", default=str(DEFAULT.state), help="State folder, for certificates and keys."
 )
-@click.option(
-    "--nginx-config", metavar="FILE", help="nginx's main configuration, where it is not the usual one."
-)
+@click.option("--nginx-config", metavar="FILE", help="nginx's main configuration file, if not the default.")
 @click.pass_obj
 def init(  # noqa: PLR0913, PLR0917 - one for each option
     call: Call,
@@ -78,12 +82,12 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
     *,
     staging: bool,
 ) -> int:
-    """Write a first configuration to the FILE of -c, asking for what the options leave open.
+    """Write a first configuration to the FILE of -c; asks for what the options leave open.
 
-    Nothing that is there already is changed.
+    Existing files are never changed.
     """
     if staging and server:
-        raise click.UsageError("--staging and --server name two CAs: leave one of them out")
+        raise click.UsageError("--staging and --server each choose a CA: use only one of them")
     file = setup.free(call.file)
     token = Path(token_file).absolute() if token_file else setup.token_file(file)
     authority = server or ("letsencrypt-staging" if staging else DEFAULT.acme.server)
@@ -91,9 +95,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
     if setup.on_terminal():
         wishes = _asked(wishes, file, certain=bool(staging or server))
     elif not wishes.domains:
-        raise ConfigError(
-            "there is no terminal to ask on, so --domain is needed", hint="see: renewer init --help"
-        )
+        raise ConfigError("no terminal to ask on: --domain is required", hint="see: renewer init --help")
     draft = Draft(
         certificates=[Planned(wishes.domains[0].removeprefix("*."), wishes.domains)],
         token_file=wishes.token_file,
@@ -104,7 +106,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
         **setup.nginx(nginx_config, echo),
     )
     settings = draft.parsed(f"what {file} would hold")
-    echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")
+    echo(f'certificate "{draft.certificates[0].name}": {", ".join(wishes.domains)}')
     wishes = _with_token(call, wishes, settings)
     if wishes.token:
         setup.write(wishes.token_file, f"{wishes.token}\n", 0o600)
@@ -114,8 +116,8 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _asked(wishes: Wishes, file: Path, *, certain: bool) -> Wishes:
-    """Return the wishes with what was missing in them; raises `Refused` for who leaves in the middle."""
-    echo(f"This writes {file}. Until the last answer nothing is written; Ctrl-C ends it.", "", err=True)
+    """Return the wishes, completed by asking; raises `Refused` on Ctrl-C."""
+    echo(f"This writes {file}, after the last question. Ctrl-C stops without writing anything.", "", err=True)
     with _leaving():
         domains = wishes.domains or _domains()
         email = wishes.email if wishes.email is not None else _email()
@@ -127,7 +129,7 @@ def _asked(wishes: Wishes, file: Path, *, certain: bool) -> Wishes:
 
 @contextmanager
 def _leaving() -> Iterator[None]:
-    """Raise `Refused` for who leaves in the middle of a question."""
+    """Turn Ctrl-C at a question into `Refused`."""
     try:
         yield
     except click.Abort:
@@ -136,28 +138,30 @@ def _leaving() -> Iterator[None]:
 
 
 def _domains() -> tuple[str, ...]:
-    def some(told: str) -> tuple[str, ...]:
-        if not (names := prompts.domains([told])):
-            raise ConfigError("at least one is needed", hint="Ctrl-C ends it")
+    def some(text: str) -> tuple[str, ...]:
+        if not (names := prompts.domains([text])):
+            raise ConfigError("enter at least one domain", hint="Ctrl-C to stop")
         return names
 
-    found = _ask("Domains for the certificate, with blanks between them", some, "")
+    found = _ask("Domains for the certificate, separated by spaces", some, "")
     (only, *more), both = found, (*found, f"*.{found[0]}")
     bare = not more and not only.startswith("*.") and only.count(".") == 1
-    if bare and ask(f"Also *.{only}, for all names one level below?", default=True):
+    if bare and ask(f"Also *.{only}, for all its subdomains?", default=True):
         return both
     return found
 
 
 def _email() -> str:
-    return _ask("Mail address for the CA (Enter leaves it out)", lambda told: told and fields.email(told), "")
+    return _ask(
+        "E-mail address for the CA (press Enter to skip)", lambda text: text and fields.email(text), ""
+    )
 
 
 def _token(place: Path) -> str:
     echo(
         "",
-        f"The Cloudflare API token, as made at {TOKEN_PAGE} with",
-        "Zone: DNS: Edit and Zone: Zone: Read. It is not shown, and goes into",
+        f"Cloudflare API token: create it at {TOKEN_PAGE}",
+        "with Zone: DNS: Edit and Zone: Zone: Read. It is not shown as you type, and is saved in",
         f"{place}, which only its owner can read.",
         err=True,
     )
@@ -166,23 +170,25 @@ def _token(place: Path) -> str:
 
 
 def _typed_token() -> str:
-    def fit(told: str) -> str:
-        return secrets.fit(told.strip(), "") if told.strip() else ""
+    def fit(text: str) -> str:
+        return secrets.fit(text.strip(), "") if text.strip() else ""
 
-    return _ask("Token (Enter leaves it for later)", fit, "", hide=True)
+    return _ask("Token (press Enter to add it later)", fit, "", hide=True)
 
 
 def _server() -> str:
-    staging = ask("\nTry it at Let's Encrypt's CA for tests first, which no browser trusts?", default=False)
+    staging = ask(
+        "\nUse Let's Encrypt's staging CA first? (Browsers won't trust its certificates.)", default=False
+    )
     return "letsencrypt-staging" if staging else DEFAULT.acme.server
 
 
 def _ask(question: str, read: Callable[[str], Answer], default: str | None, *, hide: bool = False) -> Answer:
-    """Ask until the answer can be read."""
+    """Ask until the answer is valid."""
 
-    def answer(told: str) -> Answer:
+    def answer(text: str) -> Answer:
         try:
-            return read(told)
+            return read(text)
         except ConfigError as error:
             hint = f" ({error.hint})" if error.hint else ""
             raise click.BadParameter(f"{error}{hint}") from None
@@ -194,9 +200,9 @@ def _ask(question: str, read: Callable[[str], Answer], default: str | None, *, h
 
 
 def _with_token(call: Call, wishes: Wishes, settings: Config) -> Wishes:
-    """Return the wishes with a token that Cloudflare does not refuse, or with none yet.
+    """Return the wishes with a token that Cloudflare accepts, or with none yet.
 
-    One that was typed in is asked for again; raises `Refused` where it is in a file, or for who leaves.
+    A typed token that is rejected is asked for again. Raises `Refused` for one in a file, and on Ctrl-C.
     """
     while True:
         try:
@@ -204,7 +210,7 @@ def _with_token(call: Call, wishes: Wishes, settings: Config) -> Wishes:
         except Refused as refused:
             if not wishes.token:
                 raise Refused(f"{refused}; nothing was written", hint=_better(wishes, refused)) from None
-            Quiet().problem("token", f"it is not taken: {refused}", refused.hint)
+            Quiet().problem("token", f"rejected: {refused}", refused.hint)
         else:
             return wishes
         with _leaving():
@@ -212,22 +218,22 @@ def _with_token(call: Call, wishes: Wishes, settings: Config) -> Wishes:
 
 
 def _better(wishes: Wishes, refused: Refused) -> str:
-    what = refused.hint or f"make another at {TOKEN_PAGE}"
-    return f"{what}; it goes into {wishes.token_file}, or name another file with --token-file"
+    what = refused.hint or f"create another at {TOKEN_PAGE}"
+    return f"{what}; save it in {wishes.token_file}, or name another file with --token-file"
 
 
 def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
-    """Print what the token may do.
+    """Print the token's status and zones.
 
-    Raises `ConfigError` for one that cannot be right, and `Refused` for one that Cloudflare does not take.
+    Raises `ConfigError` for a malformed token, and `Refused` for one that Cloudflare rejects.
     """
     place = wishes.token_file
     if not wishes.token and not place.exists():
-        echo(f"token: there is none yet; it goes into {place}")
+        echo(f"token: none yet; save it in {place}")
         return
     secret, clock = wishes.token or secrets.token(settings, {}), SystemClock()
     with call.report() as report:
-        report.doing("token", "asking Cloudflare what it may do")
+        report.doing("token", "checking it at Cloudflare")
         try:
             token = app.token(secret, settings, clock, report)
             verdict = token.verdict(())
@@ -239,14 +245,14 @@ def _try_token(call: Call, wishes: Wishes, settings: Config) -> None:
         state = "not valid at this time" if verdict.status == "active" else verdict.status
         raise Refused(f"Cloudflare says that the token is {state}")
     seen = ", ".join(zones) or "no zone: it lacks Zone: Zone: Read, or has no zones"
-    echo(f"token: {verdict.status}; it sees {seen}")
+    echo(f"token: {verdict.status}; it can read {seen}")
     for name in dict.fromkeys(domain.removeprefix("*.") for domain in wishes.domains):
         if zones and not any(name == zone or name.endswith(f".{zone}") for zone in zones):
-            echo(f"token: none of these is the zone of {name}", err=True)
+            echo(f"token: none of these zones contains {name}", err=True)
 
 
 def _zones(token: "Token") -> list[str]:
     try:
         return [zone.name for zone in token.zones()]
-    except Refused:  # a good token without Zone:Read
+    except Refused:  # a valid token without Zone:Read
         return []

@@ -1,4 +1,4 @@
-"""What `init` and `import` share: the way to a first configuration, on which nothing is ever overwritten."""
+"""What `init` and `import` share: writing a first configuration without ever overwriting a file."""
 
 import os
 import shlex
@@ -18,54 +18,50 @@ USUAL = "/etc/renewer/renewer.toml"
 
 
 class NginxDefaults(TypedDict):
-    """What a draft says of nginx."""
+    """The nginx settings of a draft."""
 
     nginx: Path
     nginx_config: Path
 
 
 def on_terminal() -> bool:
-    """Return whether there is somebody to ask."""
+    """Return whether there is a terminal to ask on."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def free(name: str) -> Path:
-    """Return where a new configuration may go; raises `Refused` where one is, or none can be."""
+    """Return the path for a new configuration; raises `Refused` if it exists or cannot be created."""
     if name == load.STANDARD_INPUT:
         raise ConfigError("a configuration cannot be written to standard input: name a file with -c FILE")
     file = Path(name).absolute()
     if os.path.lexists(file):
-        raise Refused(
-            f"{file} is there already, and is left as it is", hint="edit it, or name another with -c FILE"
-        )
+        raise Refused(f"{file} exists and is left as it is", hint="edit it, or name another with -c FILE")
     above = next(folder for folder in file.parents if folder.exists())
     if why := permissions.foreign(above):
-        raise Refused(f"{file} would be another user's: {above} {why}", hint="name another with -c FILE")
+        raise Refused(f"{file} would belong to another user: {above} {why}", hint="name another with -c FILE")
     if not os.access(above, os.W_OK):
-        raise Refused(
-            f"{file} cannot be written by this user", hint="run it as root, or name another with -c FILE"
-        )
+        raise Refused(f"this user cannot write {file}", hint="run it as root, or name another with -c FILE")
     return file
 
 
 def token_file(file: Path) -> Path:
-    """Return where the Cloudflare token goes beside a configuration."""
+    """Return the path of the token file beside a configuration."""
     return file.with_name("cloudflare.token")
 
 
 def nginx(named: str | None, say: Callable[[str], None]) -> NginxDefaults:
-    """Find nginx and tell of it; `named` is its main configuration where somebody knows better.
+    """Find nginx and print what was found; `named` overrides its main configuration.
 
-    Raises `ConfigError` where that is not there.
+    Raises `ConfigError` if that file does not exist.
     """
     program = installed.find()
     if program is None:
-        say("nginx: it is not on this machine; to install it: apt-get install nginx-light")
+        say("nginx: not installed; to install it: apt-get install nginx-light")
     usual = program.config if program else DEFAULT.nginx.config
     if named and not Path(named).is_file():
         raise ConfigError(
-            f"--nginx-config: {named} is not there",
-            hint="name nginx's main configuration, as nginx -t tells it",
+            f"--nginx-config: {named} does not exist",
+            hint="name nginx's main configuration file, which nginx -t prints",
         )
     found = NginxDefaults(
         nginx=program.binary if program else DEFAULT.nginx.binary,
@@ -77,20 +73,20 @@ def nginx(named: str | None, say: Callable[[str], None]) -> NginxDefaults:
 
 
 def write(file: Path, text: str, mode: int) -> None:
-    """Write a new file and tell it; raises `Refused` where there is one by now."""
+    """Write a new file and print its path; raises `Refused` if it exists by now."""
     files.folder(file.parent, 0o755)
     files.create(file, text.encode(), mode)
     echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
 
 
 def next_steps(file: str, token: Path | None) -> list[str]:
-    """Return the commands that come next; the file of the token is the first where it is not there yet."""
+    """Return the commands to run next, beginning with the one that saves the token if there is none yet."""
     sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
     call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
     steps = {
-        "nginx": "the lines for nginx; it starts with a placeholder",
-        "check": "what could go wrong, before it does",
-        "renew": "the certificate, until nginx is seen to serve it",
+        "nginx": "prints the nginx configuration and creates a temporary self-signed certificate",
+        "check": "finds what could go wrong, before it does",
+        "renew": "orders the certificate, and checks that nginx serves it",
     }
     lines = [f"  {call} {command}   # {what}" for command, what in steps.items()]
     if token and not token.exists():
