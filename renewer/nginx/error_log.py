@@ -26,7 +26,7 @@ class ErrorLog:
             return 0
 
     def since(self, mark: int) -> str:
-        """Return the last line of the worst level after the mark; empty if there is none, or it is unreadable."""
+        """Return the last line of the worst level after the mark; empty if there is none, or no access."""
         lines = list(_LINE.finditer(self._tail(mark)))
         for level in _LEVELS:
             told = [line["text"] for line in lines if line["level"] == level]

@@ -17,7 +17,7 @@ _TICK = 0.03
 
 @dataclass(frozen=True)
 class Sought:
-    """A certificate that a handshake must show: one of its fingerprints, of which each kind of key has one."""
+    """A certificate that a handshake must show: any of its fingerprints, one for each kind of key."""
 
     name: str
     target: Target
