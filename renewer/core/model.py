@@ -76,7 +76,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Material:
-    """One whole certificate: a pair for each kind of key, the CA that issued them, and when they were obtained.
+    """One whole certificate: a pair for each kind of key, the CA that issued them, and when we got them.
 
     `directory_url` is empty if the certificate was found on disk and its CA is unknown.
     """

@@ -68,11 +68,11 @@ def test_a_hook_that(faulty: Faulty, fault: str) -> None:
     assert not _running(faulty)
 
 
-@pytest.mark.parametrize("fault", ["is not there", "is no program", "others can write"])
+@pytest.mark.parametrize("fault", ["does not exist", "is not a program", "other users can write"])
 def test_a_hook_whose_program(faulty: Faulty, fault: str) -> None:
-    modes = {"is no program": 0o600, "others can write": 0o722}
+    modes = {"is not a program": 0o600, "other users can write": 0o722}
     told = hook(faulty, GOOD, modes.get(fault, 0o700))
-    if fault == "is not there":
+    if fault == "does not exist":
         (faulty.world.folder / "hook").unlink()
     done = faulty.renew()
     assert (done.code, done.one["served"], done.one["error"]) == (1, True, None)

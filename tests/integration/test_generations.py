@@ -84,7 +84,7 @@ def test_what_is_stored_but_not_published_yet_is_put_on_disk_before(world: World
         (("restore", NAME, "7"), 1, "has no generation 7"),
         (("restore", NAME, "../../etc"), 1, "has no generation ../../etc"),
         (("restore", NAME, ""), 1, "has no generation"),
-        (("restore", NAME, "1"), 1, "cannot be used: the key does not belong to the certificate"),
+        (("restore", NAME, "1"), 1, "cannot be used: the key does not match"),
         (("restore", NAME, "2"), 1, "is missing or empty"),
     ],
 )
@@ -117,4 +117,4 @@ def test_status_is_a_table(world: World) -> None:
     assert all(line[heads.index("ENDS") - 1] == " " for line in (heads, first, second))
     assert "SITE     KEY" in "\n".join(lines)
     assert "to be ordered now" in second
-    assert "nothing is guarded" in "\n".join(lines)
+    assert "not guarded" in "\n".join(lines)

@@ -27,7 +27,7 @@ class TestPing:
         self, answer: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(healthcheck, "PATIENCE", 0.5)
-        with Hostile(lambda *_: answer()) as server, pytest.raises(Transient, match="could not be told"):
+        with Hostile(lambda *_: answer()) as server, pytest.raises(Transient, match="could not be pinged"):
             healthcheck.Ping(lambda: server.url).beat(good=True)
 
     def test_no_redirect_is_followed(self, inside: Hostile) -> None:

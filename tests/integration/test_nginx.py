@@ -231,7 +231,7 @@ def test_a_pair_that_does_not_fit_reaches_no_pointer(nginx: Nginx, port: int) ->
     nginx.deployer().apply([Publish(EXAMPLE, old)])
     one, other = material(EXAMPLE).pairs[0], material(EXAMPLE).pairs[0]
     mixed = type(old)((type(one)(**{**vars(one), "key": other.key}),), old.directory_url)
-    with pytest.raises(DeployFailed, match="do not fit together") as refused:
+    with pytest.raises(DeployFailed, match="do not match") as refused:
         nginx.deployer().apply([Publish(EXAMPLE, mixed)])
     assert refused.value.ours
     assert nginx.deployer().look(EXAMPLE, old).published

@@ -92,7 +92,7 @@ def test_a_failure_is_told_once_and_its_end_once(world: World, service: Service)
     listen(world, service)
     runs += [world.renew(), world.renew()]
     assert [done.one["action"] for done in runs[2:]] == ["issued", "fresh"]
-    assert service.titles == [f"{NAME} failed", f"{NAME} is well again"]
+    assert service.titles == [f"{NAME} failed", f"{NAME} has recovered"]
     assert service.pings[2:] == ["/CHECK", "/CHECK"]
     well = figures(textfile)
     assert well["certificate_failures", NAME] == 0
@@ -130,7 +130,7 @@ def test_a_service_that_hangs_or_refuses_fails_no_cycle_and_is_told_again(
         assert (done.code, done.one["action"]) == (1, "failed")
     assert "notices: line 1 of " in hung.err
     assert f"{apprise_worker.REFUSED}\n" in refused.err
-    assert "ping: the monitor could not be told: it answers 302" in refused.err
+    assert "ping: the monitor could not be pinged: it answers 302" in refused.err
     assert f"line 2 of {world.folder}/urls: {apprise_worker.UNKNOWN}" in taken.err
     assert service.titles == [f"{NAME} failed"]
     silent_about_addresses(world, hung, refused, taken)
@@ -146,7 +146,7 @@ def test_where_nobody_is_there_a_certificate_is_still_obtained(world: World, ser
     assert (done.code, done.one["action"], done.one["served"]) == (0, "issued", True)
     assert "metrics: cannot write" in done.err
     assert "notices: notify.urls_file:" in done.err
-    assert "ping: the monitor could not be told: Connection refused" in done.err
+    assert "ping: the monitor could not be pinged: Connection refused" in done.err
     silent_about_addresses(world, done)
 
 
@@ -192,7 +192,7 @@ def test_what_ends_a_cycle_before_it_began_is_told(world: World, service: Servic
     assert "nginx.binary: /no/nginx cannot be run" in service.notices[0]["message"]
     assert service.pings == ["/CHECK/fail"] * 3
     assert world.renewer("renew").code == 0
-    assert service.titles[1:] == ["renewer is well again"]
+    assert service.titles[1:] == ["renewer has recovered"]
 
 
 def test_the_daemon_tells_that_its_worker_was_killed(world: World, service: Service) -> None:
@@ -204,11 +204,11 @@ def test_the_daemon_tells_that_its_worker_was_killed(world: World, service: Serv
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: service.pings)
     assert service.titles == ["renewer failed"]
-    assert "killed before it could end" in service.notices[0]["message"]
+    assert "killed before it could finish" in service.notices[0]["message"]
     assert service.pings == ["/CHECK/fail"]
     world.box.nameservers[1].silent = False
     eventually(lambda: len(service.pings) > 1)
-    assert service.titles[1:] == ["renewer is well again"]
+    assert service.titles[1:] == ["renewer has recovered"]
     assert service.pings[1:] == ["/CHECK"]
     silent_about_addresses(world, ended(daemon))
 
@@ -270,6 +270,6 @@ def test_a_monitor_that_hangs_is_left_after_a_while(
 
 
 def test_a_monitor_whose_certificate_nobody_vouches_for_is_not_told(world: World) -> None:
-    with pytest.raises(RenewerError, match="could not be told") as caught:
+    with pytest.raises(RenewerError, match="could not be pinged") as caught:
         healthcheck.Ping(lambda: f"https://127.0.0.1:{world.port}/{CHECK}").beat(good=True)
     assert CHECK not in str(caught.value)

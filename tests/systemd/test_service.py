@@ -48,7 +48,7 @@ def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> 
     for line in (
         "write /etc/systemd/system/renewer.service",
         "make the system user renewer",
-        f"give {STATE} to the user renewer, and to root what nginx includes of it",
+        f"hand {STATE} to the user renewer, except for the nginx includes, which become root's",
         f"let the group renewer read {FILE}",
         "enable and start renewer.service",
     ):
@@ -57,7 +57,7 @@ def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> 
 
 
 def test_once_more_and_all_is_in_place(house: House) -> None:
-    assert house.renewer("install-service").out == "all is in place\n"
+    assert house.renewer("install-service").out == "everything is in place\n"
 
 
 def test_what_is_not_the_services_business_is_not_readable_for_it(house: House) -> None:
@@ -282,8 +282,8 @@ def test_an_edited_unit_is_left_alone(house: House) -> None:
     edited = unit.read_text().replace("00/6:17", "00/8:17")
     unit.write_text(edited)
     done = house.renewer("install-service --timer")
-    assert done.out == "all is in place\n"
-    assert done.err.startswith("note: /etc/systemd/system/renewer-renew.timer was edited, so it stays;")
+    assert done.out == "everything is in place\n"
+    assert done.err.startswith("note: /etc/systemd/system/renewer-renew.timer was edited and stays;")
     assert unit.read_text() == edited
 
 
@@ -291,8 +291,8 @@ def test_it_can_be_undone(house: House) -> None:
     before = house.served(FIRST)
     done = house.renewer("install-service --remove")
     assert f"give {STATE} back to root" in done.out
-    assert "renewer-renew.timer was edited, so it stays" in done.err
-    assert f"the group renewer can still read /etc/renewer, {FILE}; to end that: chgrp root" in done.err
+    assert "renewer-renew.timer was edited and stays" in done.err
+    assert f"the group renewer can still read /etc/renewer, {FILE}; to revoke that: chgrp root" in done.err
     left = house.machine.run(
         "find /etc/systemd /usr/local /etc/tmpfiles.d /etc/sysusers.d -name '*re*oa*d*'"
     ).out
@@ -303,4 +303,4 @@ def test_it_can_be_undone(house: House) -> None:
     house.renewer("renew")
     assert house.served(FIRST) == before
     again = house.renewer("install-service --remove").out
-    assert again == "nothing is in place\n"
+    assert again == "nothing is installed\n"

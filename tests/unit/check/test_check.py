@@ -236,7 +236,7 @@ def test_a_ca_for_trials(tmp_path: Path) -> None:
         (timedelta(minutes=4), "ok", "agrees with"),
         (timedelta(minutes=6), "warning", "6 minutes behind the CA's"),
         (timedelta(minutes=-90), "warning", "90 minutes ahead of the CA's"),
-        (None, "ok", "nobody to compare"),
+        (None, "ok", "not available to compare"),
     ],
 )
 def test_a_clock_that_is_a_little_off(
@@ -305,7 +305,7 @@ def test_where_nobody_is_told_that_is_no_fault(tmp_path: Path) -> None:
 def test_the_folder_for_metrics(tmp_path: Path) -> None:
     textfile = tmp_path / "metrics" / "renewer.prom"
     (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
-    assert (found.status, found.hint.startswith("make it, ")) == (Status.ERROR, True)
+    assert (found.status, found.hint.startswith("create it ")) == (Status.ERROR, True)
     textfile.mkdir(parents=True)
     (found,) = heard(scene(tmp_path), metrics=Metrics(textfile))
     assert (found.status, found.what) == (Status.ERROR, f"{textfile} is a folder")
@@ -327,8 +327,8 @@ def test_a_folder_that_the_service_may_not_write_to(writable: str, *, shut: bool
 @pytest.mark.parametrize(
     ("text", "mode", "words"),
     [
-        ("", 0o600, "names nobody"),
-        ("json://a.example", 0o644, "by others"),
+        ("", 0o600, "contains no address"),
+        ("json://a.example", 0o644, "mode 0644"),
         ("no address", 0o600, "line 1 of"),
     ],
 )
@@ -374,7 +374,7 @@ def put(path: Path, text: str = "") -> Path:
 def test_what_sets_renewals_off(tmp_path: Path, path: str, text: str, way: str) -> None:
     put(tmp_path / path, text)
     found = next(scheduling.trigger(scene(tmp_path)))
-    assert (found.status, found.what) == ("ok", f"renewals are set off by {way}")
+    assert (found.status, found.what) == ("ok", f"renewals are triggered by {way}")
 
 
 def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
     found = next(scheduling.trigger(scene(tmp_path)))
     assert (found.check, found.status) == ("renewal.trigger", "warning")
     assert "no daemon runs" in found.what
-    assert found.hint == "see why: systemctl status renewer"
+    assert found.hint == "find out why: systemctl status renewer"
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_a_service_that_does_not_run_renews_nothing(tmp_path: Path) -> None:
             "error",
             "run: systemctl unmask renewer-reload.path && systemctl enable --now",
         ),
-        ("inactive", "not-found", "error", "put it in place: renewer install-service"),
+        ("inactive", "not-found", "error", "install it: renewer install-service"),
     ],
 )
 def test_a_reload_helper_that_hears_nothing(active: str, enabled: str, status: str, hint: str) -> None:
@@ -434,7 +434,7 @@ def test_another_client_with_the_same_names(tmp_path: Path, path: str, text: str
     (found,) = other_clients.look(scene(tmp_path))
     assert found.what.startswith(f"{client} has a certificate for ")
     assert f"(/{path})" in found.what
-    assert "nothing was found that renews it" in found.why
+    assert "nothing found here renews it" in found.why
     units = {"certbot": "certbot.timer", "lego": "lego.timer"}
     if client in units:
         put(tmp_path / "etc/systemd/system/timers.target.wants" / units[client])
@@ -544,7 +544,7 @@ def test_a_state_folder_that_root_took_from_the_service(shared: Path) -> None:
     os.chown(shared / "state", 0, 0)
     assert "state.owner" not in [one.check for one in state_folder.look(scene(shared))]
     (found,) = [one for one in state_folder.look(served(shared)) if one.check == "state.owner"]
-    assert (found.status, found.hint) == ("error", "run: renewer install-service, which gives it back")
+    assert (found.status, found.hint) == ("error", "run: renewer install-service, which corrects the owner")
     assert "renewer.service runs as the user renewer" in found.what
 
 
@@ -553,7 +553,7 @@ def test_a_configuration_that_the_service_may_not_read(shared: Path) -> None:
     looked = served(shared)
     Path(looked.file).chmod(0o600)
     found = by_nobody(lambda: registry.configuration(looked))["configuration.readable"]
-    cure = f"let the group of the service in: chgrp {{}} {looked.file} && chmod 640 {looked.file}"
+    cure = f"give the service's group access: chgrp {{}} {looked.file} && chmod 640 {looked.file}"
     group = grp.getgrgid(NOBODY.pw_gid).gr_name
     words = f"the service (renewer.service) may not read {looked.file}"
     assert found == ["error", words, cure.format(group)]

@@ -96,35 +96,35 @@ def test_every_key_has_a_default() -> None:
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
-        ({"motto": 3}, "motto: is a number, but text is expected"),
-        ({"motto": 3.5}, "motto: is a number, but text is expected"),
-        ({"motto": True}, "motto: is true or false, but text is expected"),
-        ({"motto": []}, "motto: is a list, but text is expected"),
-        ({"motto": {}}, "motto: is a table, but text is expected"),
-        ({"motto": datetime(2026, 1, 1, tzinfo=UTC)}, "motto: is a date or a time, but text is expected"),
-        ({"roof": 1}, "roof: is a number, but text or a list is expected"),
-        ({"roof": "steeep"}, "roof: is none of flat, steep"),
-        ({"roof": ["straw", 1]}, "roof[1]: is a number, but text is expected"),
+        ({"motto": 3}, "motto: is a number; write text in quotes"),
+        ({"motto": 3.5}, "motto: is a number; write text in quotes"),
+        ({"motto": True}, "motto: is true or false; write text in quotes"),
+        ({"motto": []}, "motto: is a list; write text in quotes"),
+        ({"motto": {}}, "motto: is a table; write text in quotes"),
+        ({"motto": datetime(2026, 1, 1, tzinfo=UTC)}, "motto: is a date or a time; write text in quotes"),
+        ({"roof": 1}, "roof: is a number; write text in quotes or a list"),
+        ({"roof": "steeep"}, "roof: must be one of flat, steep"),
+        ({"roof": ["straw", 1]}, "roof[1]: is a number; write text in quotes"),
         ({"owner": "7"}, "owner: is not even"),
         ({"steps": []}, "steps: needs at least one entry"),
-        ({"steps": "2"}, "steps: is text, but a list is expected"),
+        ({"steps": "2"}, "steps: is text; write a list"),
         ({"steps": ["2", "2"]}, "steps[1]: is not more than the one before"),
-        ({"room": []}, "room: is a list, but a table is expected"),
+        ({"room": []}, "room: is a list; write a table"),
         ({"room": {"2": {}}}, "room.2.door: is missing"),
         ({"room": {"1": {"door": "2"}}}, "room.1: is not even"),
-        ({"room": {"2": {"door": "2", "colour": "green"}}}, "room.2.colour: is none of red, blue"),
+        ({"room": {"2": {"door": "2", "colour": "green"}}}, "room.2.colour: must be one of red, blue"),
         (
             {"room": {"2": {"door": "2", "light": "on"}}},
-            "room.2.light: is text, but true or false is expected",
+            "room.2.light: is text; write true or false",
         ),
         ({"room": {n: {"door": "2"} for n in "246"}}, "room: has too many"),
-        ({"cellar": {"door": "2", "lihgt": True}}, "cellar.lihgt: is not known here; did you mean light?"),
+        ({"cellar": {"door": "2", "lihgt": True}}, "cellar.lihgt: is not a known key; did you mean light?"),
         ({"shed": [{"door": "2"}, {"door": "3"}]}, "shed[1].door: is not even"),
-        ({"mottto": ""}, "mottto: is not known here; did you mean motto?"),
-        ({"x y": ""}, '"x y": is not known here'),
-        ({'a"b\n': ""}, '"a\\"b\\n": is not known here'),
-        ({"": ""}, '"": is not known here'),
-        ({"rooms": {}}, "rooms: is not known here; did you mean room?"),
+        ({"mottto": ""}, "mottto: is not a known key; did you mean motto?"),
+        ({"x y": ""}, '"x y": is not a known key'),
+        ({'a"b\n': ""}, '"a\\"b\\n": is not a known key'),
+        ({"": ""}, '"": is not a known key'),
+        ({"rooms": {}}, "rooms: is not a known key; did you mean room?"),
         ({"motto": "plain", "owner": "2"}, "motto: does not suit the owner"),
     ],
 )
@@ -143,10 +143,10 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
     assert told(document) == [
         "steps[0]: is not even",
         "steps[2]: is not more than the one before",
-        "room.2.colour: is a number, but text is expected",
+        "room.2.colour: is a number; write text in quotes",
         "room.2.door: is missing",
         "owner: is not even",
-        "garden: is not known here",
+        "garden: is not a known key",
     ]
 
 
@@ -156,8 +156,11 @@ def test_names_that_differ_in_case_only_are_one() -> None:
 
     _, faults = reader.read(Zoo, {"cage": {"Lion": "", "tiger": "", "lion": ""}})
     assert [str(fault) for fault in faults] == [
-        "cage.lion: is Lion once more, in other letters; the two count as one name"
+        "cage.lion: differs from Lion only in case; the two count as one name"
     ]
+
+
+TOO_MUCH = "is not valid TOML: a number is too long, or brackets are nested too deep"
 
 
 @pytest.mark.parametrize(
@@ -165,15 +168,15 @@ def test_names_that_differ_in_case_only_are_one() -> None:
     [
         (
             '[a."b.c"]\nx = 1\n[a."b.c"]\n',
-            'line 3: [a."b.c"] is there for the second time; put the two together',
+            'line 3: [a."b.c"] is there for the second time; merge the two',
         ),
-        ("a = 1\na = 2", "line 2: this key was given before; leave one of the two out"),
-        ("\na = {b = 1, b = 2}\n", "line 2: this key was given before; leave one of the two out"),
-        ("a = []\n[[a]]", "line 2: this key was given before; leave one of the two out"),
-        ('x = 1\na = "token', "line 2: this is not valid TOML (unterminated string)"),
-        ("a = tru", "line 1: this is not valid TOML (invalid value)"),
-        ("a = " + "[" * 9999, "this is no TOML that a person would write"),
-        ("a = " + "1" * 9999, "this is no TOML that a person would write"),
+        ("a = 1\na = 2", "line 2: this key is there for the second time; remove one of the two"),
+        ("\na = {b = 1, b = 2}\n", "line 2: this key is there for the second time; remove one of the two"),
+        ("a = []\n[[a]]", "line 2: this key is there for the second time; remove one of the two"),
+        ('x = 1\na = "token', "line 2: not valid TOML (unterminated string)"),
+        ("a = tru", "line 1: not valid TOML (invalid value)"),
+        ("a = " + "[" * 9999, TOO_MUCH),
+        ("a = " + "1" * 9999, TOO_MUCH),
     ],
 )
 def test_broken_toml_names_the_line(text: str, fault: str) -> None:

@@ -237,11 +237,11 @@ def test_a_ca_goes_by_name_or_by_url(server: str, url: str) -> None:
     assert loaded.acme.directory == loaded.specs[0].directory_url == url
 
 
-NOT_A_URL = "is no complete URL such as https://host/path"
-NOT_HTTPS = "has to be a URL that begins with https://"
-NOT_ABSOLUTE = "has to be an absolute path, one that begins with /"
-NO_ADDRESS = "is no address; write it like 127.0.0.1:443, [::1]:443 or name:443"
-NO_DURATION = "is no duration; write it like 90s, 15m, 12h or 30d"
+NOT_A_URL = "is not a complete URL such as https://host/path"
+NOT_HTTPS = "must be a URL that begins with https://"
+NOT_ABSOLUTE = "must be an absolute path, beginning with /"
+NO_ADDRESS = "is not an address; write it like 127.0.0.1:443, [::1]:443 or name:443"
+NO_DURATION = "is not a duration; write it like 90s, 15m, 12h or 30d"
 
 
 @pytest.mark.parametrize(
@@ -261,47 +261,47 @@ NO_DURATION = "is no duration; write it like 90s, 15m, 12h or 30d"
         ("acme", "server", "https://ca.example:99999/dir", NOT_A_URL),
         ("acme", "server", "https://ca example/dir", NOT_A_URL),
         ("acme", "server", "https://ca.example/dir#x", NOT_A_URL),
-        ("acme", "server", "https://me:secret@ca.example/dir", "has a user's name in it; leave that out"),
-        ("acme", "email", "mailto:a@example.com", "has to be the bare address, without mailto:"),
-        ("acme", "email", "a@b@c", "is not the mail address of one person"),
-        ("acme", "email", "a@b.de,c@d.de", "is not the mail address of one person"),
-        ("acme", "email", "ops", "is not the mail address of one person"),
-        ("acme", "profile", "", "has to be one word, as the CA's directory names it"),
+        ("acme", "server", "https://me:secret@ca.example/dir", "contains a user name"),
+        ("acme", "email", "mailto:a@example.com", "must be the bare address, without mailto:"),
+        ("acme", "email", "a@b@c", "is not a single e-mail address"),
+        ("acme", "email", "a@b.de,c@d.de", "is not a single e-mail address"),
+        ("acme", "email", "ops", "is not a single e-mail address"),
+        ("acme", "profile", "", "must be one word"),
         ("acme", "ca_bundle", "pebble.pem", NOT_ABSOLUTE),
         ("cloudflare", "token_file", "v4lid-T0ken", NOT_ABSOLUTE),
-        ("cloudflare", "token_file", "/a\\u0000b", "has a character that belongs into no path"),
+        ("cloudflare", "token_file", "/a\\u0000b", "has a character that is not allowed in a path"),
         (
             "cloudflare",
             "base_url",
             "http://api.cloudflare.com",
-            "has to begin with https://; http:// would show",
+            "must begin with https://",
         ),
         ("cloudflare", "base_url", "ftp://localhost/", NOT_HTTPS),
-        ("propagation", "resolver", "1.2.3.4.5", "is neither an IP address nor the name of a host"),
+        ("propagation", "resolver", "1.2.3.4.5", "is neither an IP address nor a host name"),
         ("propagation", "resolver", "[::1", NO_ADDRESS),
         ("propagation", "resolver", "[1.2.3]:53", NO_ADDRESS),
         ("propagation", "resolver", "", NO_ADDRESS),
-        ("propagation", "resolver", "127.0.0.1:0", "has a port outside 1 to 65535"),
-        ("propagation", "resolver", "127.0.0.1:65536", "has a port outside 1 to 65535"),
-        ("propagation", "resolver", "dns_1:53", "has an underscore, which no host name has"),
+        ("propagation", "resolver", "127.0.0.1:0", "has a port that is not between 1 and 65535"),
+        ("propagation", "resolver", "127.0.0.1:65536", "has a port that is not between 1 and 65535"),
+        ("propagation", "resolver", "dns_1:53", "has an underscore"),
         ("propagation", "timeout", "5", NO_DURATION),
         ("propagation", "timeout", "-5m", NO_DURATION),
         ("propagation", "timeout", "1h30m", NO_DURATION),
         ("propagation", "timeout", "٣m", NO_DURATION),
-        ("propagation", "timeout", "0s", "is a duration of nothing; it has to be longer"),
+        ("propagation", "timeout", "0s", "must be longer than zero"),
         ("propagation", "timeout", "3651d", "is longer than ten years"),
         ("propagation", "timeout", "999999999d", "is longer than ten years"),
         ("nginx", "binary", "nginx", NOT_ABSOLUTE),
         ("nginx", "config", "nginx.conf", NOT_ABSOLUTE),
         ("metrics", "textfile", "renewer.prom", NOT_ABSOLUTE),
-        ("metrics", "textfile", "/srv/renewer.txt", "has to end in .prom, or node_exporter does not read it"),
-        ("notify", "expiring", "25", "has to be a share of the life such as 25%, from 1% to 33%"),
-        ("notify", "expiring", "0%", "has to be a share of the life such as 25%, from 1% to 33%"),
-        ("notify", "expiring", "34%", "has to be a share of the life such as 25%, from 1% to 33%"),
-        ("notify", "ping", "http://hc.example/x", "has to begin with https://; http:// would show"),
+        ("metrics", "textfile", "/srv/renewer.txt", "must end in .prom"),
+        ("notify", "expiring", "25", "must be a share of the lifetime such as 25%, from 1% to 33%"),
+        ("notify", "expiring", "0%", "must be a share of the lifetime such as 25%, from 1% to 33%"),
+        ("notify", "expiring", "34%", "must be a share of the lifetime such as 25%, from 1% to 33%"),
+        ("notify", "ping", "http://hc.example/x", "must begin with https://"),
         ("notify", "urls_file", "notify.urls", NOT_ABSOLUTE),
-        ("nginx", "reload", "systemctl", "is none of auto, signal, systemd, request, none"),
-        ("nginx", "probe", "127.0.0.1:443", "is none of auto"),
+        ("nginx", "reload", "systemctl", "must be one of auto, signal, systemd, request, none"),
+        ("nginx", "probe", "127.0.0.1:443", "must be one of auto"),
     ],
 )
 def test_one_wrong_value(table: str, key: str, value: str, sentence: str) -> None:
@@ -320,59 +320,59 @@ def test_addresses(resolver: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("state = 3", "state: is a number, but text is expected"),
+        ("state = 3", "state: is a number; write text in quotes"),
         (
             'state = "/var/lib/re newer"',
-            "state: may only have letters, digits and _ . / - because nginx reads it",
+            "state: may contain only letters, digits and _ . / - because nginx reads it",
         ),
         ('state = "state"', f"state: {NOT_ABSOLUTE}"),
         ("[nginx]\nreload = []", "nginx.reload: needs at least one entry"),
-        ('[nginx]\nreload = [""]', "nginx.reload[0]: is empty, but a program is expected"),
+        ('[nginx]\nreload = [""]', "nginx.reload[0]: must be a program, but is empty"),
         (
             '[nginx]\nreload = ["a", "\\u0000"]',
-            "nginx.reload[1]: has a zero byte, which no program can be given",
+            "nginx.reload[1]: contains a zero byte, which cannot be passed to a program",
         ),
-        ("[nginx]\nreload = true", "nginx.reload: is true or false, but text or a list is expected"),
+        ("[nginx]\nreload = true", "nginx.reload: is true or false; write text in quotes or a list"),
         ('[nginx]\nprobe = ["x", "y:"]', f"nginx.probe[1]: {NO_ADDRESS}"),
         (
             '[acme]\neab_kid = "k"',
-            "acme.eab_hmac_key_file: is missing, but eab_kid is there; the CA gives the two together",
+            "acme.eab_hmac_key_file: is missing, but eab_kid is set; the CA issues both together",
         ),
         (
             '[acme]\neab_hmac_key_file = "/k"',
-            "acme.eab_kid: is missing, but eab_hmac_key_file is there; the CA gives the two together",
+            "acme.eab_kid: is missing, but eab_hmac_key_file is set; the CA issues both together",
         ),
-        ('[acme]\nlimits.orders = "300"', "acme.limits.orders: is no limit; write it like 300/3h or 50/7d"),
-        ('[acme]\nlimits.orders = "0/3h"', "acme.limits.orders: is no limit; write it like 300/3h or 50/7d"),
+        ('[acme]\nlimits.orders = "300"', "acme.limits.orders: is not a limit; write it like 300/3h or 50/7d"),
+        ('[acme]\nlimits.orders = "0/3h"', "acme.limits.orders: is not a limit; write it like 300/3h or 50/7d"),
         (
             '[acme]\nlimits.orders = "9/8d"',
-            "acme.limits.orders: is for longer than 7d, for which nothing is kept",
+            "acme.limits.orders: has a period of more than 7d, the longest that renewer keeps track of",
         ),
         ('[[acme.fallback]]\nafter = "1h"', "acme.fallback[0].server: is missing"),
         (
             '[[acme.fallback]]\nserver = "letsencrypt"',
-            "acme.fallback: names a CA that is there already; leave it out",
+            "acme.fallback: names a CA that is already configured; remove it",
         ),
         (
             '[acme]\nrehearse = "letsencrypt"',
-            "acme.rehearse: is the CA itself; name one for tests, such as letsencrypt-staging",
+            "acme.rehearse: is the main CA; name a staging CA, such as letsencrypt-staging",
         ),
         (
             '[cloudflare]\nzone_ids = { "example.com" = "example" }',
-            'cloudflare.zone_ids."example.com": is no zone id, which has 32 of 0-9 and a-f',
+            'cloudflare.zone_ids."example.com": is not a zone id, which has 32 of 0-9 and a-f',
         ),
         (
             '[cloudflare]\nzone_ids = { "*.example.com" = "023e105f4ecef8ad9ca31a8372d0c353" }',
-            'cloudflare.zone_ids."*.example.com": is a wildcard, but a name without a star is expected',
+            'cloudflare.zone_ids."*.example.com": is a wildcard; write it without the star',
         ),
-        ('[cloudflare]\ntoken = "v4lid"', "cloudflare.token: is not known here; did you mean token_file?"),
+        ('[cloudflare]\ntoken = "v4lid"', "cloudflare.token: is not a known key; did you mean token_file?"),
         (
             '[notify]\nping = "https://hc.example/x"\nping_file = "/p"',
-            "notify.ping_file: is there beside ping; leave one of the two out",
+            "notify.ping_file: is set as well as ping; remove one of the two",
         ),
         ("[[hook.command]]\n", "hook.command[0].argv: is missing"),
-        ("[hook.command]\n", "hook.command: is a table, but a list is expected"),
-        ('[cloudfare]\ntoken_file = "/t"', "cloudfare: is not known here; did you mean cloudflare?"),
+        ("[hook.command]\n", "hook.command: is a table; write a list"),
+        ('[cloudfare]\ntoken_file = "/t"', "cloudfare: is not a known key; did you mean cloudflare?"),
     ],
 )
 def test_one_fault(text: str, fault: str) -> None:
@@ -399,37 +399,37 @@ def test_a_site_alone_is_enough() -> None:
     ("name", "sentence"),
     [
         ("", "is empty"),
-        ("https://example.com", "is a URL or a path; leave only the name of the host"),
-        ("example.com/path", "is a URL or a path; leave only the name of the host"),
-        ("example.com:443", "has a port; leave it out"),
-        ("192.0.2.1", "is an IP address, which the DNS cannot prove; a name is needed"),
-        ("2001:db8::1", "is an IP address, which the DNS cannot prove; a name is needed"),
-        ("[2001:db8::1]", "is an IP address, which the DNS cannot prove; a name is needed"),
-        ("example.com.", "ends with a dot; leave it out"),
+        ("https://example.com", "is a URL or a path; write only the host name"),
+        ("example.com/path", "is a URL or a path; write only the host name"),
+        ("example.com:443", "has a port; remove it"),
+        ("192.0.2.1", "is an IP address, which cannot be validated"),
+        ("2001:db8::1", "is an IP address, which cannot be validated"),
+        ("[2001:db8::1]", "is an IP address, which cannot be validated"),
+        ("example.com.", "ends with a dot; remove it"),
         ("bücher.example", "write it in its ASCII form, xn--bcher-kva.example"),
         ("*.BÜCHER.example", "write it in its ASCII form, *.xn--bcher-kva.example"),
         ("straße.example", "write it in its ASCII form (xn--…)"),
-        ("ä" * 64 + ".example", "has letters outside ASCII that no domain has"),
+        ("ä" * 64 + ".example", "has letters outside ASCII"),
         (
             "www.*.example.com",
-            "has the star in the middle; the star has to be the whole first label, as in *.",
+            "has a star in the middle; it must be the whole first label, as in *.",
         ),
-        ("*foo.example.com", "has a star among other characters; the star has to be the whole first label"),
-        ("foo*.example.com", "has a star among other characters; the star has to be the whole first label"),
+        ("*foo.example.com", "has a star among other characters; it must be the whole first label"),
+        ("foo*.example.com", "has a star among other characters; it must be the whole first label"),
         ("*.*.example.com", "has a second star; a wildcard stands for one label only"),
         ("*", "has a star among other characters"),
-        ("*.com", "needs at least two labels, as example.com has"),
-        ("localhost", "needs at least two labels, as example.com has"),
+        ("*.com", "needs at least two labels"),
+        ("localhost", "needs at least two labels"),
         ("a..example.com", "has an empty label: two dots in a row, or one at an end"),
         (".example.com", "has an empty label: two dots in a row, or one at an end"),
-        ("a_b.example.com", "has an underscore, which no host name has"),
-        ("a b.example.com", "has another character than letters, digits, hyphens and dots"),
-        ("a@example.com", "has another character than letters, digits, hyphens and dots"),
+        ("a_b.example.com", "has an underscore"),
+        ("a b.example.com", "has characters other than letters, digits, hyphens and dots"),
+        ("a@example.com", "has characters other than letters, digits, hyphens and dots"),
         ("-a.example.com", "has a label that begins or ends with a hyphen"),
         ("a-.example.com", "has a label that begins or ends with a hyphen"),
         ("a" * 64 + ".example", "has a label longer than 63 characters"),
         (".".join(["a" * 60] * 5), "is longer than 253 characters"),
-        ("example.123", "ends in a label of digits only, which no domain does"),
+        ("example.123", "ends in a label of digits only"),
     ],
 )
 def test_what_is_no_domain_is_told_apart(name: str, sentence: str) -> None:
@@ -461,16 +461,16 @@ def test_domains_have_to_go_together() -> None:
         "*.example.com",
     ]
     assert faults(listed(*names)) == [
-        "certificate.c.domains[0]: *.example.com covers a.example.com already; leave a.example.com out",
-        "certificate.c.domains[4]: example.com is there twice; leave one of them out",
-        "certificate.c.domains[5]: *.example.com is there twice; leave one of them out",
+        "certificate.c.domains[0]: *.example.com already covers a.example.com; remove a.example.com",
+        "certificate.c.domains[4]: example.com is there twice; remove one of them",
+        "certificate.c.domains[5]: *.example.com is there twice; remove one of them",
     ]
 
 
 def test_a_certificate_has_one_to_a_hundred_domains() -> None:
     hundred = [f"h{n}.example.com" for n in range(100)]
     assert len(load.parse(listed(*hundred), "f").specs[0].domains) == 100
-    assert only(listed(*hundred, "one.more")).startswith("certificate.c.domains: has 101 names, but")
+    assert only(listed(*hundred, "one.more")).startswith("certificate.c.domains: has 101 domains, but")
     assert only(listed()) == "certificate.c.domains: needs at least one entry"
 
 
@@ -482,17 +482,17 @@ def test_names_of_certificates(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("*.example.com", "name it without the star; the wildcard belongs under domains"),
-        ("Example.com", "the name has to be in lower case"),
-        ("a" * 201, "the name is longer than 200 characters"),
-        ("a..b", "the name may only have letters, digits, single dots and hyphens, and no . or - at an end"),
-        ("../etc", "the name may only have"),
-        ("a/b", "the name may only have"),
-        (".a", "the name may only have"),
-        ("a-", "the name may only have"),
-        ("", "the name may only have"),
-        ("a b", "the name may only have"),
-        ("ä", "the name may only have"),
+        ("*.example.com", "must not contain a star; the wildcard belongs under domains"),
+        ("Example.com", "must be in lower case"),
+        ("a" * 201, "is longer than 200 characters"),
+        ("a..b", "may contain only letters, digits, single dots and hyphens, and not begin or end"),
+        ("../etc", "may contain only"),
+        ("a/b", "may contain only"),
+        (".a", "may contain only"),
+        ("a-", "may contain only"),
+        ("", "may contain only"),
+        ("a b", "may contain only"),
+        ("ä", "may contain only"),
     ],
 )
 def test_what_names_no_certificate(name: str, sentence: str) -> None:
@@ -507,27 +507,27 @@ def certificate(name: str, *names: str) -> str:
 
 def test_two_certificates_of_one_name_are_told_by_their_line() -> None:
     twice = certificate("a.b", "a.b") + "\n" + certificate("a.b", "a.c")
-    assert only(twice) == 'line 4: [certificate."a.b"] is there for the second time; put the two together'
+    assert only(twice) == 'line 4: [certificate."a.b"] is there for the second time; merge the two'
 
 
 def test_names_that_differ_in_case_are_one() -> None:
     assert only(certificate("example", "a.b") + certificate("EXAMPLE", "a.c")) == (
-        "certificate.EXAMPLE: is example once more, in other letters; the two count as one name"
+        "certificate.EXAMPLE: differs from example only in case; the two count as one name"
     )
 
 
 def test_the_same_set_is_not_ordered_twice() -> None:
     text = certificate("one", "a.b", "A.c") + certificate("two", "a.c", "a.b") + certificate("three", "a.b")
-    assert only(text).startswith("certificate.two: has the very domains of one;")
+    assert only(text).startswith("certificate.two: has the same domains as one;")
 
 
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
         ("[]", "keys: needs at least one entry"),
-        ('["ec256", "ec256"]', "keys[1]: ec256 is there twice; leave one of them out"),
-        ('["rsa1024"]', "keys[0]: is none of ec256, ec384, rsa2048, rsa3072, rsa4096"),
-        ('"ec256"', "keys: is text, but a list is expected"),
+        ('["ec256", "ec256"]', "keys[1]: ec256 is there twice; remove one of them"),
+        ('["rsa1024"]', "keys[0]: must be one of ec256, ec384, rsa2048, rsa3072, rsa4096"),
+        ('"ec256"', "keys: is text; write a list"),
     ],
 )
 def test_kinds_of_keys(keys: str, fault: str) -> None:
@@ -538,21 +538,21 @@ def test_kinds_of_keys(keys: str, fault: str) -> None:
     ("lines", "fault"),
     [
         ('host = "http://a.example"', f"host: {NOT_HTTPS}"),
-        ('host = "https://a.example/ui/"', "host: has to end after the name of the host (or its port)"),
-        ('host = "https://a.example?"', "host: has to end after the name of the host (or its port)"),
+        ('host = "https://a.example/ui/"', "host: must end after the host name (or its port)"),
+        ('host = "https://a.example?"', "host: must end after the host name (or its port)"),
         ('host = "a.example"', f"host: {NOT_A_URL}"),
         ("", "host: is missing"),
-        ('home = "//evil.example"', "home: has to be a path such as /ui/, of letters, digits and _ . / - ~"),
-        ('home = "ui"', "home: has to be a path such as /ui/, of letters, digits and _ . / - ~"),
-        ('home = "/$uri"', "home: has to be a path such as /ui/, of letters, digits and _ . / - ~"),
-        ('mode = "cookie"', "mode: is none of session, url"),
-        ('people = ["a", "Phone"]', "people[1]: has to be 1 to 16 of a-z, 0-9 and -"),
-        ('people = ["a", "a"]', "people[1]: a is there twice; leave one of them out"),
-        ('people = ["a"]\nmode = "url"', 'people: belongs to mode = "session"'),
-        ('signer_file = "/s"', 'signer_file: belongs to mode = "url"'),
+        ('home = "//evil.example"', "home: must be a path such as /ui/, of letters, digits and _ . / - ~"),
+        ('home = "ui"', "home: must be a path such as /ui/, of letters, digits and _ . / - ~"),
+        ('home = "/$uri"', "home: must be a path such as /ui/, of letters, digits and _ . / - ~"),
+        ('mode = "cookie"', "mode: must be one of session, url"),
+        ('people = ["a", "Phone"]', "people[1]: must be 1 to 16 of a-z, 0-9 and -"),
+        ('people = ["a", "a"]', "people[1]: a is there twice; remove one of them"),
+        ('people = ["a"]\nmode = "url"', 'people: is only for mode = "session"'),
+        ('signer_file = "/s"', 'signer_file: is only for mode = "url"'),
         ('rotate = "weekly"', f"rotate: {NO_DURATION}; or write renewal"),
-        ('rotate = "54d"', "session: is shorter than rotate and grace together"),
-        ('session = "36d"\nrotate = "30d"', "session: is shorter than rotate and grace together"),
+        ('rotate = "54d"', "session: must not be shorter than rotate and grace together"),
+        ('session = "36d"\nrotate = "30d"', "session: must not be shorter than rotate and grace together"),
     ],
 )
 def test_sites(lines: str, fault: str) -> None:
@@ -570,7 +570,7 @@ def test_sites_whose_durations_fit(lines: str) -> None:
 @pytest.mark.parametrize("name", ["Nodered", "node-red", "a" * 13, ""])
 def test_what_names_no_site(name: str) -> None:
     fault = only(f'[site."{name}"]\nhost = "https://a.example"')
-    assert fault.endswith("the name has to be 1 to 12 of a-z and 0-9")
+    assert fault.endswith("must be 1 to 12 of a-z and 0-9")
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -630,14 +630,14 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x = 1")))
     with pytest.raises(ConfigError) as error:
         load.load("-")
-    assert error.value.hint == "correct what standard input holds; nothing was touched"
+    assert error.value.hint == "correct the configuration on standard input; nothing was touched"
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     for path, sentence in [
         (tmp_path / "missing.toml", "cannot be read: No such file or directory"),
         (tmp_path, "cannot be read: Is a directory"),
-        (Path("a\0b"), "has a zero byte in it"),
+        (Path("a\0b"), "contains a zero byte"),
     ]:
         with pytest.raises(ConfigError, match=sentence):
             load.load(path)
@@ -732,7 +732,7 @@ def test_a_domain_is_fit_for_the_wire(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("user", "hint"),
-    [(110, "let the group of the service in: chgrp "), (1000, "run it as root: sudo"), (0, "run it as root")],
+    [(110, "give the service's group access: chgrp "), (1000, "run it as root: sudo"), (0, "run it as root")],
 )
 def test_who_may_not_read_it_is_told_what_helps_there(
     user: int, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -40,9 +40,9 @@ def test_addresses_are_told_by_their_lines_without_those_that_do_not_count(tmp_p
 @pytest.mark.parametrize(
     ("content", "mode", "sentence"),
     [
-        ("\n# nobody\n", 0o600, "names nobody to tell"),
+        ("\n# nobody\n", 0o600, "contains no address"),
         ("json://a.example\nme@a.example\n", 0o600, "line 2 of"),
-        ("json://a.example\n", 0o644, "can be read or written by others"),
+        ("json://a.example\n", 0o644, "mode 0644"),
     ],
 )
 def test_what_names_no_addresses_is_told(tmp_path: Path, content: str, mode: int, sentence: str) -> None:
@@ -71,7 +71,7 @@ def test_a_secret_is_the_one_line_of_its_file(tmp_path: Path, content: str, mode
 def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
     path = secret(tmp_path / "a token", mode=mode)
     error = refusal(path)
-    assert f"by others (mode {mode:04o})" in str(error)
+    assert f"(mode {mode:04o})" in str(error)
     assert error.hint == f"chmod 600 '{path}'"
 
 
@@ -85,10 +85,10 @@ def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> 
         (f"{TOKEN}\n\n", "more than one line"),
         (f"# the token\n{TOKEN}\n", "more than one line"),
         (f"Bearer {TOKEN}", "begins with the word Bearer"),
-        (f" {TOKEN}", "has a blank"),
-        (f"{TOKEN}\t", "has a blank"),
+        (f" {TOKEN}", "has a space"),
+        (f"{TOKEN}\t", "has a space"),
         (f"“{TOKEN}”", "another character"),
-        (TOKEN * 200, "longer than any"),
+        (TOKEN * 200, "too long"),
     ],
 )
 def test_what_is_no_single_word_is_refused(tmp_path: Path, content: str, sentence: str) -> None:

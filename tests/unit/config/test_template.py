@@ -48,7 +48,7 @@ def test_domains_that_are_meant(answer: str, names: list[str]) -> None:
         ("straße.de", "write it in its ASCII form"),
         ("*.*.example.com", "second star"),
         ("www.example.com *.example.com", r"\*.example.com covers www.example.com already"),
-        ("ops@example.com", "another character than letters"),
+        ("ops@example.com", "characters other than letters"),
     ],
 )
 def test_what_is_no_domain_is_told(answer: str, fault: str) -> None:

@@ -82,9 +82,9 @@ def test_what_is_taken_is_configured_and_what_is_not_is_told(home: Home) -> None
     done = home.fresh()
     assert done.returncode == 1
     assert "good.example: imported as good.example (good.example), ends" in done.stdout
-    assert "token: there is one in" in done.stdout
+    assert "token: found in" in done.stdout
     assert "Revoke nothing with certbot" in done.stdout
-    assert "old.example: not imported: it ended on" in done.stderr
+    assert "old.example: not imported: it expired on" in done.stderr
     assert "  -> the next renew orders a new one, once it is in the configuration" in done.stderr
     assert "  -> the next order makes a new account" in done.stderr
     assert list(load(home.config).certificates) == ["good.example"]
@@ -134,7 +134,7 @@ def test_what_another_client_left_is_only_read(home: Home) -> None:
 def test_a_global_key_is_refused_with_the_reason(home: Home) -> None:
     home.ini.write_text("dns_cloudflare_email = a@b.de\ndns_cloudflare_api_key = 0123\n")
     done = home.fresh("--token")
-    assert "is not taken: it holds a Global API Key, which opens the whole account" in done.stderr
+    assert "is not imported: it is a Global API Key" in done.stderr
     assert not home.config.with_name("cloudflare.token").exists()
 
 
@@ -145,7 +145,7 @@ def test_a_configuration_that_is_there_is_left_as_it_is(home: Home) -> None:
     done = home.call()
     assert home.config.read_text() == text
     table = '[certificate."good.example"]\ndomains = ["good.example"]\n'
-    assert f"{home.config} is left as it is. To have these renewed, put into it:\n\n{table}" in done.stdout
+    assert f"{home.config} is left as it is. To have these certificates renewed, add to it:\n\n{table}" in done.stdout
     home.config.write_text(f"{text}{table}")
     assert "good.example: left alone: it was imported before" in home.call().stdout
 
@@ -163,7 +163,7 @@ def test_where_nothing_can_be_taken_nothing_is_written(home: Home) -> None:
         file.write_text("")
     done = home.fresh()
     assert done.returncode == 1
-    assert "there is nothing that can be taken over; nothing was written" in done.stderr
+    assert "nothing can be imported; nothing was written" in done.stderr
     assert not home.config.parent.exists()
 
 
@@ -206,7 +206,7 @@ def test_another_state_folder_than_that_of_the_configuration_is_refused(home: Ho
     done = home.call("--state", f"{home.state}-2")
     assert (done.returncode, done.stdout) == (78, "")
     assert (
-        f"--state is for a new configuration, but {home.config} is there, with {home.state} as" in done.stderr
+        f"--state is only for a new configuration: {home.config} exists and has state = {home.state}" in done.stderr
     )
     assert "  -> leave --state out, or name a new configuration with -c FILE" in done.stderr
     assert not home.state.exists()
@@ -222,7 +222,7 @@ def test_a_chain_that_is_not_whole_is_told_with_what_to_do(home: Home) -> None:
     key.write_text("nonsense")
     err = home.fresh().stderr
     assert (
-        "the chain above its certificate is missing, or does not fit\n  -> put the CA's intermediate" in err
+        "the chain of its certificate is incomplete or does not match\n  -> append the CA's intermediate" in err
     )
     assert "the private key cannot be read\n  -> the next renew orders a new one" in err
 

@@ -157,14 +157,14 @@ def test_two_lineages_do_not_get_one_name() -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (lineage("bad.example", days=-1), "it ended on"),
-        (lineage("bad.example", directory_url=""), "nothing tells which CA it is from"),
-        (lineage("bad.example", directory_url="http://x\x1b/"), "the CA that it names"),
-        (lineage("bad.example", directory_url=STAGING), "Let's Encrypt's CA for tests"),
+        (lineage("bad.example", days=-1), "it expired on"),
+        (lineage("bad.example", directory_url=""), "which CA it is from"),
+        (lineage("bad.example", directory_url="http://x\x1b/"), "its CA: "),
+        (lineage("bad.example", directory_url=STAGING), "Let's Encrypt's staging CA"),
         (lineage("bad.example", directory_url=ZERO), "from another CA"),
         (lineage("bad_host.example"), "underscore"),
         (lineage("bad.example", "*.bad.example", "a.bad.example"), "covers a.bad.example already"),
-        (Lineage("bad.example", KEYS[KeyKind.RSA2048], lineage("bad.example").chain, LE), "do not belong"),
+        (Lineage("bad.example", KEYS[KeyKind.RSA2048], lineage("bad.example").chain, LE), "do not match"),
     ],
 )
 def test_one_that_is_not_taken_is_told_and_no_other_is_held_up(bad: Lineage, why: str) -> None:

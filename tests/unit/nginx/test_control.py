@@ -45,7 +45,7 @@ class Acting:
         ("nginx: [alert] could not open error log\nnginx: [emerg] one\nnginx: [emerg] two\n", "one"),
         ('nginx: [error] open() "/run/nginx.pid" failed\n', 'open() "/run/nginx.pid" failed'),
         ("Job for nginx.service failed.\n\n", "Job for nginx.service failed."),
-        ("", "it said nothing"),
+        ("", "it printed nothing"),
     ],
 )
 def test_the_words_that_matter(output: str, said: str) -> None:
@@ -88,8 +88,8 @@ def test_the_helper_tells_why_nginx_refuses(tmp_path: Path) -> None:
     [
         ("nginx-down\n2026-01-01T00:00:00Z\n", "nginx is not running"),
         ("reload-failed\n2026-01-01T00:00:00Z\nno bus\n", "could not reload nginx: no bus"),
-        ("bad-request\n2026-01-01T00:00:00Z\nx.conf: line 3\n", "changes nothing: x.conf: line 3"),
-        ("place-failed\n2026-01-01T00:00:00Z\n", "changes nothing: place-failed"),
+        ("bad-request\n2026-01-01T00:00:00Z\nx.conf: line 3\n", "refused the request: x.conf: line 3"),
+        ("place-failed\n2026-01-01T00:00:00Z\n", "refused the request: place-failed"),
         ("half", "did not answer"),
     ],
 )
@@ -104,7 +104,7 @@ def test_it_is_asked_to_put_in_place_alone(tmp_path: Path) -> None:
     assert root.kind == "place"
     root.control().reload(Master())
     assert root.kind == ""
-    with pytest.raises(NotServed, match="changes nothing: place-failed"):
+    with pytest.raises(NotServed, match="refused the request: place-failed"):
         Root(tmp_path, "place-failed\n2026-01-01T00:00:00Z\n").control().place()
 
 

@@ -142,7 +142,7 @@ def test_secure_links_need_more_than_a_reload_that_nobody_saw(shared: Shared) ->
 def test_a_helper_that_says_ok_and_did_nothing_is_told(shared: Shared, changes: list[Change]) -> None:
     shared.deployer.prepare([EXAMPLE])
     shared.places = False
-    with pytest.raises(NotServed, match="did not put in place what nginx is to include as"):
+    with pytest.raises(NotServed, match="did not install"):
         shared.deployer.apply(changes)
     shared.places = True
     shared.deployer.apply(changes)

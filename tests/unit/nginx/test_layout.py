@@ -23,7 +23,7 @@ def test_the_paths_are_those_of_the_contract() -> None:
     "state", ["/var/lib/my state", "/srv/{x}", "/srv/$host", '/srv/"', "/srv/a;b", "/srv/ä"]
 )
 def test_a_state_folder_that_nginx_would_misread_is_refused(state: str) -> None:
-    with pytest.raises(ConfigError, match="state: nginx cannot be given the path"):
+    with pytest.raises(ConfigError, match="state: nginx cannot use the path"):
         Layout(Path(state))
 
 

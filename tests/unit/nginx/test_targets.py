@@ -189,7 +189,7 @@ def test_where_there_is_nowhere_to_look_it_is_said_why(web: Web) -> None:
     assert web.found() == ProbeTargets((), f"no server in nginx's configuration includes {snippet}")
     web.write("http { server { listen unix:/run/nginx.sock ssl; {include} } }")
     assert web.found() == ProbeTargets(
-        (), f"the servers that include {snippet} have no TCP socket with ssl to look at"
+        (), f"the servers that include {snippet} have no TCP socket with ssl to check"
     )
     assert "switched off" in web.found(probe=()).detail
 
@@ -201,7 +201,7 @@ def test_a_configuration_that_cannot_be_read_is_a_reason_not_an_error(web: Web, 
     web.write(text)
     found = web.found()
     assert found.targets == ()
-    assert found.detail.startswith(f"nginx's configuration cannot be read whole: {web.config}")
+    assert found.detail.startswith(f"nginx's configuration cannot be read in full: {web.config}")
     web.config.unlink()
     assert "No such file" in web.found().detail
 

@@ -167,7 +167,7 @@ class TestLinks:
 
     def test_while_a_leak_is_being_ended_nothing_is_signed_with_the_old_key(self) -> None:
         fresh = Ring(Key("k10", "0d" * 32), Key("k9", "0e" * 32), NOW, END, 10, people=("phone",))
-        with pytest.raises(Refused, match="are being ended"):
+        with pytest.raises(Refused, match="are being replaced"):
             links.made(SPEC, Kept(RING, fresh), links.Wanted("phone", None, END))
 
     def test_how_long_a_link_is_good_for(self) -> None:
@@ -192,4 +192,4 @@ class TestLinks:
     def test_more_than_a_qr_code_holds(self) -> None:
         with pytest.raises(Refused, match="too long for a QR code") as refused:
             qr_code.qr("a" * 3000)
-        assert refused.value.hint == "leave --qr out"
+        assert refused.value.hint == "run the command without --qr"
