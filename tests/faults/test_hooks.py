@@ -33,16 +33,16 @@ GOOD = 'echo "$RENEWER_CERTIFICATES|$RENEWER_SITES|$RENEWER_STATE|$1" >>TOLD'
 
 FAULTS: dict[str, tuple[str, str]] = {
     "fails": ("echo it is too cold; exit 3", "failed with 3: it is too cold"),
-    "hangs": ("exec sleep 1000", "did not end within 2 s"),
-    "hangs deaf": ("trap '' TERM HUP INT; while :; do sleep 1; done", "did not end within 2 s"),
+    "hangs": ("exec sleep 1000", "did not finish within 2 s"),
+    "hangs deaf": ("trap '' TERM HUP INT; while :; do sleep 1; done", "did not finish within 2 s"),
     "prints a secret": (f"echo {SECRET}; exit 1", "failed with 1: […]"),
     "prints the private key": (
         f'cat "$RENEWER_STATE/certificates/{NAME}/current/privkey.pem"; exit 1',
         "[a private key]",
     ),
     "is killed": ("kill -9 $$", "was killed by signal 9"),
-    "prints without end": ("while :; do echo yes; done", "did not end within 2 s"),
-    "hangs while a child of it holds its output": ("sleep 1000 & sleep 1000", "did not end within 2 s"),
+    "prints without end": ("while :; do echo yes; done", "did not finish within 2 s"),
+    "hangs while a child of it holds its output": ("sleep 1000 & sleep 1000", "did not finish within 2 s"),
 }
 
 

@@ -506,7 +506,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "token.shape",
             "error",
-            ("can be read or written by others (mode 0644)", "chmod 600"),
+            ("(mode 0644)", "chmod 600"),
             token(named("good"), 0o644),
         ),
         Row(
@@ -562,7 +562,7 @@ TABLE: dict[str, list[Row]] = {
         Row("token.expiry", "warning", ("expires on", "later end"), token(named("ending"))),
         Row("outside.addresses", "error", ("line 3 of", "apprise"), told_outside),
         Row("outside.ping", "warning", ("cannot be reached: Connection refused",), nothing),
-        Row("outside.textfile", "error", ("/no/folder, the folder for metrics, is not there",), nothing),
+        Row("outside.textfile", "error", ("/no/folder, the folder for metrics, does not exist",), nothing),
         Row("zones.paused", "warning", ("is paused",), zone(paused=True)),
         Row("dns.tcp", "warning", ("does not answer over TCP",), server(udp_only=True)),
     ],
@@ -643,7 +643,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "ca.profile",
             "warning",
-            ("wants the profile shortlived", "lists no profiles"),
+            ("has the profile shortlived", "lists no profiles"),
             config("accept_terms", 'profile = "shortlived"\naccept_terms'),
         ),
         Row(
@@ -764,7 +764,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "renewal.limits",
             "warning",
-            ("no order for example.com is sent before", "asked to be left alone"),
+            ("example.com cannot be ordered before", "Retry-After"),
             stored("limits/*", left_alone),
         ),
         Row(
@@ -801,7 +801,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "others.include",
             "warning",
-            ("gives nginx /etc/letsencrypt/live/example.com/fullchain.pem",),
+            ("uses /etc/letsencrypt/live/example.com/fullchain.pem",),
             nginx(
                 "worker_shutdown_timeout 1h;\n",
                 f"worker_shutdown_timeout 1h;\n{STREAM}",
@@ -894,7 +894,7 @@ def test_a_daemon_is_what_sets_renewals_off(bench: Bench) -> None:
     eventually(lambda: lock.exists() and str(run.pid) in lock.read_text())
     found = bench.run("check", "--json").answer["findings"]
     (told,) = [one for one in found if one["check"] == "renewal.trigger"]
-    assert (told["status"], told["what"]) == ("ok", f"renewals are set off by a daemon (process {run.pid})")
+    assert (told["status"], told["what"]) == ("ok", f"renewals are triggered by a daemon (process {run.pid})")
     run.kill()
     assert [one["check"] for one in problems(bench.run("check", "--json"))] == ["renewal.trigger"]
 

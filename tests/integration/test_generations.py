@@ -110,11 +110,11 @@ def test_status_is_a_table(world: World) -> None:
     assert world.renewer("renew", NAME).code == 0
     lines = world.renewer("status").out.splitlines()
     heads = lines[0]
-    assert heads.split() == ["CERTIFICATE", "SERVED", "ENDS", "NEXT"]
+    assert heads.split() == ["CERTIFICATE", "SERVED", "EXPIRES", "NEXT"]
     first, second = (next(line for line in lines if line.startswith(name)) for name in (NAME, f"new.{NAME}"))
     assert first[heads.index("SERVED") :].startswith("yes ")
     assert second[heads.index("SERVED") :].startswith("none yet")
-    assert all(line[heads.index("ENDS") - 1] == " " for line in (heads, first, second))
+    assert all(line[heads.index("EXPIRES") - 1] == " " for line in (heads, first, second))
     assert "SITE     KEY" in "\n".join(lines)
     assert "to be ordered now" in second
     assert "not guarded" in "\n".join(lines)

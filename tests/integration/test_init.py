@@ -153,7 +153,7 @@ def test_from_options_with_a_token_that_is_there(box: Sandbox, tmp_path: Path) -
     done = call("-c", file, "init", *options, "--base-url", box.api_url, "--nginx-config", nginx)
     assert done.returncode == 0
     assert "token: active; it sees example.com" in done.stdout
-    assert done.stderr == "token: none of these is the zone of example.org\n"
+    assert done.stderr == "token: none of these zones contains example.org\n"
     assert load(file).nginx.config == nginx
     assert "/dev/stdin" not in done.stdout
     text = file.read_bytes()

@@ -47,7 +47,7 @@ def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> 
     assert told.replace("would ", "") == done.out
     for line in (
         "write /etc/systemd/system/renewer.service",
-        "make the system user renewer",
+        "create the system user renewer",
         f"hand {STATE} to the user renewer, except for the nginx includes, which become root's",
         f"let the group renewer read {FILE}",
         "enable and start renewer.service",

@@ -47,7 +47,7 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
 @click.command(
     cls=Answering,
     short_help="Go back to an earlier certificate.",
-    epilog=examples("renewer restore example.com g000003    # a generation that list-generations shows"),
+    epilog=examples("renewer restore example.com g000003    # shown by list-generations"),
 )
 @click.argument("name", shell_complete=certificates)
 @click.argument("generation")

@@ -57,7 +57,7 @@ class Destination:
     empty=("accounts", "certificates"),
     short_help="Import from certbot, acme.sh or lego.",
     epilog=examples(
-        "renewer import certbot /etc/letsencrypt --dry-run    # only print what would be done",
+        "renewer import certbot /etc/letsencrypt --dry-run    # only print the steps",
         "renewer import acme.sh ~/.acme.sh --token            # with the token",
         "renewer import lego .lego",
     ),

@@ -11,7 +11,7 @@ from renewer.core.site import Asked
     cls=Answering,
     short_help="Give a site a new key.",
     epilog=examples(
-        "renewer rotate nodered          # old links and sessions work until the grace ends",
+        "renewer rotate nodered          # the old key works until the grace ends",
         "renewer rotate nodered --now    # after a leak: everyone needs a new link",
     ),
 )

@@ -136,7 +136,7 @@ def test_more_names_than_the_profile_takes() -> None:
     many = [f"n{number}.example.com" for number in range(26)]
     short = replace(spec(NAME, *many), directory_url=LETS_ENCRYPT, profile="shortlived")
     (found,) = certificates.too_many([short])
-    assert "26 names, but profile shortlived takes only 25" in found.what
+    assert "26 domains, but profile shortlived allows only 25" in found.what
     assert (
         list(
             certificates.too_many([replace(short, profile=None), replace(short, directory_url="https://x/")])

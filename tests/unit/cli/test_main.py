@@ -247,7 +247,7 @@ class TestRenew:
         done = program("-v", "-c", settled.file, "renew")
         assert done.code == 0
         assert done.out.startswith(f"{NAME}  fresh")
-        assert "ends" in done.out
+        assert "expires" in done.out
 
     def test_json_has_exactly_the_keys_of_the_contract(
         self, program: Program, settled: Home, fresh: Material
@@ -297,7 +297,7 @@ class TestRenew:
         assert (one["action"], one["not_after"], one["fingerprint"]) == ("failed", None, None)
         assert "there is no token" in one["error"]
         assert f"{NAME}: cloudflare: there is no token" in done.err
-        assert "  -> make an API token" in done.err
+        assert "  -> create an API token" in done.err
 
     def test_a_second_renewer_is_told_to_come_back(
         self, program: Program, home: Home, fresh: Material
@@ -306,7 +306,7 @@ class TestRenew:
         with home.vault.certificate(NAME):
             done = program("-c", home.file, "renew")
         assert (done.code, done.out) == (75, "")
-        assert f"(process {os.getpid()}) is at work on {NAME}" in done.err
+        assert f"(process {os.getpid()}) is working on {NAME}" in done.err
 
 
 class TestOutside:

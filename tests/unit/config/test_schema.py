@@ -646,7 +646,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_what_is_no_utf8_is_told_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "renewer.toml"
     path.write_bytes(b"# one\n# two\n# b\xfccher\n")
-    with pytest.raises(ConfigError, match=r"^line 3: has bytes that are no UTF-8$") as error:
+    with pytest.raises(ConfigError, match=r"^line 3: has bytes that are not UTF-8$") as error:
         load.load(path)
     assert error.value.hint == f"save {path} as UTF-8"
 

@@ -131,7 +131,7 @@ def test_without_a_token_all_ways_are_named() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", f"{TOKEN} {TOKEN}", "\udce4"])
 def test_a_variable_is_looked_at_like_a_file(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: (is empty|has a blank)"):
+    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: (is empty|has a space)"):
         secrets.token(configured(), {"CLOUDFLARE_API_TOKEN": value})
 
 
@@ -142,7 +142,7 @@ def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ConfigError, match="this is a Global API Key") as error:
             secrets.token(config, environ)
-        assert error.value.hint.startswith("make an API token")
+        assert error.value.hint.startswith("create an API token")
         assert GLOBAL not in str(error.value)
 
 

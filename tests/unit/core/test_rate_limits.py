@@ -78,7 +78,7 @@ class TestHolding:
     def test_what_the_ca_said_holds_those_names_or_all(self) -> None:
         some = rate_limits.told(History(), Told(NOW + HOUR, A), NOW)
         assert rate_limits.held(some, (), A, NOW, Exemption.ARI) == rate_limits.Hold(
-            NOW + HOUR, "the CA asked to be left alone"
+            NOW + HOUR, "the CA asked for no requests until then (Retry-After)"
         )
         assert rate_limits.held(some, (), B, NOW, Exemption.NONE) is None
         every = rate_limits.told(some, Told(NOW + 2 * HOUR), NOW)

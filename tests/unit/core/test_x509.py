@@ -146,7 +146,7 @@ def wrong_pairs() -> dict[str, tuple[Pair, str]]:
     stranger = Authority("Stranger")
     return {
         "another key": (pair(key=keys.account_key()), "for another key"),
-        "another kind": (replace(pair(), kind=KeyKind.EC384), "is ec256, but ec384 was asked"),
+        "another kind": (replace(pair(), kind=KeyKind.EC384), "is ec256, but ec384 was requested"),
         "a name more": (
             pair(chain=AUTHORITY.issue((*DOMAINS, "evil.test"), BEGIN, END, KEY)[1]),
             r"evil\.test, not requested",
@@ -163,7 +163,7 @@ def wrong_pairs() -> dict[str, tuple[Pair, str]]:
         "ended": (pair(chain=AUTHORITY.issue(DOMAINS, BEGIN, NOW, KEY)[1]), "has already expired"),
         "to come": (
             pair(chain=AUTHORITY.issue(DOMAINS, NOW + timedelta(hours=1, seconds=1), END, KEY)[1]),
-            "begins only at 2026-11-23 13:00:01 UTC",
+            "is only valid from 2026-11-23 13:00:01 UTC",
         ),
         "a CA": (pair(chain=odd_leaf(ca=True)), "itself a CA's"),
         "alone": (pair(chain=LEAF), "without its chain"),

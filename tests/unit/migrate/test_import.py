@@ -81,12 +81,12 @@ def home(tmp_path: Path) -> Home:
 def test_what_is_taken_is_configured_and_what_is_not_is_told(home: Home) -> None:
     done = home.fresh()
     assert done.returncode == 1
-    assert "good.example: imported as good.example (good.example), ends" in done.stdout
+    assert "good.example: imported as good.example (good.example), expires" in done.stdout
     assert "token: found in" in done.stdout
-    assert "Revoke nothing with certbot" in done.stdout
+    assert "Do not revoke certificates or delete the account with certbot" in done.stdout
     assert "old.example: not imported: it expired on" in done.stderr
     assert "  -> the next renew orders a new one, once it is in the configuration" in done.stderr
-    assert "  -> the next order makes a new account" in done.stderr
+    assert "  -> the next order creates a new account" in done.stderr
     assert list(load(home.config).certificates) == ["good.example"]
     assert '# [certificate."old.example"]' in home.config.read_text().splitlines()
     assert not home.config.with_name("cloudflare.token").exists()
@@ -147,7 +147,7 @@ def test_a_configuration_that_is_there_is_left_as_it_is(home: Home) -> None:
     table = '[certificate."good.example"]\ndomains = ["good.example"]\n'
     assert f"{home.config} is left as it is. To have these certificates renewed, add to it:\n\n{table}" in done.stdout
     home.config.write_text(f"{text}{table}")
-    assert "good.example: left alone: it was imported before" in home.call().stdout
+    assert "good.example: skipped: it was imported before" in home.call().stdout
 
 
 def test_a_configuration_that_is_faulty_stops_it(home: Home) -> None:
@@ -195,7 +195,7 @@ def test_for_a_user_who_may_not_read_the_program_nothing_is_written(home: Home) 
     done = home.fresh("--token", program=("-c", script))
     assert (done.returncode, done.stdout) == (78, "")
     assert "belongs to nobody, who may not read the program in" in done.stderr
-    assert "  -> install it where everybody can read it" in done.stderr
+    assert "  -> install it where every user can read it" in done.stderr
     assert list(home.state.iterdir()) == []
     assert not home.config.parent.exists()
 
@@ -208,7 +208,7 @@ def test_another_state_folder_than_that_of_the_configuration_is_refused(home: Ho
     assert (
         f"--state is only for a new configuration: {home.config} exists and has state = {home.state}" in done.stderr
     )
-    assert "  -> leave --state out, or name a new configuration with -c FILE" in done.stderr
+    assert "  -> omit --state, or name a new configuration with -c FILE" in done.stderr
     assert not home.state.exists()
     assert "good.example: imported" in home.call("--state", str(home.state)).stdout
 

@@ -36,7 +36,7 @@ def test_one_that_outlives_a_killed_cycle_gets_no_second_beside_it(tmp_path: Pat
             assert cycle.poll() is None
             time.sleep(0.01)
         cycle.kill()
-    with pytest.raises(LockBusy, match="/bin/sh still runs for an earlier cycle"):
+    with pytest.raises(LockBusy, match="/bin/sh is still running for an earlier cycle"):
         hook(LONG, tmp_path).run(NEWS)
     hook("true", tmp_path).run(NEWS)
     (tmp_path / "enough").touch()

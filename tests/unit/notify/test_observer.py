@@ -95,7 +95,7 @@ def problems(house: House) -> list[tuple[str, str]]:
 
 
 FAILED = "renewer on host1: a.example failed"
-RECOVERED = "renewer on host1: a.example is well again"
+RECOVERED = "renewer on host1: a.example has recovered"
 
 
 def test_a_failure_and_its_end_are_told_once_across_processes(house: House) -> None:
@@ -134,7 +134,7 @@ def test_a_cycle_that_broke_is_told_and_that_the_next_did_not(house: House) -> N
     assert house.ends(broke=Unexpected("it died")) == ["renewer on host1: renewer failed"]
     assert house.listeners.shown[-1].exit_code == 70
     assert house.ends(broke=Unexpected("it died")) == []
-    assert house.ends(well(), well("b.example")) == ["renewer on host1: renewer is well again"]
+    assert house.ends(well(), well("b.example")) == ["renewer on host1: renewer has recovered"]
     assert house.listeners.beats == [False, False, True]
 
 

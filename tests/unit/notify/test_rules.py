@@ -173,17 +173,17 @@ def test_a_message_says_what_since_when_and_what_to_do() -> None:
     assert sent.title == "renewer on host1: a.example will expire"
     assert sent.body.splitlines() == [
         "a.example will expire.",
-        "What: the CA says no",
+        "Problem: the CA says no",
         "Since: 2026-11-22 12:00 UTC",
         "What to do: do this",
-        "Its certificate ends 2026-11-28 12:00 UTC, in 5 days.",
+        "Its certificate expires 2026-11-28 12:00 UTC, in 5 days.",
     ]
     assert not sent.good
 
 
 def test_a_recovery_says_how_long_it_took() -> None:
     sent = rules.message([Notice(NoticeKind.RECOVERED, finding(), Heard(), NOW - DAY)], "host1", NOW)
-    assert "a.example is well again.\nIt had failed since 2026-11-22 12:00 UTC." in sent.body
+    assert "a.example has recovered.\nIt had been failing since 2026-11-22 12:00 UTC." in sent.body
     assert sent.good
 
 

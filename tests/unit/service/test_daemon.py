@@ -108,7 +108,7 @@ PASSING = {
     "exit 75": "failed with 75",
     "exit 70": "failed with 70",
     "exit 1": "failed with 1",
-    "sleep 60": "took more than 0.2 s and was ended",
+    "sleep 60": "took more than 0.2 s and was killed",
 }
 
 
@@ -160,7 +160,7 @@ def test_another_state_folder_takes_a_restart() -> None:
     ours._reload()
     assert ours.state == Path("/old")
     ((_, told),) = notes.of("problem")
-    assert told.startswith("the old configuration stays in force: the state folder is /new there")
+    assert told.startswith("the old configuration stays in force: the state folder is now /new")
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ class TestFiles:
                 pass
         finally:
             holder.kill()
-        assert str(caught.value) == f"another renewer (process {holder.pid}) is at work on a"
+        assert str(caught.value) == f"another renewer (process {holder.pid}) is working on a"
         assert caught.value.hint
         with store.lease("certificate.a", TTL) as fence:
             assert fence.token > holder.token
