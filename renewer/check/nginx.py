@@ -142,7 +142,7 @@ def _seen(scene: Scene, spec: CertSpec, sight: Observation) -> Finding:
     """Return that nginx serves the certificate, or why that is unknown."""
     if sight.served is None and "includes" in sight.detail:
         why = "the certificate is renewed, but nginx does not serve it to anyone"
-        hint = f"add this to its server block: include {Layout(scene.config.state).snippet(spec.name)};"
+        hint = f"add this to its server block: include {Layout(scene.config.state).include(spec.name)};"
         return _TOPIC.warning("include", f"{spec.name}: {sight.detail}", why, hint)
     if sight.served is None:
         hint = "see [nginx] probe, and the server's names and sockets"
@@ -154,13 +154,13 @@ def _seen(scene: Scene, spec: CertSpec, sight: Observation) -> Finding:
 def _left_over(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
     """Yield the certificates that nginx includes although the configuration has no table for them."""
     layout, folder = Layout(scene.config.state), scene.config.nginx.config.parent
-    snippets = os.path.realpath(layout.snippet("any").parent)
+    includes = os.path.realpath(layout.include("any").parent)
     homes = os.path.realpath(layout.home("any").parent)
     named: dict[str, str] = {}
     for line in written:
         if (_is(line, "include") or _is(line, "ssl_certificate")) and not has_magic(line.arguments[0]):
             path = Path(os.path.realpath(folder / line.arguments[0]))
-            if str(path.parent) == snippets and path.suffix == ".conf":
+            if str(path.parent) == includes and path.suffix == ".conf":
                 named.setdefault(path.stem, line.place)
             elif path.is_relative_to(homes):
                 named.setdefault(path.relative_to(homes).parts[0], line.place)

@@ -15,7 +15,7 @@ from renewer.core.site import Guard
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import START, Control, Reloaded
 from renewer.nginx.error_log import ErrorLog
-from renewer.nginx.generations import Generations, Pointers
+from renewer.nginx.generations import Generations, InUse
 from renewer.nginx.handshake import HandshakeResult, handshake
 from renewer.nginx.helper import Helper
 from renewer.nginx.includes import Includes
@@ -161,8 +161,8 @@ class NginxDeployer:
 
     def _former(self, publishes: Sequence[Publish]) -> "_Former":
         names = [publish.spec.name for publish in publishes]
-        pointers = {name: self._generations.pointers(name) for name in names}
-        return _Former(pointers, self._gates.contents())
+        in_use = {name: self._generations.in_use(name) for name in names}
+        return _Former(in_use, self._gates.contents())
 
     @property
     def _layout(self) -> Layout:
@@ -219,8 +219,8 @@ class NginxDeployer:
         return ""
 
     def _roll_back(self, former: "_Former", changes: Sequence[Change], refused: str) -> NoReturn:
-        for name, pointers in former.pointers.items():
-            self._generations.restore(name, pointers)
+        for name, in_use in former.in_use.items():
+            self._generations.restore(name, in_use)
         self._gates.restore(former.gates)
         self._place()
         still = self._control.test()
@@ -304,7 +304,7 @@ class NginxDeployer:
 class _Former:
     """nginx's previous files: the includes and links of certificates, and the secure-link includes."""
 
-    pointers: Mapping[str, Pointers]
+    in_use: Mapping[str, InUse]
     gates: Mapping[str, bytes | None]
 
 

@@ -20,8 +20,8 @@ from renewer.nginx.layout import (
     Layout,
     files_of,
     folder_named,
+    include_text,
     pair_names,
-    snippet_text,
     suffixes,
 )
 from renewer.system import files as disk
@@ -33,10 +33,10 @@ _GENERATION = re.compile(r"g([0-9]{6,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Pointers:
+class InUse:
     """The include's text and the target of `current`, at some time."""
 
-    snippet: bytes | None
+    include: bytes | None
     current: str | None
 
 
@@ -53,7 +53,7 @@ class Generations:
         """
         folder = self.hold(name, material)
         self.point_current(name, folder)
-        self.point_snippet(name, folder)
+        self.point_include(name, folder)
 
     def hold(self, name: str, material: Material) -> Path:
         """Write the certificate as a generation, unless one holds it already, and return its folder.
@@ -74,38 +74,38 @@ class Generations:
 
     def published(self, name: str, material: Material) -> bool:
         """Return whether the include and `current` name one generation that holds exactly this."""
-        pointers, files = self.pointers(name), files_of(material)
-        if pointers.snippet is None or not pointers.current:
+        in_use, files = self.in_use(name), files_of(material)
+        if in_use.include is None or not in_use.current:
             return False
-        folder = self.layout.home(name) / pointers.current
+        folder = self.layout.home(name) / in_use.current
         given = self._given(folder)
         return (
-            pointers.snippet == snippet_text(given, files)
+            in_use.include == include_text(given, files)
             and _holds(folder, files)
             and (given == folder or _holds(given, files))
         )
 
-    def pointers(self, name: str) -> Pointers:
+    def in_use(self, name: str) -> InUse:
         """Return the present include and link."""
-        return Pointers(disk.read(self.layout.snippet(name)), disk.target(self.layout.current(name)))
+        return InUse(disk.read(self.layout.include(name)), disk.target(self.layout.current(name)))
 
-    def restore(self, name: str, pointers: Pointers) -> None:
+    def restore(self, name: str, in_use: InUse) -> None:
         """Restore an earlier include and link."""
-        if pointers.current is not None:
-            disk.point(self.layout.current(name), pointers.current)
-        if pointers.snippet is not None:
-            self._includes.write(self.layout.snippet(name), pointers.snippet)
+        if in_use.current is not None:
+            disk.point(self.layout.current(name), in_use.current)
+        if in_use.include is not None:
+            self._includes.write(self.layout.include(name), in_use.include)
 
     def point_current(self, name: str, folder: Path) -> None:
         """Point `current` at the folder, which is one of the certificate's own."""
         if disk.target(self.layout.current(name)) != folder.name:
             disk.point(self.layout.current(name), folder.name)
 
-    def point_snippet(self, name: str, folder: Path) -> None:
+    def point_include(self, name: str, folder: Path) -> None:
         """Make the include name the folder or, if root writes for nginx, root's copy of it."""
         given, names = self._given(folder), disk.names(folder)
         same = given == folder or _holds(given, {file: disk.read(folder / file) or b"" for file in names})
-        self._includes.write(self.layout.snippet(name), snippet_text(given, names), anew=not same)
+        self._includes.write(self.layout.include(name), include_text(given, names), anew=not same)
 
     def folders(self, name: str) -> list[Path]:
         """Return the generations, highest number first."""
@@ -115,7 +115,7 @@ class Generations:
 
     def named(self, name: str) -> Path | None:
         """Return the folder that the include names, whichever it is; for root's copy, the original."""
-        folder = folder_named(disk.read(self.layout.snippet(name)) or b"")
+        folder = folder_named(disk.read(self.layout.include(name)) or b"")
         own = folder and self.layout.original(folder)
         return own if folder is None or own == folder or disk.names(folder) else folder
 
@@ -135,15 +135,15 @@ class Generations:
 
     def sweep(self, name: str) -> None:
         """Remove generations that are neither in use nor among the newest, and files of killed runs."""
-        pointers = self.pointers(name)
-        snippet = folder_named(pointers.snippet or b"")
-        used = {pointers.current, snippet.name if snippet else None}
+        in_use = self.in_use(name)
+        include = folder_named(in_use.include or b"")
+        used = {in_use.current, include.name if include else None}
         for folder in self.folders(name)[KEPT:]:
             if folder.name not in used:
                 disk.discard(folder)
         disk.sweep(self.layout.home(name))
         if self._includes.direct:
-            disk.sweep(self.layout.snippet(name).parent)
+            disk.sweep(self.layout.include(name).parent)
             disk.discard(self.layout.copy(self.layout.home(name)))  # there is no root helper any more
 
     def _given(self, folder: Path) -> Path:

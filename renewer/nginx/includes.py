@@ -74,5 +74,5 @@ class Includes:
     def _waiting(self) -> list[Path]:
         if self.direct:
             return []
-        rooms = (self.layout.snippet("any").parent, self.layout.secure_link("any").parent)
+        rooms = (self.layout.include("any").parent, self.layout.secure_link("any").parent)
         return [room / name for room in rooms for name in files.names(self.layout.wanted(room))]

@@ -53,7 +53,7 @@ class Layout:
         """Return the folder of the self-signed placeholder."""
         return self.home(name) / "placeholder"
 
-    def snippet(self, name: str) -> Path:
+    def include(self, name: str) -> Path:
         """Return the file that nginx includes in a `server`."""
         return self.included / "certificates" / f"{self.home(name).name}.conf"
 
@@ -107,7 +107,7 @@ def pair_names(suffix: str) -> tuple[str, ...]:
     return tuple(f"{kind}{suffix}.pem" for kind in (FULLCHAIN, PRIVKEY, CERT, CHAIN))
 
 
-def snippet_text(folder: Path, names: Iterable[str]) -> bytes:
+def include_text(folder: Path, names: Iterable[str]) -> bytes:
     """Return the text of the include for a generation with files of these names."""
     pairs = "".join(
         f"ssl_certificate     {folder}/{FULLCHAIN}{suffix}.pem;\n"
@@ -117,9 +117,9 @@ def snippet_text(folder: Path, names: Iterable[str]) -> bytes:
     return (_HEADER + pairs).encode("ascii")
 
 
-def folder_named(snippet: bytes) -> Path | None:
+def folder_named(include: bytes) -> Path | None:
     """Return the folder that an include names, given its text."""
-    found = _NAMED_FOLDER.search(snippet)
+    found = _NAMED_FOLDER.search(include)
     return Path(os.fsdecode(found[1])) if found else None
 
 

@@ -27,8 +27,8 @@ def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path
         generations.point_current(name, _best(generations, spec, clock))
         written.append(layout.current(name))
     if generations.shown(name) is None:
-        generations.point_snippet(name, _best(generations, spec, clock))
-        written.append(layout.snippet(name))
+        generations.point_include(name, _best(generations, spec, clock))
+        written.append(layout.include(name))
     return written
 
 

@@ -17,21 +17,21 @@ _EACH = (
 def text(specs: Sequence[CertSpec], sites: Sequence[SiteSpec], state: Path) -> str:
     """Return the lines that include each certificate and guard each site."""
     layout = Layout(state)
-    blocks = [_server(spec, layout.snippet(spec.name)) for spec in specs]
+    blocks = [_server(spec, layout.include(spec.name)) for spec in specs]
     if sites:
         http = f"# once in http {{ }}, before the servers\ninclude {layout.secure_link('http.conf')};\n"
         blocks += [http, *(_site(site, layout) for site in sites)]
     return "\n".join(blocks)
 
 
-def _server(spec: CertSpec, snippet: Path) -> str:
+def _server(spec: CertSpec, include: Path) -> str:
     return (
         f"# {spec.name}: add the include to each server block that is to serve it\n"
         "server {\n"
         "    listen 443 ssl;\n"
         "    listen [::]:443 ssl;\n"
         f"    server_name {' '.join(spec.domains)};\n"
-        f"    include {snippet};\n"
+        f"    include {include};\n"
         "}\n"
     )
 

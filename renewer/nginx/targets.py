@@ -54,22 +54,22 @@ def discover(
     if probe is not None and not probe:
         return ProbeTargets((), "not checked: the check is switched off ([nginx] probe = [])")
     showing = configuration.showing(
-        os.path.realpath(layout.snippet(spec.name)), os.path.realpath(layout.home(spec.name))
+        os.path.realpath(layout.include(spec.name)), os.path.realpath(layout.home(spec.name))
     )
     if not showing and not (probe and configuration.problem):
-        nobody = f"no server in nginx's configuration includes {layout.snippet(spec.name)}"
+        nobody = f"no server in nginx's configuration includes {layout.include(spec.name)}"
         return ProbeTargets((), configuration.problem or nobody)
     others = (server for server in configuration.servers if server not in showing)
     targets = _of_servers(showing, spec, (name for server in others for name in server.names))
     if probe:
         return ProbeTargets(_elsewhere(targets, spec, probe))
-    return ProbeTargets(targets, "" if targets else _silent(showing, layout.snippet(spec.name)))
+    return ProbeTargets(targets, "" if targets else _silent(showing, layout.include(spec.name)))
 
 
-def _silent(servers: Iterable[Server], snippet: Path) -> str:
+def _silent(servers: Iterable[Server], include: Path) -> str:
     if any(listen.ssl for server in servers for listen in server.listens):
-        return f"no name of the certificate leads to the servers that include {snippet}"
-    return f"the servers that include {snippet} have no TCP socket with ssl to check"
+        return f"no name of the certificate leads to the servers that include {include}"
+    return f"the servers that include {include} have no TCP socket with ssl to check"
 
 
 def address(text: str) -> tuple[str, int]:

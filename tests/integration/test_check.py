@@ -448,9 +448,7 @@ TABLE: dict[str, list[Row]] = {
         ),
     ],
     "the token is quoted": [
-        Row(
-            "token.shape", "error", ("in quotes", "remove the quotes"), token(f'"{named("good")}"')
-        ),
+        Row("token.shape", "error", ("in quotes", "remove the quotes"), token(f'"{named("good")}"')),
         Row(
             "nginx.include",
             "warning",
@@ -1020,4 +1018,4 @@ def test_every_address_that_shows_something_else_is_told_and_who_writes_a_file_o
     told = [one["what"] for one in found if one["check"] == "nginx.served"]
     assert [any(f"127.0.0.1:{port} " in one for one in told) for port in ports] == [True, True]
     (refused,) = [one for one in found if one["check"] == "nginx.test"]
-    assert refused["hint"] .endswith(": renewer nginx, then: nginx -t")
+    assert refused["hint"].endswith(": renewer nginx, then: nginx -t")

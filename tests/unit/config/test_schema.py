@@ -342,8 +342,14 @@ def test_addresses(resolver: str) -> None:
             '[acme]\neab_hmac_key_file = "/k"',
             "acme.eab_kid: is missing, but eab_hmac_key_file is set; the CA issues both together",
         ),
-        ('[acme]\nlimits.orders = "300"', "acme.limits.orders: is not a limit; write it like 300/3h or 50/7d"),
-        ('[acme]\nlimits.orders = "0/3h"', "acme.limits.orders: is not a limit; write it like 300/3h or 50/7d"),
+        (
+            '[acme]\nlimits.orders = "300"',
+            "acme.limits.orders: is not a limit; write it like 300/3h or 50/7d",
+        ),
+        (
+            '[acme]\nlimits.orders = "0/3h"',
+            "acme.limits.orders: is not a limit; write it like 300/3h or 50/7d",
+        ),
         (
             '[acme]\nlimits.orders = "9/8d"',
             "acme.limits.orders: has a period of more than 7d, the longest that renewer keeps track of",

@@ -145,7 +145,10 @@ def test_a_configuration_that_is_there_is_left_as_it_is(home: Home) -> None:
     done = home.call()
     assert home.config.read_text() == text
     table = '[certificate."good.example"]\ndomains = ["good.example"]\n'
-    assert f"{home.config} is left as it is. To have these certificates renewed, add to it:\n\n{table}" in done.stdout
+    assert (
+        f"{home.config} is left as it is. To have these certificates renewed, add to it:\n\n{table}"
+        in done.stdout
+    )
     home.config.write_text(f"{text}{table}")
     assert "good.example: skipped: it was imported before" in home.call().stdout
 
@@ -206,7 +209,8 @@ def test_another_state_folder_than_that_of_the_configuration_is_refused(home: Ho
     done = home.call("--state", f"{home.state}-2")
     assert (done.returncode, done.stdout) == (78, "")
     assert (
-        f"--state is only for a new configuration: {home.config} exists and has state = {home.state}" in done.stderr
+        f"--state is only for a new configuration: {home.config} exists and has state = {home.state}"
+        in done.stderr
     )
     assert "  -> omit --state, or name a new configuration with -c FILE" in done.stderr
     assert not home.state.exists()
@@ -222,7 +226,8 @@ def test_a_chain_that_is_not_whole_is_told_with_what_to_do(home: Home) -> None:
     key.write_text("nonsense")
     err = home.fresh().stderr
     assert (
-        "the chain of its certificate is incomplete or does not match\n  -> append the CA's intermediate" in err
+        "the chain of its certificate is incomplete or does not match\n  -> append the CA's intermediate"
+        in err
     )
     assert "the private key cannot be read\n  -> the next renew orders a new one" in err
 

@@ -276,7 +276,9 @@ class TestIdentity:
     @as_root
     def test_an_owner_whom_nobody_knows(self, tmp_path: Path) -> None:
         os.chown(tmp_path, 54321, 54321)
-        with pytest.raises(ConfigError, match="belongs to the user #54321, who does not exist on this machine"):
+        with pytest.raises(
+            ConfigError, match="belongs to the user #54321, who does not exist on this machine"
+        ):
             privileges.owner_to_become(tmp_path)
 
 
@@ -297,7 +299,8 @@ class TestTakenOut:
         ]
         files = f"{tmp_path}/renewer.toml", f"{tmp_path}/urls"
         assert told[-1] == (
-            f"the group renewer can still read {', '.join(files)}; to revoke that: chgrp root {' '.join(files)}"
+            f"the group renewer can still read {', '.join(files)}; to revoke that:"
+            f" chgrp root {' '.join(files)}"
         )
 
     @pytest.mark.parametrize("elsewhere", [True, False])
