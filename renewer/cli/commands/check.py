@@ -41,8 +41,8 @@ def check(call: Call, *, as_json: bool) -> int:
 
     Checks the token, zones, name servers, CAA, the CA, the clock, the state folder, nginx, what triggers
     renewals, notifications, and other ACME clients. Nothing is ordered, reloaded or sent. To test the token,
-    a TXT record named _renewer-check is created in each zone and removed again. Run as root, it checks with
-    the privileges of the state folder's owner, except for what only root can read.
+    a TXT record named _renewer-check is created in each zone and removed again. When run as root, it checks
+    with the privileges of the state folder's owner, except for what only root can read.
 
     Exits with 1 if something will fail, otherwise with 0.
     """

@@ -18,7 +18,7 @@ from renewer.cli.commands.help import certificates, examples
     ),
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=certificates)
-@click.option("--force", is_flag=True, help="Order a new certificate even if none is due.")
+@click.option("--force", is_flag=True, help="Order a new certificate even if the present one is not due.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_obj
