@@ -774,7 +774,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "configuration.hook",
             "error",
-            ("hook.command[1]: /bin/tru is not there", "install it"),
+            ("hook.command[1]: /bin/tru does not exist", "install it"),
             added('[[hook.command]]\nargv = ["/bin/true"]\n[[hook.command]]\nargv = ["/bin/tru"]'),
         ),
     ],

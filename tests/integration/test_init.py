@@ -109,12 +109,12 @@ def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
         terminal.sees("Token (").types("two words\n").sees("has a space")
         terminal.sees("Token (").types(f"{GLOBAL_KEY}\n").sees("is a Global API Key")
         terminal.sees("Token (").types(f"{'x' * 40}\n")
-        terminal.sees("CA for tests").types("y\n")
+        terminal.sees("staging CA").types("y\n")
         terminal.sees("token: rejected: Cloudflare said").sees("-> ")
         terminal.sees("Token (").types(f"{box.token}\n").sees("Next:")
         assert terminal.ends() == 0
         shown = terminal.shown
-    assert "token: active; it sees example.com" in shown
+    assert "token: active; it can read example.com" in shown
     assert len(re.findall(r"renewer -c \S+ (nginx|check|renew) +#", shown)) == 3
     assert box.token not in shown
     assert GLOBAL_KEY not in shown
@@ -152,7 +152,7 @@ def test_from_options_with_a_token_that_is_there(box: Sandbox, tmp_path: Path) -
     options = ["--domain", "example.org", "--email", "a@b.de", "--staging", "--token-file", token]
     done = call("-c", file, "init", *options, "--base-url", box.api_url, "--nginx-config", nginx)
     assert done.returncode == 0
-    assert "token: active; it sees example.com" in done.stdout
+    assert "token: active; it can read example.com" in done.stdout
     assert done.stderr == "token: none of these zones contains example.org\n"
     assert load(file).nginx.config == nginx
     assert "/dev/stdin" not in done.stdout
@@ -201,7 +201,7 @@ def test_without_a_terminal_it_says_where_the_token_goes(tmp_path: Path) -> None
     ("options", "sentence"),
     [
         (("--staging", "--server", "https://ca.example/"), "--staging and --server"),
-        (("--nginx-config", "/no/nginx.conf"), "--nginx-config: /no/nginx.conf is not there"),
+        (("--nginx-config", "/no/nginx.conf"), "--nginx-config: /no/nginx.conf does not exist"),
     ],
 )
 def test_options_that_cannot_be_meant(options: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
