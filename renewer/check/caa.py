@@ -1,14 +1,14 @@
-"""Whether CAA records let a CA issue (RFC 8659), and whether its extensions do (RFC 8657). Pure."""
+"""Decide whether CAA records let a CA issue (RFC 8659, with the parameters of RFC 8657). Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 METHOD = "dns-01"
-"""The way in which we prove control of a name."""
+"""The challenge type renewer uses."""
 
 CRITICAL = 128
-"""The flag that forbids to issue to whoever does not know the tag (RFC 8659, section 4.1)."""
+"""The flag that forbids a CA to issue if it does not know the tag (RFC 8659, section 4.1)."""
 
 _ISSUE, _ISSUE_WILD = "issue", "issuewild"
 _KNOWN = {_ISSUE, _ISSUE_WILD, "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"}
@@ -26,27 +26,27 @@ class Property:
 
 @dataclass(frozen=True)
 class Applicant:
-    """Who would issue: what the CA is called in CAA records, and the URL of our account, if there is one."""
+    """The CA that would issue: its names in CAA records, and the URL of our account, if there is one."""
 
     identities: frozenset[str]
     account: str | None = None
 
 
 def read(texts: Iterable[str]) -> list[Property]:
-    """Return the records by their presentation form (`0 issue "letsencrypt.org"`); others are left out."""
+    """Return the records from their presentation form (`0 issue "letsencrypt.org"`); skip malformed ones."""
     found = (_TEXT.fullmatch(text) for text in texts)
     return [Property(int(one["flags"]), one["tag"].lower(), one["value"]) for one in found if one]
 
 
 def climb(name: str) -> Iterator[str]:
-    """Yield the names whose records count for `name`: its own, then those above (RFC 8659, section 3)."""
+    """Yield the names whose records apply to `name`: its own, then its parents (RFC 8659, section 3)."""
     labels = name.removeprefix("*.").split(".")
     for start in range(len(labels)):
         yield ".".join(labels[start:])
 
 
 def refusal(records: Sequence[Property], applicant: Applicant, *, wildcard: bool) -> str:
-    """Return why the records of a name forbid the CA to issue for it; empty if they let it."""
+    """Return why the records of a name forbid the CA to issue for it; empty if they allow it."""
     for record in records:
         if record.flags & CRITICAL and record.tag not in _KNOWN:
             return f"they have a critical tag that CAs do not know ({record.tag})"
@@ -63,13 +63,13 @@ def refusal(records: Sequence[Property], applicant: Applicant, *, wildcard: bool
 
 
 ACCOUNT = "only for the account"
-"""What a refusal says that is about the account, not about the CA (RFC 8657, section 3)."""
+"""Part of a refusal that concerns the account, not the CA (RFC 8657, section 3)."""
 
 _OTHER = "another CA"
 
 
 def _against(value: str, applicant: Applicant) -> str:
-    """Return what one `issue` or `issuewild` has against the applicant."""
+    """Return why one `issue` or `issuewild` value does not allow the applicant; empty if it does."""
     domain, parameters = _parts(value)
     if not domain or domain not in applicant.identities:
         return _OTHER
@@ -83,7 +83,7 @@ def _against(value: str, applicant: Applicant) -> str:
 
 
 def _parts(value: str) -> tuple[str, dict[str, str]]:
-    """Return the CA's domain and the parameters behind it (RFC 8659, section 4.2)."""
+    """Return the CA's domain and the parameters after it (RFC 8659, section 4.2)."""
     domain, *rest = (part.strip() for part in value.split(";"))
     pairs = (part.partition("=") for part in rest if part)
     return domain.lower().rstrip("."), {tag.strip().lower(): text.strip() for tag, _, text in pairs}

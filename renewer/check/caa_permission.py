@@ -1,4 +1,4 @@
-"""Whether the CAA records of every name let the CA issue."""
+"""Check whether the CAA records of every domain let the CA issue."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,21 +12,21 @@ from renewer.core.finding import Finding, Group, Topic
 from renewer.core.rate_limits import BUILT_IN
 
 LETS_ENCRYPT = frozenset({"letsencrypt.org"})
-"""What Let's Encrypt is called (letsencrypt.org/docs/caa)."""
+"""Let's Encrypt's name in CAA records (letsencrypt.org/docs/caa)."""
 
 _TOPIC = Topic(Group.DNS)
-_WHY = "a CA has to refuse what CAA records do not allow, and each try counts as a failure"
+_WHY = "a CA must refuse what CAA records do not allow, and each attempt counts as a failure"
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what the CAA records of every name mean for the CAs that may issue for it."""
+    """Yield whether the CAA records of every domain let the CAs issue that may be used."""
     names = dict.fromkeys(domain for spec in scene.config.specs for domain in spec.domains)
     found: dict[str, Found] = {}
     for name in names:
         try:
             found[name] = _records(scene, name)
         except RenewerError as error:
-            hint = f"{error.hint}; a CA that gets no answer either refuses"
+            hint = f"{error.hint}; a CA that gets no answer refuses, too"
             yield _TOPIC.error("caa", f"the CAA records of {name}: {error}", _WHY, hint)
     if found and not any(records for _, records in found.values()):
         yield _TOPIC.ok("caa", "no CAA record forbids any CA to issue")
@@ -36,7 +36,7 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 
 Found = tuple[str, tuple[Property, ...]]
-"""The name that has the CAA records which count, and those records."""
+"""The name that holds the CAA records that apply, and those records."""
 
 
 def _servers(scene: Scene) -> Iterable[str]:
@@ -46,7 +46,7 @@ def _servers(scene: Scene) -> Iterable[str]:
 
 
 def _records(scene: Scene, name: str) -> Found:
-    """Return the records that count for a name, and the name that has them (RFC 8659, section 3)."""
+    """Return the records that apply to a name, and the name that holds them (RFC 8659, section 3)."""
     for holder in caa.climb(name):
         if records := caa.read(scene.authorities().caa(holder)):
             return holder, tuple(records)
@@ -56,7 +56,7 @@ def _records(scene: Scene, name: str) -> Found:
 def _at(
     applicant: Applicant, directory_url: str, found: Mapping[str, Found], *, first: bool
 ) -> Iterator[Finding]:
-    """Yield what the records have against one CA, in one sentence for all names with the same reason."""
+    """Yield the findings for one CA, one for all names with the same reason."""
     verdicts: dict[tuple[Found, str], list[str]] = defaultdict(list)
     for name, (holder, records) in found.items():
         if records:
@@ -72,23 +72,21 @@ def _at(
             continue
         what = f"the CAA records of {holder} forbid {ca} to issue for {whose}: {why_not}"
         tag = "issuewild" if all(name.startswith("*.") for name in names) else "issue"
-        hint = f'add this CAA record to {holder}: 0 {tag} "{ca}"; or take another [acme] server'
+        hint = f'add this CAA record to {holder}: 0 {tag} "{ca}"; or choose another [acme] server'
         if caa.ACCOUNT in why_not:
-            own = (
-                applicant.account or "not made yet: leave accounturi out until the first renewal has made it"
-            )
-            hint = f"put the URL of the account that is used here into accounturi: {own}"
+            own = applicant.account or "not created yet: remove accounturi until the first renewal creates it"
+            hint = f"set accounturi to the URL of the account used here: {own}"
         yield (_TOPIC.error if first else _TOPIC.warning)("caa", what, _WHY, hint)
 
 
 def _unknown(holder: str, directory_url: str) -> Finding:
-    what = f"{holder} has CAA records, and the CA at {directory_url} does not tell what it is called in them"
-    hint = "see in the documentation of the CA what it is called, and whether the records have it"
+    what = f"{holder} has CAA records, and the CA at {directory_url} does not say its own name in them"
+    hint = "look up the CA's CAA name in its documentation, and compare the records"
     return _TOPIC.warning("caa", what, _WHY, hint)
 
 
 def _applicant(scene: Scene, directory_url: str) -> Applicant:
-    """Return who asks: what the CA is known as, else what its directory says that it is called."""
+    """Return the CA's identities, known ones or those its directory lists, with our account."""
     names = LETS_ENCRYPT if directory_url in BUILT_IN else frozenset[str]()
     if not names:
         with suppress(RenewerError):

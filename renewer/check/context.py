@@ -1,4 +1,4 @@
-"""What is looked at: the configuration, and what several looks share, each found out once."""
+"""The configuration under check, and the values that several checks share, each computed once."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ from renewer.system.console import Silent
 from renewer.system.once import Once
 
 FOLLOWED = timedelta(seconds=20)
-"""How long the CNAMEs of a name are followed."""
+"""How long to follow the CNAMEs of a name."""
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is looked at; safe to use from threads. `root` is the folder in which this machine's files lie.
+    """The subject of all checks; safe to use from threads. `root` is the root of this machine's file system.
 
     `follower` knows whose the state folder is. What several looks share is found out once; its error is
     raised for each of them.
@@ -70,12 +70,12 @@ class Scene:
 
     @property
     def vault(self) -> State:
-        """The program's memory."""
+        """The stored state."""
         return State(FileStore(self.config.state), Silent())
 
     @property
     def unit(self) -> str:
-        """The unit of systemd that is enabled, and works with this configuration; empty where none is."""
+        """The enabled systemd unit that uses this configuration; empty if there is none."""
         for unit in unit_files.works_with(Path(self.file).absolute(), self.root):
             starter = install.TIMER if unit == install.ONE_SHOT else unit
             if any(self.root.glob(f"etc/systemd/system/*.wants/{starter}")):
@@ -84,13 +84,13 @@ class Scene:
 
     @property
     def bases(self) -> tuple[str, ...]:
-        """The domains that have to be proved, each once, without the star of a wildcard."""
+        """The domains to validate, each once, without the star of a wildcard."""
         all_of_them = (domain.removeprefix("*.") for spec in self.config.specs for domain in spec.domains)
         return tuple(dict.fromkeys(all_of_them))
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
-        """Hold a journal for records in the DNS; in memory where the state folder is not ours to write."""
+        """Open a journal for DNS records; in memory if this user may not write to the state folder."""
         try:
             permissions.refuse_unsafe(self.config.state)
             self.follower.refuse_foreign()
@@ -105,15 +105,15 @@ class Scene:
 
 
 class Remembered:
-    """A journal that ends with the program."""
+    """A journal that lives in memory only."""
 
     def __init__(self) -> None:
         self._progress = Progress()
 
     def load(self) -> Progress:
-        """Return it."""
+        """Return the progress."""
         return self._progress
 
     def save(self, progress: Progress) -> None:
-        """Keep it."""
+        """Keep the progress."""
         self._progress = progress

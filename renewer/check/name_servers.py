@@ -1,4 +1,4 @@
-"""The name servers as the CA will see them: the delegation, each server over UDP and TCP, aliases, CAA."""
+"""The name servers as the CA sees them: delegation, each server over UDP and TCP, CNAMEs."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ from renewer.dns.provider import chosen
 from renewer.dns.resolver import ADDRESSES, Delegation, serial
 
 AT_ONCE = 16
-"""How many questions are under way."""
+"""Queries at the same time."""
 
 PATIENCE = 10.0
-"""Seconds that all name servers of a zone have together."""
+"""Seconds for all name servers of a zone together."""
 
 _TOPIC = Topic(Group.DNS)
-_WAITS = "before each order renewer waits until every name server shows the records, or gives up"
+_WAITS = "renewer waits before each order until every name server shows the records, or gives up"
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found of the aliases, and of the name servers of every zone."""
+    """Yield the findings on CNAMEs, and on the name servers of every zone."""
     zones: dict[str, Delegation] = {}
     told: set[str] = set()
     for name in scene.bases:
@@ -31,8 +31,8 @@ def look(scene: Scene) -> Iterator[Finding]:
             challenge = scene.challenge(name)
             found = scene.delegation(challenge)
         except RenewerError as error:
-            why = f"the CA could not find the records of {name} either, and a failed try counts"
-            if str(error) not in told:  # such as that no resolver can be asked at all
+            why = f"the CA could not find the records of {name} either, and a failed attempt counts"
+            if str(error) not in told:  # one resolver that does not answer fails for every name
                 yield _TOPIC.refused("delegation", error, why)
             told.add(str(error))
             continue
@@ -44,12 +44,12 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 def _alias(name: str, challenge: str) -> Iterator[Finding]:
     if challenge != f"_acme-challenge.{name}":
-        yield _TOPIC.ok("alias", f"the proof for {name} is delegated to {challenge} (CNAME)")
+        yield _TOPIC.ok("alias", f"the validation of {name} is delegated to {challenge} (CNAME)")
 
 
 @dataclass(frozen=True)
 class _Reply:
-    """What a name server said over one transport: the zone's serial number, or what went wrong."""
+    """The reply of a name server over one transport: the zone's serial number, or a problem."""
 
     server: NameServer
     tcp: bool
@@ -61,9 +61,9 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
     servers: list[NameServer] = []
     if delegation.more:
         count = len(delegation.hosts)
-        what = f"{delegation.zone} has {count + delegation.more} name servers, of which renewer asks {count}"
+        what = f"{delegation.zone} has {count + delegation.more} name servers; renewer checks only {count}"
         why = "the CA may ask one of the others, which may not show the records yet"
-        hint = "take out those that are not needed, at your registrar"
+        hint = "remove those that are not needed, at your registrar"
         yield _TOPIC.warning("many", what, why, hint)
     for host in delegation.hosts:
         try:
@@ -74,7 +74,7 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
         servers += found
         if not found:
             what = f"the name server {host} of {delegation.zone} has no address"
-            yield _TOPIC.error("server", what, _WAITS, "mend the delegation of the zone at your registrar")
+            yield _TOPIC.error("server", what, _WAITS, "fix the delegation of the zone at your registrar")
     replies = _asked(servers[:ADDRESSES], delegation.zone)
     silent = list(_silent(replies, delegation.zone))
     yield from silent
@@ -106,8 +106,8 @@ def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:
     pool = ThreadPoolExecutor(AT_ONCE)
     asked = {pool.submit(ask, server, tcp=tcp): (server, tcp) for server in servers for tcp in (False, True)}
     wait(asked, PATIENCE)
-    pool.shutdown(wait=False, cancel_futures=True)  # the program does not wait for who is still to be asked
-    late = f"no answer of all within {PATIENCE:g} seconds"
+    pool.shutdown(wait=False, cancel_futures=True)  # do not wait for queries that have not started
+    late = f"the name servers did not all answer within {PATIENCE:g} seconds"
     return [
         one.result() if one.done() and not one.cancelled() else _Reply(*whom, None, late)
         for one, whom in asked.items()
@@ -115,7 +115,7 @@ def _asked(servers: Sequence[NameServer], zone: str) -> list[_Reply]:
 
 
 def _silent(replies: Sequence[_Reply], zone: str) -> Iterator[Finding]:
-    """Yield who does not answer; a family of addresses from which nobody does is out of reach from here."""
+    """Yield the servers that do not answer, unless their whole address family is unreachable from here."""
     heard = {reply.server.family for reply in replies if reply.serial is not None}
     mute = {reply.server for reply in replies if reply.serial is None and not reply.tcp}
     for reply in replies:
@@ -127,10 +127,12 @@ def _silent(replies: Sequence[_Reply], zone: str) -> Iterator[Finding]:
         problem = reply.problem.rstrip(".")
         what = f"{reply.server}, a name server of {zone}, does not answer over {way}: {problem}"
         if reply.tcp:
-            why = "long answers come over TCP only, and the CA may need one"
-            yield _TOPIC.warning("tcp", what, why, "let port 53 out over TCP in this machine's firewall")
+            why = "long answers come only over TCP, and the CA may need one"
+            yield _TOPIC.warning("tcp", what, why, "allow outgoing TCP to port 53 in this machine's firewall")
         else:
-            hint = "let port 53 out in this machine's firewall; if that is so, the server itself is at fault"
+            hint = (
+                "allow outgoing port 53 in this machine's firewall; if it is allowed, the server is at fault"
+            )
             yield _TOPIC.error("server", what, _WAITS, hint)
 
 

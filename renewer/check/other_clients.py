@@ -1,4 +1,4 @@
-"""Other clients that are installed here and would order the same names, or fight over nginx."""
+"""Other ACME clients on this machine that would order the same domains or reconfigure nginx."""
 
 import os
 import pwd
@@ -22,25 +22,25 @@ from renewer.migrate.folder import Folder
 from renewer.system import safe_paths
 
 NAMES, NAME = 200, 255
-"""How many names of a file are looked at (no CA takes more than 100), and the longest, in characters."""
+"""Most names of a file that are checked (no CA allows more than 100), and the longest, in characters."""
 
 _TOPIC = Topic(Group.OTHERS)
 
 
 Parts = tuple[str, ...]
-"""A path within a folder, by its names."""
+"""A path within a folder, as its names."""
 
 LONGEST, MOST, ALTOGETHER = 256 * 1024, 1000, 8 << 20
-"""Bytes of a file, entries of a folder, and bytes of all files that are looked at in one."""
+"""Bytes read of one file, entries read of one folder, bytes read of all files in a folder."""
 
 
 @dataclass(frozen=True)
 class Rival:
-    """Another client: its folders, each with the files in it that tell of certificates.
+    """Another client: its folders, each with a pattern for the files in it that describe certificates.
 
-    Both are patterns, the folders' below the root, with `~` for each home. `domains` reads the names of a
-    file that was found. `trigger` is what its line for cron has in it,
-    `units` what systemd starts it by, `stop` what ends it.
+    Folders are patterns below the root, with `~` for each home. `domains` reads the domains from a file
+    found. `trigger` is part of its cron line, `units` are the systemd units that start it, `stop` is the
+    command that ends it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Rival:
 
 
 def _certbot(place: Folder, file: Parts) -> Iterator[str]:
-    """Yield the names of a lineage: those in its certificate, else what the lineage is called."""
+    """Yield the domains of a lineage: those in its certificate, or else the lineage's name."""
     name = file[-1].removesuffix(".conf")
     try:
         found = list(x509.names(place.text(*file[:-2], "live", name, "cert.pem")))
@@ -104,7 +104,7 @@ RIVALS = (
         _lego,
         "lego",
         ("lego.timer", "lego-renew.timer"),
-        "take its timer or its line for cron out",
+        "remove its timer or its cron line",
     ),
     Rival(
         "dehydrated",
@@ -112,7 +112,7 @@ RIVALS = (
         _in_certificate,
         "dehydrated",
         ("dehydrated.timer",),
-        "take {0} out of its domains.txt",
+        "remove {0} from its domains.txt",
     ),
     Rival(
         "Caddy",
@@ -123,7 +123,7 @@ RIVALS = (
         _in_certificate,
         "caddy",
         ("caddy.service",),
-        "take {0} out of its Caddyfile, or let Caddy use the files in certificates/NAME/current",
+        "remove {0} from its Caddyfile, or let Caddy use the files in certificates/NAME/current",
     ),
     Rival(
         "Nginx Proxy Manager",
@@ -134,13 +134,13 @@ RIVALS = (
         ),
         _certbot,
         "npm",
-        stop="delete the certificate of {0} there, and make ours (certificates/NAME/current) a custom one",
+        stop="delete the certificate of {0} there, and add ours (certificates/NAME/current) as a custom one",
     ),
 )
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield which other clients hold certificates for our names."""
+    """Yield the other clients that have certificates for our domains."""
     ours = [domain for spec in scene.config.specs for domain in spec.domains]
     homes = _homes(scene.root)
     found = 0
@@ -152,14 +152,14 @@ def look(scene: Scene) -> Iterator[Finding]:
     yield from _included(scene, ours)
     if not found:
         yield _TOPIC.ok(
-            "rival", f"no other client holds these names ({', '.join(one.name for one in RIVALS)})"
+            "rival", f"no other client has these domains ({', '.join(one.name for one in RIVALS)})"
         )
 
 
 def _held(scene: Scene, rival: Rival, path: Path, pattern: str, ours: list[str]) -> Iterator[Finding]:
-    """Yield which of our names the client has in a folder, which may be that of a person who means harm.
+    """Yield our domains for which the client has certificates in a folder, which may be malicious.
 
-    What cannot be read, leads out of the folder or is another user's is passed over.
+    Files that cannot be read, lead out of the folder or belong to another user are skipped.
     """
     try:
         place = foreign.opened(path, LONGEST, MOST, foreign.Budget(20 * MOST, ALTOGETHER))
@@ -176,14 +176,14 @@ def _held(scene: Scene, rival: Rival, path: Path, pattern: str, ours: list[str])
         where = Path("/") / os.path.relpath(path, scene.root)
         yield _TOPIC.warning(
             "rival",
-            f"{where} has more files of {rival.name} than are looked at",
-            "whether it has certificates for these names is not known",
-            f"see for yourself, in {where}: {pattern}",
+            f"{where} has more files of {rival.name} than are checked",
+            "it may have certificates for these domains",
+            f"check for yourself, in {where}: {pattern}",
         )
 
 
 def _matching(place: Folder, above: Parts, patterns: list[str]) -> Iterator[Parts]:
-    """Yield the files in a folder whose path fits the patterns, one for each name of it."""
+    """Yield the files in a folder whose path matches the patterns, one pattern for each component."""
     first, *rest = patterns
     names = [first]
     if "*" in first:
@@ -198,7 +198,7 @@ def _matching(place: Folder, above: Parts, patterns: list[str]) -> Iterator[Part
 
 
 def _domains(names: Iterable[str]) -> Iterator[str]:
-    """Yield those that are names of domains; whatever else stands in a file is not told."""
+    """Yield the valid domain names; other text in a file is never repeated."""
     for name in names:
         if len(name) <= NAME and name.isascii():
             with suppress(ConfigError):
@@ -209,24 +209,24 @@ def _clash(scene: Scene, rival: Rival, file: Path, names: list[str]) -> Finding:
     listed = ", ".join(dict.fromkeys(names))
     where = Path("/") / os.path.relpath(file, scene.root)
     runs = _runs(scene.root, rival)
-    what = f"{rival.name} has a certificate for {listed} too ({where})"
+    what = f"{rival.name} has a certificate for {listed}, too ({where})"
     stop = rival.stop.format(shell(names[0].removeprefix("*.")))
     if runs:
-        why = f"both count against the CA's limits, and may take each other's records out ({runs})"
+        why = f"both count against the CA's limits, and may delete each other's TXT records ({runs})"
         return _TOPIC.warning("rival", f"{what}, and renews it", why, stop)
-    why = "nothing was found that renews it, but it would order the same names as soon as somebody runs it"
+    why = "nothing found here renews it, but running it would order the same domains"
     return _TOPIC.warning("rival", what, why, stop)
 
 
 def _runs(root: Path, rival: Rival) -> str:
-    """Return what sets the other client off, empty if nothing was found."""
+    """Return what starts the other client automatically; empty if nothing was found."""
     units = [unit for unit in rival.units if scheduling.enabled(root, unit)]
     lines = [job.file for job in scheduling.jobs(root) if rival.trigger in job.line]
     return ", ".join([*units, *dict.fromkeys(f"cron: /{os.path.relpath(file, root)}" for file in lines)])
 
 
 def _included(scene: Scene, ours: list[str]) -> Iterator[Finding]:
-    """Yield where nginx is given another certificate for our names than ours."""
+    """Yield where nginx uses a certificate for our domains that is not ours."""
     state = f"{os.path.realpath(scene.config.state)}/"
     for path, place in nginx.foreign(scene).items():
         if path.startswith(state) or "$" in path:
@@ -235,9 +235,9 @@ def _included(scene: Scene, ours: list[str]) -> Iterator[Finding]:
         if shared:
             yield _TOPIC.warning(
                 "include",
-                f"{place} gives nginx {path} for {', '.join(shared)}, which is not renewer's",
-                "clients of that server go on with a certificate that renewer does not renew",
-                "put the include of renewer's file there instead: renewer nginx prints it",
+                f"{place} uses {path} for {', '.join(shared)}, which is not renewer's certificate",
+                "clients of that server get a certificate that renewer does not renew",
+                "replace it with the include that renewer nginx prints",
             )
 
 
@@ -251,7 +251,7 @@ def _ours(name: str, ours: list[str]) -> bool:
 
 
 def _folders(rival: Rival, root: Path, homes: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the folders that the client may have, each with the pattern of its files."""
+    """Yield the folders the client may use, each with the pattern of its files."""
     for folder, pattern in rival.patterns:
         if folder == "~":
             yield from ((home, pattern) for home in homes)
@@ -269,7 +269,7 @@ def _glob(folder: Path, pattern: str) -> list[Path]:
 
 
 def _homes(root: Path) -> list[Path]:
-    """Return the homes of all users; of another root, those that usually are there."""
+    """Return the homes of all users; below another root, the usual ones."""
     if root == Path("/"):
         found = {Path(user.pw_dir) for user in pwd.getpwall() if user.pw_dir.startswith("/")}
         return sorted(home for home in found if home != root and os.access(home, os.X_OK))

@@ -1,4 +1,4 @@
-"""Every look there is, and the findings on the configuration itself."""
+"""All checks, and the findings on the configuration itself."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -30,17 +30,17 @@ from renewer.system import privileges
 
 _TOPIC = Topic(Group.CONFIGURATION)
 
-ROOTS = "name the file that holds the root certificate of that CA, in PEM"
+ROOTS = "name a PEM file with that CA's root certificate"
 
 SLOW = 60.0
 """Seconds for the looks that make several calls to the DNS provider, one after the other."""
 
 
 def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
-    """Return all that is found; raises `Stopped` when the program is asked to end.
+    """Return all findings; raises `Stopped` when the program is asked to stop.
 
-    Root then is the owner of the state folder, as with every command: what only root may see is looked at
-    before, the rest with the rights that renewals have.
+    Run as root, it first checks what only root can read, then becomes the owner of the state folder, as every
+    command does, and checks the rest with the privileges that renewals have.
     """
     first = _looks(
         scene,
@@ -58,7 +58,7 @@ def look(scene: Scene, report: Report) -> tuple[Finding, ...]:
 
 
 def _others(scene: Scene) -> list[Look]:
-    """Return the looks that need no more rights than a renewal has."""
+    """Return the checks that need no more privileges than a renewal."""
     looks = _looks(
         scene,
         {
@@ -99,14 +99,14 @@ def _looks(scene: Scene, found: Mapping[Group, Callable[[Scene], Iterator[Findin
 
 
 def unreadable(error: ConfigError) -> tuple[Finding, ...]:
-    """Return the findings for a configuration that is not in force: each of its faults."""
-    why = "nothing runs before this is right: neither renew nor the daemon"
+    """Return a finding for each fault of a configuration that cannot be loaded."""
+    why = "neither renew nor the daemon runs until this is fixed"
     faults = (str(fault) for fault in error.faults)
     return tuple(_TOPIC.error(FILE, fault, why, error.hint) for fault in faults)
 
 
 def configuration(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found of the configuration beyond what reading it finds."""
+    """Yield the findings on the configuration beyond those of reading it."""
     config = scene.config
     faults = [
         *certificates.too_many(config.specs),
@@ -115,7 +115,7 @@ def configuration(scene: Scene) -> Iterator[Finding]:
         *_hooks(scene),
     ]
     faults += [
-        _TOPIC.error("bundle", str(fault), "renewer stops before it does anything", _cure(fault))
+        _TOPIC.error("bundle", str(fault), "renewer stops before it starts", _cure(fault))
         for fault in app.unfit(config)
         if not fault.place.startswith("nginx.")
     ]
@@ -124,34 +124,34 @@ def configuration(scene: Scene) -> Iterator[Finding]:
         holds = len({domain for spec in config.specs for domain in spec.domains})
         parts = [
             _count(len(config.specs), "certificate"),
-            _count(holds, "name"),
+            _count(holds, "domain"),
             _count(len(config.sites), "site"),
         ]
         yield _TOPIC.ok("read", f"{scene.file}: {', '.join(part for part in parts if part)}")
 
 
 def _cure(fault: Fault) -> str:
-    return ROOTS if fault.place.endswith("ca_bundle") else "install it, or take the key out"
+    return ROOTS if fault.place.endswith("ca_bundle") else "install it, or remove the key"
 
 
 def _hooks(scene: Scene) -> Iterator[Finding]:
-    """Yield which deploy hooks could not be run."""
+    """Yield the deploy hooks that cannot be run."""
     for hook in app.commands(scene.config):
         try:
             hook.program()
         except HookFailed as error:
-            why = "the program that it is for goes on with the old certificate"
+            why = "the program it reloads would keep the old certificate"
             yield _TOPIC.error("hook", f"{hook.name}: {error}", why, error.hint)
 
 
 def _owned(scene: Scene) -> Iterator[Finding]:
-    """Yield that the service cannot read the file; one that others could change was not read at all."""
+    """Yield that the service cannot read the file; one that others can change was rejected before."""
     file = scene.file
     if file == STANDARD_INPUT:
         return
     if scene.unit and not os.access(file, os.R_OK, effective_ids=True):
         what = f"the service ({scene.unit}) may not read {file}"
-        why = "root's commands go on, but the service does not start, nor take a change"
+        why = "root's commands work, but the service neither starts nor reloads its configuration"
         yield _TOPIC.error("readable", what, why, opening(Path(file)))
 
 

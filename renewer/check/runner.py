@@ -1,4 +1,4 @@
-"""The looks, side by side: none that hangs or breaks holds up or hides another."""
+"""Runs the checks in parallel: one that hangs or breaks neither delays nor hides another."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,17 +9,17 @@ from renewer.core.finding import Finding, Group, Topic
 from renewer.core.interfaces import Clock, Report
 
 LIMIT = 25.0
-"""Seconds that a look has; what it found until then counts."""
+"""Seconds for one check; what it found by then counts."""
 
 TIDY = 20.0
-"""Seconds that a look has to clean up when the program is asked to end."""
+"""Seconds for a check to clean up when the program is asked to stop."""
 
 _GLANCE = 0.02
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look: what it is about, and what finds it out; `limit` in seconds."""
+    """One check: its group, and the function that yields its findings; `limit` in seconds."""
 
     group: Group
     at: Callable[[], Iterator[Finding]]
@@ -29,7 +29,7 @@ class Look:
 
 @dataclass
 class _Walk:
-    """A look under way; what it has found so far is in `found`."""
+    """A check under way, with its findings so far in `found`."""
 
     look: Look
     report: Report
@@ -39,34 +39,36 @@ class _Walk:
     def walk(self) -> None:
         topic = Topic(self.look.group)
         try:
-            self.report.doing(self.look.group.heading, "being looked at")
+            self.report.doing(self.look.group.heading, "checking")
             for finding in self.look.at():
                 self.found.append(finding)
         except RenewerError as error:
             self.found.append(topic.refused("look", error, "the program would stop here"))
-        except Exception as bug:  # noqa: BLE001 - one look that breaks must not hide what the others find
+        except Exception as bug:  # noqa: BLE001 - a check that breaks must not hide what the others find
             self.report.bug(self.look.group, bug)
-            hint = "please report it with the lines on standard error; the other looks are not concerned"
-            self.found.append(topic.error("bug", f"this look broke: {bug!r}", "it is a bug of renewer", hint))
+            hint = "please report it with the lines on standard error; the other checks are not affected"
+            self.found.append(
+                topic.error("bug", f"this check broke: {bug!r}", "it is a bug in renewer", hint)
+            )
         finally:
             self.report.idle(self.look.group.heading)
             self.over.set()
 
     def told(self) -> list[Finding]:
-        """Return what was found, with a word of it if it is not over."""
+        """Return the findings, and one more if the check is not finished."""
         found = list(self.found)
         if not self.over.is_set():
-            what = f"no end of it within {self.look.limit:.0f} seconds; the rest is not looked at"
-            why = "whoever does not answer now will hold up a renewal too"
-            hint = "see which of the servers that are named in the configuration does not answer"
+            what = f"not finished within {self.look.limit:.0f} seconds; the rest is not checked"
+            why = "a server that does not answer now will also delay a renewal"
+            hint = "find out which of the servers in the configuration does not answer"
             found.append(Topic(self.look.group).error("time", what, why, hint))
         return found
 
 
 def around(looks: Sequence[Look], clock: Clock, report: Report) -> tuple[Finding, ...]:
-    """Return what all looks found, in the order of the groups.
+    """Return the findings of all checks, in the order of the groups.
 
-    Raises `Stopped` when the program is asked to end, after those that clean up have done so.
+    Raises `Stopped` when the program is asked to stop, after the checks that clean up have done so.
     """
     walks = [_Walk(look, report) for look in looks]
     for walk in walks:
@@ -85,6 +87,6 @@ def around(looks: Sequence[Look], clock: Clock, report: Report) -> tuple[Finding
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings in the order of the groups."""
+    """Return findings in the order of their groups."""
     order = list(Group)
     return tuple(sorted(findings, key=lambda one: order.index(one.group)))

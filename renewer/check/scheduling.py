@@ -1,4 +1,4 @@
-"""What sets a renewal off: a daemon, a timer of systemd, a line for cron; one of them, not several."""
+"""What triggers renewals: the daemon, a systemd timer or cron; exactly one of them."""
 
 import os
 import re
@@ -16,30 +16,30 @@ from renewer.store.files import holder
 from renewer.system import safe_paths
 
 CRON = ("etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "etc/cron.hourly/*", "etc/cron.daily/*")
-"""Where cron looks, below the root."""
+"""The files cron reads, below the root."""
 
 LONGEST, MOST = 256 * 1024, 1000
-"""Bytes of a file, and files of a folder, that are looked at."""
+"""Bytes read of one file, and files read of one folder."""
 
 SERVICE, TIMER = "renewer.service", "renewer-renew.timer"
 
 _TOPIC = Topic(Group.RENEWAL)
 LONGEST = 1000
-"""Characters of a line that are looked at; Debian's cron takes no longer ones."""
+"""Characters of a line that are searched; Debian's cron accepts no longer ones."""
 
 _CALL = re.compile(r"(^|[\s/])renewer(\s+(-c|--config)[ =]\S+|\s+-v)*\s+renew\b")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A line that cron runs, and the file that it stands in."""
+    """A line that cron runs, and its file."""
 
     file: Path
     line: str
 
 
 def jobs(root: Path) -> Iterator[Job]:
-    """Yield every line of cron's that is no comment; what cannot be read is left out."""
+    """Yield every line of cron that is not a comment; unreadable files are skipped."""
     for pattern in CRON:
         for file in sorted(islice(root.glob(pattern), MOST)):
             with suppress(OSError):
@@ -49,31 +49,29 @@ def jobs(root: Path) -> Iterator[Job]:
 
 
 def enabled(root: Path, unit: str) -> bool:
-    """Return whether systemd starts a unit by itself (systemctl enable)."""
+    """Return whether systemd starts a unit automatically (systemctl enable)."""
     return any(root.glob(f"etc/systemd/system/*.wants/{unit}"))
 
 
 def trigger(scene: Scene) -> Iterator[Finding]:
-    """Yield what sets renewals off; only root may read all that cron does."""
+    """Yield what triggers renewals; only root can read all of cron's files."""
     yield _trigger(list(_ways(scene)), waiting=enabled(scene.root, SERVICE))
 
 
 def _trigger(ways: Sequence[str], *, waiting: bool) -> Finding:
-    """Return what is found of the ways to set a renewal off; `waiting`: a service should run."""
-    ends = "certificates end without a word: Let's Encrypt sends no mails"
+    """Return the finding on what triggers renewals; `waiting`: the service is enabled."""
+    ends = "certificates would expire silently: Let's Encrypt sends no expiry e-mails"
     if len(ways) > 1:
-        what = f"several things set renewals off: {'; '.join(ways)}"
-        why = "now and then one finds the other at work, and complains of it"
-        return _TOPIC.warning("trigger", what, why, "keep one of them")
+        what = f"renewals are triggered by several things: {'; '.join(ways)}"
+        why = "they get in each other's way from time to time, and report it"
+        return _TOPIC.warning("trigger", what, why, "keep exactly one of them")
     if ways:
-        return _TOPIC.ok("trigger", f"renewals are set off by {ways[0]}")
+        return _TOPIC.ok("trigger", f"renewals are triggered by {ways[0]}")
     if waiting:
         what = f"{SERVICE} is enabled, but no daemon runs for this configuration"
-        return _TOPIC.warning("trigger", what, ends, "see why: systemctl status renewer")
-    what = "nothing sets a renewal off: no daemon runs, no timer is enabled, cron has no line for it"
-    hint = (
-        "run: renewer install-service; or take another of the ways in the README: a timer, or a line for cron"
-    )
+        return _TOPIC.warning("trigger", what, ends, "find out why: systemctl status renewer")
+    what = "nothing triggers renewals: no daemon is running, no timer is enabled, cron has no line for it"
+    hint = "run: renewer install-service; or use a timer or cron, see README.md"
     return _TOPIC.warning("trigger", what, ends, hint)
 
 
@@ -89,7 +87,7 @@ def _ways(scene: Scene) -> Iterator[str]:
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield how the certificates stand: their ends, their last failures, the limits of the CA."""
+    """Yield the state of the certificates: expiry, last failures, rate limits."""
     now, found = scene.clock.now(), 0
     for spec in scene.config.specs:
         try:
@@ -100,7 +98,7 @@ def look(scene: Scene) -> Iterator[Finding]:
                 scene.vault.history(spec.directory_url),
                 scene.config.acme.limits_at(spec.directory_url),
             )
-        except RenewerError:  # what cannot be read is told under state
+        except RenewerError:  # an unreadable file is reported under state
             found += 1
         else:
             told = [
@@ -110,6 +108,4 @@ def look(scene: Scene) -> Iterator[Finding]:
             found += len(told)
             yield from told
     if not found and scene.config.specs:
-        yield _TOPIC.ok(
-            "state", "no certificate has ended, none has failed, and no limit of the CA is reached"
-        )
+        yield _TOPIC.ok("state", "no certificate has expired, none has failed, and no rate limit is reached")

@@ -1,4 +1,4 @@
-"""The state folder: whose it is, how full its disk is, and whether all that lies in it can be read."""
+"""The state folder: its owner, the room on its disk, and whether every file in it can be read."""
 
 import os
 import pwd
@@ -16,20 +16,20 @@ from renewer.service.requirements import USER
 from renewer.system import permissions, privileges
 
 FULL, NEARLY_FULL = 4 << 20, 64 << 20
-"""Bytes that have to be free: fewer than the first do not hold a renewal, the second is a warning."""
+"""Bytes that have to be free: below the first a renewal fails, below the second it is a warning."""
 
 NO_FILES, FEW_FILES = 100, 1000
 """The same for files (inodes)."""
 
 KINDS = ("certificate", "failure", "journal", "provenance", "rehearsal", "revocation", "suggestion")
-"""What a run reads for each certificate, whatever lies in its place."""
+"""The files a run reads for each certificate, whether they exist or not."""
 
 _TOPIC = Topic(Group.STATE)
-_LOST = "a renewal writes down each step before it takes it, and stops where it cannot"
+_LOST = "a renewal records each step before it takes it, and stops if it cannot"
 
 
 def stranger(scene: Scene) -> pwd.struct_passwd | None:
-    """Return whom root becomes, if it does; an owner whom nobody knows is told by `look`."""
+    """Return the user that root switches to, if any; an unknown owner is reported by `look`."""
     try:
         return privileges.owner_to_become(scene.config.state)
     except ConfigError:
@@ -37,17 +37,17 @@ def stranger(scene: Scene) -> pwd.struct_passwd | None:
 
 
 def settled(owner: pwd.struct_passwd) -> Finding:
-    """Return that root has become the owner of the folder."""
-    return _TOPIC.ok("owner", f"it belongs to {owner.pw_name}, whom renewer becomes where root runs it")
+    """Return that root has switched to the owner of the folder."""
+    return _TOPIC.ok("owner", f"owned by user {owner.pw_name}; renewer switches to it when run as root")
 
 
 def unsettled(error: ConfigError) -> Finding:
-    """Return that root cannot become the owner of the folder."""
-    return _TOPIC.refused("owner", error, "every command of root's stops here")
+    """Return that root cannot switch to the owner of the folder."""
+    return _TOPIC.refused("owner", error, "every command run as root stops here")
 
 
 def look(scene: Scene) -> Iterator[Finding]:
-    """Yield what is found; nothing is changed by looking."""
+    """Yield the findings; nothing is changed."""
     folder = scene.config.state
     if away := list(_taken_away(scene)):
         yield from away
@@ -58,13 +58,13 @@ def look(scene: Scene) -> Iterator[Finding]:
         permissions.refuse_unsafe(folder)
     except ConfigError as error:
         yield _TOPIC.refused(
-            "folder", error, "renewer works only in a folder that is its own: nginx is given what lies there"
+            "folder", error, "renewer works only in a folder of its own, because nginx uses the files in it"
         )
         return
     try:
         scene.follower.refuse_foreign()
     except ConfigError as error:
-        why = "every command but check stops here: one would take away what the other's has no table for"
+        why = "every other command stops here, because it might delete the other configuration's files"
         yield _TOPIC.refused("configuration", error, why)
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     yield from _writable(folder, existing)
@@ -74,7 +74,7 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 
 def _taken_away(scene: Scene) -> Iterator[Finding]:
-    """Yield that root, who has become nobody, looks at a folder that the service's user should have."""
+    """Yield that the folder belongs to root although the service runs as another user."""
     folder, unit = scene.config.state, scene.unit
     if not unit or not folder.exists() or os.geteuid() != 0:
         return
@@ -83,8 +83,8 @@ def _taken_away(scene: Scene) -> Iterator[Finding]:
         yield _TOPIC.error(
             "owner",
             f"{folder} belongs to root, but {unit} runs as the user {user}",
-            "the service does not start, and could not go on with what root does meanwhile",
-            "run: renewer install-service, which gives it back",
+            "the service does not start, and could not use what root stores meanwhile",
+            "run: renewer install-service, which corrects the owner",
         )
 
 
@@ -95,8 +95,8 @@ def _open(folder: Path) -> bool:
 def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
     shut = next((one for one in _below(folder, existing) if not _ours(one)), None)
     if os.statvfs(existing).f_flag & os.ST_RDONLY:
-        hint = f"mount the disk of {existing} writable again; see dmesg for why it is not"
-        yield _TOPIC.error("writable", f"{existing} is on a disk that is mounted read-only", _LOST, hint)
+        hint = f"mount the disk of {existing} writable again; see dmesg for the cause"
+        yield _TOPIC.error("writable", f"{existing} is on a disk mounted read-only", _LOST, hint)
     elif not _writes(existing):
         hint = f"run this as the user that runs renewer, or give it the folder: ls -ld {shell(existing)}"
         if existing.stat().st_uid == os.geteuid():
@@ -106,23 +106,23 @@ def _writable(folder: Path, existing: Path) -> Iterator[Finding]:
     elif shut:
         user = permissions.user(os.geteuid())
         it = shell(shut)
-        hint = f"give it back, and let its owner write: chown -Rh {user}: {it} && chmod -R u+rwX {it}"
+        hint = f"correct the owner and mode: chown -Rh {user}: {it} && chmod -R u+rwX {it}"
         yield _TOPIC.error("writable", f"the user {user} may not change {shut}", _LOST, hint)
     elif folder.exists():
         whom = (
-            "the service's user, and what nginx includes by root"
+            "the service's user, except for the nginx includes, which are root's"
             if permissions.shared(folder)
             else "its owner"
         )
-        yield _TOPIC.ok("folder", f"{folder} is there, writable by {whom} alone")
+        yield _TOPIC.ok("folder", f"{folder} exists, writable only by {whom}")
     else:
-        yield _TOPIC.ok("folder", f"{folder} is not there yet; the first run makes it")
+        yield _TOPIC.ok("folder", f"{folder} does not exist yet; the first run creates it")
 
 
 def _below(folder: Path, existing: Path) -> Iterator[Path]:
-    """Yield what lies in the folder, if it is there, as far as it can be seen; no link is followed.
+    """Yield the visible contents of the folder, if it exists; links are not followed.
 
-    What nginx includes is left out where that is root's.
+    The nginx includes are left out if they are root's.
     """
     if existing == folder:
         for place, folders, files in os.walk(folder):
@@ -132,10 +132,10 @@ def _below(folder: Path, existing: Path) -> Iterator[Path]:
 
 
 def _ours(place: Path) -> bool:
-    """Return whether this user could replace it, or what lies in it; root may do anything."""
+    """Return whether this user can replace it, or the files in it; root can replace anything."""
     try:
         status = place.lstat()
-    except FileNotFoundError:  # a run has replaced it meanwhile
+    except FileNotFoundError:  # a run has replaced it in the meantime
         return True
     return os.geteuid() == 0 or (
         status.st_uid == os.geteuid() and (not stat.S_ISDIR(status.st_mode) or _writes(place))
@@ -157,7 +157,7 @@ def _room(existing: Path) -> Iterator[Finding]:
         what = f"the disk of {existing} is nearly full: {_left(free, files, counted=counted)}"
         yield _TOPIC.warning("room", what, _LOST, "free some space on that disk: df -h, df -i")
     else:
-        yield _TOPIC.ok("room", f"its disk has room: {_left(free, files, counted=counted)}")
+        yield _TOPIC.ok("room", f"its disk has {_left(free, files, counted=counted)}")
 
 
 def _left(free: int, files: int, *, counted: bool) -> str:
@@ -166,7 +166,7 @@ def _left(free: int, files: int, *, counted: bool) -> str:
 
 
 def _contents(scene: Scene) -> Iterator[Finding]:
-    """Yield which of the files cannot be read; those of nginx's are looked at by nginx itself."""
+    """Yield the files that cannot be read; nginx's own includes are tested by nginx -t."""
     keys = set(scene.vault.store.keys(""))
     wanted = {f"{kind}/{spec.name}" for spec in scene.config.specs for kind in KINDS}
     faults = 0
@@ -175,15 +175,13 @@ def _contents(scene: Scene) -> Iterator[Finding]:
             found = list(scene.vault.unreadable(key))
         except RenewerError as error:
             faults += 1
-            yield _TOPIC.refused("file", error, "what a renewal cannot read stops it")
+            yield _TOPIC.refused("file", error, "a renewal that cannot read a file stops")
             continue
         for why in found:
             faults += 1
             yield _corrupt(key, why)
     if not faults:
-        yield _TOPIC.ok(
-            "file", f"all that is kept can be read ({len(keys)} files)" if keys else "it is empty yet"
-        )
+        yield _TOPIC.ok("file", f"all files can be read ({len(keys)})" if keys else "it is still empty")
 
 
 def _corrupt(key: str, why: str) -> Finding:
@@ -192,12 +190,12 @@ def _corrupt(key: str, why: str) -> Finding:
     if kind in {"account", "site"}:
         lost = {
             "account": "the account at the CA",
-            "site": "the keys of the site, and so every link and session",
+            "site": "the site's keys, on which every link and session depends",
         }
-        hint = "bring it back from a backup, or move it away to have it made anew"
-        return _TOPIC.error("file", what, f"it holds {lost[kind]}, which nothing else has", hint)
-    again = "a new certificate is ordered" if kind == "certificate" else "it is made anew"
-    why = f"it counts as absent: {again} by the next run"
+        hint = "restore it from a backup, or move it away to have a new one created"
+        return _TOPIC.error("file", what, f"it holds {lost[kind]}, and there is no copy", hint)
+    again = "orders a new certificate" if kind == "certificate" else "creates it anew"
+    why = f"it is treated as missing: the next run {again}"
     return _TOPIC.warning(
-        "file", what, why, "bring it back from a backup, if there is one; see whether the disk fails (dmesg)"
+        "file", what, why, "restore it from a backup, if there is one; check the disk for errors (dmesg)"
     )

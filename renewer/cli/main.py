@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and where an error becomes a sentence and an exit code."""
+"""The command line: lists the commands, and turns an error into a sentence and an exit code."""
 
 import errno
 import gc
@@ -42,10 +42,10 @@ COMMANDS = {
     "accept": "accept",
     "lost": "lost",
 }
-"""The commands in the order of the help, each with its file in `commands/`; a function there has its name."""
+"""The commands in the order of the help, each with its module in `commands/`; the function has its name."""
 
 GARBAGE = 10_000
-"""New objects between two looks for garbage; Python's own 700 cost a tenth of what all imports take."""
+"""New objects between two garbage collections; with Python's own 700 they cost a tenth of all imports."""
 
 EXIT_CODES = """\b
 Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
@@ -53,14 +53,14 @@ Exit codes: 0 done or nothing to do, 1 failed, 75 try again later,
 
 
 class Commands(click.Group):
-    """The commands, each loaded only when it is called or its help is wanted."""
+    """The commands, each imported only when it is called or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        """Return their names."""
+        """Return the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
-        """Return one, or `None` if there is none of that name."""
+        """Return the command, or `None` if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
         room = import_module(f"renewer.cli.commands.{COMMANDS[cmd_name]}")
@@ -77,35 +77,35 @@ class Commands(click.Group):
     default=DEFAULT,
     show_default=True,
     metavar="FILE",
-    help="The configuration.",
+    help="Configuration file.",
     shell_complete=files,
 )
-@click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every step to standard error.")
 @click.version_option(__version__, prog_name="renewer")
 @click.pass_context
 def commands(context: click.Context, file: str, *, verbose: bool) -> None:
-    """Obtain certificates through DNS-01 at Cloudflare, and see to it that nginx serves them."""
+    """Get certificates via DNS-01 at Cloudflare and make sure nginx serves them."""
     context.obj = Call(file, verbose)
     context.color = False if console.plain() else None  # for all that a command prints
 
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Why standard output takes no more. All else that the program writes has a path, which its error names."""
+"""Errors of a standard output that takes no more. Every other write has a path, which its error names."""
 
 
 def main() -> NoReturn:
-    """Run the command line; the one place where an error becomes a sentence and an exit code."""
+    """Run the command line; the only place where an error becomes a sentence and an exit code."""
     never_dump_core()
     console.speak_for_all()
     gc.set_threshold(GARBAGE)
-    if sys.stderr is None:  # it was closed; what is said there must not go where results go
+    if sys.stderr is None:  # it was closed; messages must not end up among the results
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the program runs
     code = _ended()
     try:
         sys.stderr.flush()
     except OSError:
         _to_nowhere(sys.stderr.fileno())
-    gc.freeze()  # the interpreter would look through all that is loaded, several times, before it ends
+    gc.freeze()  # or the interpreter would collect garbage several times before it exits
     sys.exit(code)
 
 
@@ -126,7 +126,7 @@ def _ended() -> int:
         return error.exit_code
     except OSError as error:
         return _broken(error) if error.filename or error.errno not in UNWRITABLE else _unheard(error)
-    except Exception as bug:  # noqa: BLE001 - whatever it is, the exit code has to say that it is a bug
+    except Exception as bug:  # noqa: BLE001 - the exit code has to say that it is a bug, whatever it is
         return _broken(bug)
     return code
 
@@ -140,17 +140,17 @@ def _broken(bug: Exception) -> int:
 def _unheard(error: OSError) -> int:
     """Report that standard output cannot be written."""
     _to_nowhere(1)
-    why = f"standard output cannot be written: {os.strerror(error.errno or 0)}"
-    _tell(why, "free some space where it goes; what was done so far stands")
+    why = f"cannot write to standard output: {os.strerror(error.errno or 0)}"
+    _tell(why, "free some space where it goes; everything done so far is kept")
     return 1
 
 
 def _to_nowhere(descriptor: int) -> None:
-    """Let what is still on its way there be lost: at its end Python would fail on it once more."""
+    """Discard what is still buffered there: Python would fail on it again when it exits."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), descriptor)
 
 
 def _tell(what: str, hint: str = "") -> None:
-    """Speak on standard error; whoever has filled that up has the exit code."""
+    """Print a problem to standard error; if that is full, too, the exit code remains."""
     console.Quiet().problem("renewer", what, hint)

@@ -1,4 +1,4 @@
-"""The manual pages, in the language of man(7), from the commands and a commented configuration."""
+"""The manual pages in man(7) format, made from the commands and from a commented configuration."""
 
 import re
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ import click
 
 _KEY = re.compile(r"[a-z_]+ = ")
 _COMMENT = re.compile(r"""((?:[^"'#]|"[^"]*"|'[^']*')*)#\s*(.*)""")
-"""A value, in which a # between quotes is none of ours, and the comment after it."""
+"""A value (a # between quotes is part of it) and the comment after it."""
 
 _ESCAPED = {"\\": "\\e", "-": "\\-", "~": "\\(ti", "^": "\\(ha", "`": "\\(ga", "'": "\\(aq", "|": "|\\:"}
-"""What the formatter would make something else of; after a | a line may break."""
+"""Characters the formatter would interpret; a line may break after a |."""
 
 _VERBATIM = "\b"
-"""What a paragraph of help begins with whose lines stay as they are (click's own mark)."""
+"""Marks a paragraph of help whose lines are kept as they are (click's own mark)."""
 
 
 def program(context: click.Context, version: str) -> str:
-    """Return renewer(1), from the help of every command that is shown."""
+    """Return renewer(1), made from the help of every visible command."""
     root = context.command
     if not isinstance(root, click.Group):
         raise TypeError("the program has no commands")
@@ -26,10 +26,10 @@ def program(context: click.Context, version: str) -> str:
 
 
 def configuration(sample: str, version: str) -> str:
-    """Return renewer.toml(5), from a configuration in which every key has its comment.
+    """Return renewer.toml(5), made from a configuration in which every key has a comment.
 
-    A comment stands after what it speaks of, and may go on alone on the lines below; one at the beginning of
-    a line speaks of the key that follows. What is commented out is a table or a key all the same.
+    A comment follows what it describes and may continue on the lines below; one at the beginning of a line
+    describes the next key. Tables and keys that are commented out are included.
     """
     return _page("renewer.toml", 5, version, _configuration(sample))
 
@@ -67,7 +67,7 @@ def _usage(context: click.Context) -> str:
 def _options(context: click.Context) -> Iterator[str]:
     own = (
         context.command.params if context.parent else context.command.get_params(context)
-    )  # --help is said once
+    )  # --help is listed once
     for record in (one.get_help_record(context) for one in own):
         if record and record[1]:
             yield from _tagged(*record)
@@ -84,12 +84,12 @@ def _configuration(sample: str) -> Iterator[str]:
         else:
             yield from _tagged(written, comment)
     yield from (".SH EXAMPLE", *_verbatim(_in_force(sample)))
-    yield from (".SH FILES", *_tagged("/etc/renewer/renewer.toml", "where it is looked for without -c FILE"))
+    yield from (".SH FILES", *_tagged("/etc/renewer/renewer.toml", "the configuration read without -c FILE"))
     yield from (".SH SEE ALSO", ".BR renewer (1)")
 
 
 def _entries(sample: str) -> Iterator[tuple[str, str]]:
-    """Yield every table and key as it is written, and what is said of it."""
+    """Yield every table and key as written, and its comment."""
     entries: list[tuple[str, list[str]]] = []
     ahead: list[str] = []
     for line in filter(None, sample.splitlines()):
@@ -108,14 +108,14 @@ def _entries(sample: str) -> Iterator[tuple[str, str]]:
 
 
 def _in_force(sample: str) -> list[str]:
-    """Return the lines that are not commented out, without comments; no table that is empty then."""
+    """Return the lines that are not commented out, without comments and without empty tables."""
     lines = [line for line in sample.splitlines() if line and not line.lstrip().startswith("#")]
     bare = [(found[1] if (found := _COMMENT.fullmatch(line)) else line).rstrip() for line in lines]
     return [one for one, after in pairwise((*bare, "[")) if not (one[0] == after[0] == "[")]
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Yield the paragraphs of a text, each either filled or line by line."""
+    """Yield the paragraphs of a text, each filled or kept line by line."""
     for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
         lines = [line.strip("\n") for line in paragraph.splitlines()]
         if lines and lines[0].strip(" ") == _VERBATIM:
@@ -133,12 +133,12 @@ def _tagged(tag: str, text: str) -> Iterator[str]:
 
 
 def _title(text: str) -> str:
-    """Return the first sentence as the name line of a page has it."""
+    """Return the first sentence in the form of a page's NAME line."""
     sentence = " ".join(text.partition("\n\n")[0].split()).rstrip(".")
     return _text(sentence[:1].lower() + sentence[1:])
 
 
 def _text(text: str) -> str:
-    """Return text that the formatter takes as it stands."""
+    """Return text with the formatter's special characters escaped."""
     escaped = "".join(_ESCAPED.get(character, character) for character in text)
     return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped

@@ -1,4 +1,4 @@
-"""What a person answers when asked for domains: several at once, or a page's address, still mean names."""
+"""Read the domains a person types: several at once, or the address of a page."""
 
 import re
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from renewer.core.errors import ConfigError, Fault
 
 
 def domains(answers: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that are meant, each once; raises `ConfigError` with every fault.
+    """Return the domains, each once; raises `ConfigError` with every fault.
 
-    They may be parted by blanks or commas. A URL counts as its host, a dot at the end goes, a name in another
-    script is taken in its ASCII form (IDNA).
+    They may be separated by spaces or commas. A URL counts as its host, a trailing dot is dropped, and a name
+    in another script is converted to its ASCII form (IDNA).
     """
     found: list[str] = []
     faults: list[Fault] = []
@@ -29,7 +29,7 @@ def domains(answers: Iterable[str]) -> tuple[str, ...]:
 
 
 def _bare(word: str) -> str:
-    """Return the host of a URL, or the word itself; without a port, quotes, or the dot of the root."""
+    """Return the host of a URL, or the word itself; without port, quotes or trailing dot."""
     word = word.strip("\"'")
     if "://" in word:
         try:
@@ -41,7 +41,7 @@ def _bare(word: str) -> str:
 
 
 def _ascii(name: str) -> str:
-    """Return a name in its ASCII form where that is beyond doubt; else `domain` says what is wrong."""
+    """Return a name in its ASCII form if that is unambiguous; else leave it for `domain` to reject."""
     if name.isascii():
         return name
     star, base = ("*.", name[2:]) if name.startswith("*.") else ("", name)
@@ -50,5 +50,5 @@ def _ascii(name: str) -> str:
         same = form.decode("idna") == base.lower()
     except UnicodeError:
         return name
-    # The codec is of 2003 and would turn some letters into others (ß into ss): another domain.
+    # The codec implements IDNA 2003, which maps some letters to others (ß to ss): a different domain.
     return star + form.decode() if same else name

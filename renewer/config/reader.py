@@ -1,6 +1,6 @@
-"""From TOML to typed tables: every fault at once, each with its place.
+"""From TOML to typed tables; all faults are reported at once, each with its place.
 
-A table is a `Table`; the annotations of its fields say how each key is written:
+A table is a `Table`; the annotations of its fields define the syntax of each key:
 
     class Example(Table, frozen=True):
         motto: str = ""                                       # text; so are a `Literal` and a `StrEnum`
@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -28,7 +29,7 @@ _Kind = TypeVar("_Kind", bound="Table")
 _Field = msgspec.structs.FieldInfo
 
 _FAULTY: Final = object()
-"""Stands for a value that could not be read; its faults are noted already."""
+"""Stands for a value that could not be read; its faults are already recorded."""
 
 _WORDS = {
     str: "text",
@@ -42,22 +43,22 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table of the configuration: its fields are the keys that it may have."""
+    """A table of the configuration: its fields are the keys it may have."""
 
     def conflicts(self) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Return what is wrong between keys: those concerned, the one to blame first, and the sentence.
+        """Return conflicts between keys: the keys concerned, the one to blame first, and the sentence.
 
-        A key that is faulty in itself has its default here; conflicts that concern it are not reported.
+        A key with a fault of its own has its default value here; its conflicts are not reported.
         """
         return ()
 
 
 @dataclass(frozen=True)
 class Together:
-    """What a list, or the values under names that are free to choose, have to be as a whole.
+    """A check of a list as a whole, or of the values under names that the user chooses.
 
-    `check` is given the items that are right in themselves, by index or name, and yields faults: the index or
-    name to blame (`None`: the whole) and the sentence.
+    `check` gets the valid items, by index or name, and yields faults: the index or name to blame (`None` for
+    the whole) and the sentence.
     """
 
     check: Callable[[Mapping[Any, Any]], Iterable[tuple[object, str]]] = lambda _: ()
@@ -76,39 +77,41 @@ class OneOf:
 
 
 def parse(text: str) -> dict[str, object]:
-    """Return a TOML document; raises `ConfigError` that names the line."""
+    """Return a TOML document; raises `ConfigError` with the line number."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax(str(error), text)]) from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, or brackets as deep
-        raise ConfigError("this is no TOML that a person would write") from None
+    except (ValueError, RecursionError):  # thousands of digits, or thousands of brackets
+        raise ConfigError(
+            "is not valid TOML: a number is too long, or brackets are nested too deep"
+        ) from None
 
 
 def read(kind: type[_Kind], document: Mapping[str, object]) -> tuple[_Kind | None, list[Fault]]:
-    """Return the document as the table `kind`, and the faults; it is `None` where there are any."""
+    """Return the document as the table `kind`, or `None` if there are faults, and the faults."""
     faults: list[Fault] = []
     found = _table(kind, document, _Place("", faults))
     return None if faults else cast("_Kind", found), faults
 
 
 def _syntax(complaint: str, text: str) -> Fault:
-    """Put tomllib's words into plainer ones; they never show a value."""
+    """Reword tomllib's message, which never contains a value."""
     what, _, where = complaint.partition(" (at ")
     found = re.match(r"line (\d+)", where)
     lines = text.rstrip().split("\n")
     line = int(found[1]) if found else len(lines)
     if what.startswith("Cannot declare"):
         table = lines[line - 1].strip()
-        return Fault(f"line {line}", f"{table} is there for the second time; put the two together")
+        return Fault(f"line {line}", f"{table} is there for the second time; merge the two")
     if what.startswith(("Cannot overwrite", "Cannot mutate", "Duplicate")):
-        return Fault(f"line {line}", "this key was given before; leave one of the two out")
-    return Fault(f"line {line}", f"this is not valid TOML ({what[:1].lower()}{what[1:]})")
+        return Fault(f"line {line}", "this key is there for the second time; remove one of the two")
+    return Fault(f"line {line}", f"not valid TOML ({what[:1].lower()}{what[1:]})")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where in the document a value stands, and the list that takes every fault."""
+    """The place of a value in the document, and the list that collects every fault."""
 
     path: str
     faults: list[Fault]
@@ -118,7 +121,7 @@ class _Place:
         return _FAULTY
 
     def at(self, step: object) -> "_Place":
-        """Return the place of an item, by its index, or of a key, by its name."""
+        """Return the place of an item, by index, or of a key, by name."""
         if isinstance(step, int):
             return _Place(f"{self.path}[{step}]", self.faults)
         name = _written(str(step))
@@ -126,24 +129,33 @@ class _Place:
 
 
 def _read(kind: object, value: object, place: _Place) -> object:
-    """Return a value as the annotation of its key wants it, or `_FAULTY`."""
+    """Return a value as the annotation of its key requires, or `_FAULTY`."""
     arms = _arms(kind)
     for arm in arms:
         if type(value) is _shape(arm):
             return _READERS[type(value)](arm, value, place)
-    wanted = " or ".join(dict.fromkeys(_WORDS[_shape(arm)] for arm in arms))
-    return place.fault(f"is {_WORDS.get(type(value), 'a date or a time')}, but {wanted} is expected")
+    wanted = " or ".join(dict.fromkeys(map(_expected, arms)))
+    return place.fault(f"is {_WORDS.get(type(value), 'a date or a time')}; write {wanted}")
+
+
+def _expected(kind: object) -> str:
+    """Return how to write a value of this kind."""
+    plain, _ = _parted(kind)
+    if timedelta in {plain, *get_args(plain)}:
+        return 'a duration in quotes, such as "30d"'
+    word = _WORDS[_shape(kind)]
+    return f"{word} in quotes" if word == "text" else word
 
 
 def _arms(kind: object) -> list[object]:
-    """Return the ways in which a value may be written; `None` is a key left out, so it is none of them."""
+    """Return the ways to write a value; `None` stands for an omitted key and is not one."""
     if get_origin(kind) in {Union, UnionType}:
         return [arm for arm in get_args(kind) if arm is not NoneType]
     return [kind]
 
 
 def _shape(kind: object) -> type:
-    """Return the type that tomllib gives to a value of this kind."""
+    """Return the type in which tomllib returns a value of this kind."""
     plain, note = _parted(kind)
     if callable(note):
         return str
@@ -153,7 +165,7 @@ def _shape(kind: object) -> type:
 
 
 def _parted(kind: object) -> tuple[Any, object]:
-    """Part `Annotated[plain, note]`; the note is `None` where there is none."""
+    """Split `Annotated[plain, note]`; the note is `None` for any other kind."""
     if get_origin(kind) is Annotated:
         plain, note, *_ = get_args(kind)
         return plain, note
@@ -185,7 +197,7 @@ def _text(kind: object, value: str, place: _Place) -> object:
 def _choice(choices: Mapping[str, object], value: str, place: _Place) -> object:
     if value in choices:
         return choices[value]
-    return place.fault(f"is none of {', '.join(choices)}")
+    return place.fault(f"must be one of {', '.join(choices)}")
 
 
 def _list(kind: object, value: list[object], place: _Place) -> object:
@@ -212,14 +224,14 @@ def _dict(kind: object, value: dict[str, object], place: _Place) -> object:
 
 
 def _name(kind: object, name: str, first: str, place: _Place) -> object:
-    """Read a name that is free to choose; `first` is the first that differs from it in case at most."""
+    """Read a name that the user chose; `first` is the first one that equals it in all but case."""
     if first != name:
-        return place.fault(f"is {_written(first)} once more, in other letters; the two count as one name")
+        return place.fault(f"differs from {_written(first)} only in case; the two count as one name")
     return _read(kind, name, place)
 
 
 def _agree(items: Mapping[Any, object], note: object, place: _Place) -> bool:
-    """Return whether every item is right, also together with the others."""
+    """Return whether every item is valid, also together with the others."""
     before = len(place.faults)
     if isinstance(note, Together):
         if len(items) < note.least:

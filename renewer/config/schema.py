@@ -1,8 +1,8 @@
-"""The configuration: what it may hold, and how it is read.
+"""The configuration: its tables and keys.
 
-The structs are the contract: their fields are the keys, their defaults what a key left out means. `load` and
-`parse` either return all of it or raise one `ConfigError` that lists every fault with its place. Nothing is
-touched, and no secret read.
+The structs are the contract: their fields are the keys, and their defaults apply to omitted keys. `load` and
+`parse` either return the whole configuration or raise one `ConfigError` that lists every fault with its
+place. They change nothing and read no secret.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from renewer.core.site import Mode, Signer, SiteSpec
 
 
 def rotation(text: str) -> timedelta | None:
-    """Return how often a site's key is replaced; `None` is with every renewed certificate."""
+    """Return how often a site's key is replaced; `None` means with every renewed certificate."""
     if text == "renewal":
         return None
     try:
@@ -35,36 +35,39 @@ def rotation(text: str) -> timedelta | None:
 
 
 def distinct(items: Mapping[int, str]) -> Iterator[tuple[int | None, str]]:
-    """Yield those entries of a list that were there before."""
+    """Yield the entries of a list that repeat an earlier one."""
     first: dict[str, int] = {}
     for index, item in items.items():
         if first.setdefault(item, index) != index:
-            yield index, f"{item} is there twice; leave one of them out"
+            yield index, f"{item} is there twice; remove one of them"
 
 
 def own_domains(certificates: Mapping[str, "Certificate"]) -> Iterator[tuple[str, str]]:
-    """Yield those certificates that would order exactly what another one orders already."""
+    """Yield the certificates with exactly the domains of another one."""
     first: dict[frozenset[str], str] = {}
     for name, certificate in certificates.items():
         other = first.setdefault(frozenset(certificate.domains), name)
         if other != name:
-            yield name, f"has the very domains of {other}; one certificate is enough for all who include it"
+            yield (
+                name,
+                f"has the same domains as {other}; one certificate is enough, include it several times",
+            )
 
 
 def runnable(argv: Mapping[int, str]) -> Iterator[tuple[int, str]]:
     """Yield why a list of arguments cannot be run."""
     if not argv.get(0, "-"):
-        yield 0, "is empty, but a program is expected"
+        yield 0, "must be a program, but is empty"
     for index, argument in argv.items():
         if "\0" in argument:
-            yield index, "has a zero byte, which no program can be given"
+            yield index, "contains a zero byte, which cannot be passed to a program"
 
 
 def whole_path(argv: Mapping[int, str]) -> Iterator[tuple[int, str]]:
-    """Yield why a list of arguments is no hook: its program must not depend on where this one was started."""
+    """Yield why a list of arguments is not a hook; its program may not depend on the working directory."""
     yield from runnable(argv)
     if "/" in argv.get(0, "").lstrip("/") and not argv[0].startswith("/"):
-        yield 0, "has to be the whole path of a program, one that begins with /, or its bare name"
+        yield 0, "must be the full path of a program, beginning with /, or its bare name"
 
 
 Address = Annotated[str, fields.address]
@@ -73,15 +76,15 @@ HookArgv = Annotated[tuple[str, ...], Together(whole_path, least=1)]
 CertificateName = Annotated[str, fields.certificate_name]
 Domain = Annotated[str, domain]
 Owner = Annotated[
-    str, fields.matching(r"[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)?", "has to be a user, or user:group")
+    str, fields.matching(r"[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)?", "must be a user, or user:group")
 ]
-Person = Annotated[str, fields.matching(r"[a-z0-9-]{1,16}", "has to be 1 to 16 of a-z, 0-9 and -")]
+Person = Annotated[str, fields.matching(r"[a-z0-9-]{1,16}", "must be 1 to 16 of a-z, 0-9 and -")]
 Rotation = Annotated[timedelta | None, rotation]
 SiteName = Annotated[str, fields.matching(r"[a-z0-9]{1,12}", "the name has to be 1 to 12 of a-z and 0-9")]
 
 
 class Propagation(Table, frozen=True):
-    """`[propagation]`: who is asked for the name servers of a zone, and how long they may take."""
+    """`[propagation]`: the resolver that finds a zone's name servers, and how long to wait for them."""
 
     resolver: Address | None = None
     timeout: Duration = timedelta(minutes=5)
@@ -96,7 +99,7 @@ class Certificate(Table, frozen=True):
 
 
 class Nginx(Table, frozen=True):
-    """`[nginx]`: how it is tested, reloaded and looked at."""
+    """`[nginx]`: how to test, reload and probe it."""
 
     binary: AbsolutePath = Path("/usr/sbin/nginx")
     config: AbsolutePath = Path("/etc/nginx/nginx.conf")
@@ -105,7 +108,7 @@ class Nginx(Table, frozen=True):
 
 
 class Site(Table, frozen=True):
-    """`[site.NAME]`: a site behind secure links; `rotate` is `None` for "with every renewed certificate"."""
+    """`[site.NAME]`: a site behind secure links; `rotate = None` means with every renewed certificate."""
 
     host: Annotated[str, fields.origin]
     mode: Mode = Mode.SESSION
@@ -120,25 +123,28 @@ class Site(Table, frozen=True):
     signer_mode: Annotated[int, fields.file_mode] = 0o600
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what does not fit: a session is fixed when its key becomes current and has to outlast it."""
+        """Yield contradictions: a session is fixed when its key becomes current, and must outlast the key."""
         if self.rotate is None and self.session <= self.grace:
-            yield ("session", "rotate", "grace"), "has to be longer than grace"
+            yield ("session", "rotate", "grace"), "must be longer than grace"
         if self.mode is Mode.SESSION:
             if self.rotate and self.session < self.rotate + self.grace:
-                yield ("session", "mode", "rotate", "grace"), "is shorter than rotate and grace together"
+                yield (
+                    ("session", "mode", "rotate", "grace"),
+                    "must not be shorter than rotate and grace together",
+                )
             if self.signer_file:
-                yield ("signer_file", "mode"), 'belongs to mode = "url"'
+                yield ("signer_file", "mode"), 'is only for mode = "url"'
         if self.mode is Mode.URL and self.people:
-            yield ("people", "mode"), 'belongs to mode = "session"'
+            yield ("people", "mode"), 'is only for mode = "session"'
 
     @property
     def signer(self) -> Signer | None:
-        """The file that another signing program reads."""
+        """The file with the key for another program that signs URLs."""
         return Signer(self.signer_file, self.signer_owner, self.signer_mode) if self.signer_file else None
 
 
 class Command(Table, frozen=True):
-    """`[[hook.command]]`: run after nginx serves what changed."""
+    """`[[hook.command]]`: a program to run after nginx serves the new files."""
 
     argv: HookArgv
     timeout: Duration = timedelta(seconds=30)
@@ -151,16 +157,16 @@ class Hooks(Table, frozen=True):
 
 
 class Metrics(Table, frozen=True):
-    """`[metrics]`: figures for Prometheus, in a file that node_exporter reads."""
+    """`[metrics]`: metrics for Prometheus, in a file that node_exporter reads."""
 
     textfile: Annotated[Path | None, fields.textfile] = None
 
 
 class Notify(Table, frozen=True):
-    """`[notify]`: who is told what becomes of cycles.
+    """`[notify]`: notifications about cycles.
 
-    `expiring` is the share of a certificate's life that is left when its end is first told. The
-    addresses of `urls_file` and `ping` are secrets, as whoever has them can use them.
+    `expiring` is the remaining share of a certificate's lifetime at which its expiry is first notified. The
+    addresses in `urls_file` and `ping` are secrets, because anyone who has them can use them.
     """
 
     urls_file: AbsolutePath | None = None
@@ -169,9 +175,9 @@ class Notify(Table, frozen=True):
     ping_file: AbsolutePath | None = None
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield that the address to ping is there twice."""
+        """Yield that the ping address is configured twice."""
         if self.ping and self.ping_file:
-            yield ("ping_file", "ping"), "is there beside ping; leave one of the two out"
+            yield ("ping_file", "ping"), "is set as well as ping; remove one of the two"
 
     def __repr__(self) -> str:
         return "Notify()"
@@ -197,7 +203,7 @@ class Config(Table, frozen=True):
 
     @property
     def specs(self) -> tuple[CertSpec, ...]:
-        """The certificates as the engine wants them, in the order of the file."""
+        """The certificates for the engine, in the order of the file."""
         return tuple(
             CertSpec(
                 name=name,
@@ -213,7 +219,7 @@ class Config(Table, frozen=True):
 
     @property
     def site_specs(self) -> tuple[SiteSpec, ...]:
-        """The sites as the hook wants them, in the order of the file."""
+        """The sites for their hook, in the order of the file."""
         return tuple(
             SiteSpec(
                 name=name,
@@ -233,7 +239,7 @@ class Config(Table, frozen=True):
 
     @property
     def secret_files(self) -> tuple[Path, ...]:
-        """The files that hold secrets from outside."""
+        """The files that hold secrets of other services."""
         named = (
             *(credential.file for credential in self.dns.credentials),
             self.notify.urls_file,
@@ -243,12 +249,12 @@ class Config(Table, frozen=True):
         return tuple(path for path in named if path)
 
     def _followed(self, site: Site) -> tuple[str, ...]:
-        """Return the certificates whose renewal rotates a site's key: those for its host, else all."""
+        """Return the certificates whose renewal rotates a site's key: those for its host, or else all."""
         host = urlsplit(site.host).hostname or ""
         own = tuple(name for name, one in self.certificates.items() if covers(one.domains, host))
         return own or tuple(self.certificates)
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield that there is nothing to do, without a certificate or a site."""
+        """Yield that there is neither a certificate nor a site."""
         if not self.certificates and not self.sites:
             yield ("certificate", "site"), "is missing: at least one certificate or site is needed"

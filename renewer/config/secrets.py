@@ -1,7 +1,7 @@
 """The secrets that come from outside, each in a file of its own, or a credential of systemd.
 
-Unlike most of its package it reads files. A secret is read when it is needed, anew each time, so that a
-rotated one counts at once; no sentence here ever shows one.
+Unlike most of its package, this module reads files. A secret is read each time it is needed, so that a
+rotated one takes effect at once; no message ever contains one.
 """
 
 import os
@@ -23,22 +23,22 @@ _ALONE = "write the secret there on one line, and nothing else"
 
 
 def remember(paths: Iterable[Path]) -> None:
-    """Keep what these files hold in memory, for when this process may not read them any more."""
+    """Keep the contents of these files in memory, for when this process may no longer read them."""
     for path in paths:
-        with suppress(OSError, ConfigError):  # whoever needs it is told what is wrong with it
+        with suppress(OSError, ConfigError):  # reading it when it is needed reports the error
             _REMEMBERED[path] = _read(path, "")
 
 
 def read_secret(path: Path, place: str) -> str:
-    """Return the one line that the file holds, without its newline; `place` is where the file is configured.
+    """Return the one line in the file, without its newline; `place` is the key that names the file.
 
-    Raises `ConfigError` for a file that others could read or write, and for one that holds no single word.
+    Raises `ConfigError` for a file that other users can read or write, and for one that is not a single word.
     """
     return word(_text(path, place), place, f"{path} ")
 
 
 def source(configured: Path | None, credential: str, environ: Mapping[str, str]) -> Path | None:
-    """Return the file of a secret that may be left out: the one configured, else systemd's credential."""
+    """Return the file of an optional secret: the one configured, or else systemd's credential."""
     if configured or not (folder := environ.get("CREDENTIALS_DIRECTORY")):
         return configured
     path = Path(folder, credential)
@@ -46,9 +46,9 @@ def source(configured: Path | None, credential: str, environ: Mapping[str, str])
 
 
 def read_addresses(path: Path, place: str) -> Mapping[int, str]:
-    """Return the addresses in the file, one on each line, by line; lines that begin with # do not count.
+    """Return the addresses in the file by line number; there is one per line, and lines with # are comments.
 
-    Raises `ConfigError` for a file that others could read or write, and for a line that is no address.
+    Raises `ConfigError` for a file that other users can read or write, and for a line that is not an address.
     """
     lines = enumerate(_text(path, place).decode("utf-8", "replace").splitlines(), start=1)
     found = {
@@ -64,7 +64,7 @@ def read_addresses(path: Path, place: str) -> Mapping[int, str]:
 
 
 def ping_address(path: Path, place: str) -> str:
-    """Return the URL that the file holds; raises `ConfigError`, which does not show it."""
+    """Return the URL in the file; raises `ConfigError`, which does not contain it."""
     address = read_secret(path, place)
     try:
         return https_or_local_url(address)
@@ -73,7 +73,7 @@ def ping_address(path: Path, place: str) -> str:
 
 
 def eab_hmac_key(path: Path) -> str:
-    """Return the HMAC key of an account elsewhere (RFC 8555, section 7.3.4), in base64url."""
+    """Return the HMAC key of an external account (RFC 8555, section 7.3.4), in base64url."""
     place = "acme.eab_hmac_key_file"
     key = read_secret(path, place).rstrip("=")
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
@@ -118,7 +118,7 @@ def _read(path: Path, place: str) -> bytes:
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open without waiting: a pipe in the file's place is refused, not read."""
+    """Open without blocking: a named pipe is rejected, not read."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -1,4 +1,4 @@
-"""The text of a new configuration, for a person to read on: what is asked for, and a comment on each line."""
+"""The text of a new configuration, with a comment on each line for a person to go on from."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from renewer.core.model import KeyKind
 from renewer.core.printable import printable
 
 DEFAULT = Config()
-"""What a key left out means."""
+"""The values of omitted keys."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A table for a certificate; with `remark` it is written down but commented out, for that reason."""
+    """The table of a certificate; with `remark` it is commented out, and the remark says why."""
 
     name: str
     domains: tuple[str, ...]
@@ -49,12 +49,12 @@ class Draft:
         return "\n\n".join("\n".join(part) for part in (*parts, self._nginx())) + "\n"
 
     def parsed(self, source: str) -> Config:
-        """Return what the program reads in the text; raises `ConfigError` as for any configuration."""
+        """Return the text as a configuration; raises `ConfigError` as for any other."""
         return load.parse(self.text, source)
 
     def _head(self) -> Iterator[str]:
-        yield "# The configuration of renewer. What is commented out is the default, or an example."
-        yield "# After a change `renewer check` says whether it is right, and works."
+        yield "# The configuration of renewer. Lines that are commented out show the default, or an example."
+        yield "# After a change, `renewer check` says whether it is correct and works."
         if self.state != DEFAULT.state:
             yield "\n# Where certificates, keys and accounts are kept."
             yield f"state = {quoted(self.state)}"
@@ -75,16 +75,16 @@ class Draft:
     def _certificate(self, planned: Planned) -> Iterator[str]:
         if planned.remark:
             yield f"# {printable(planned.remark)}"
-            yield "# With the # taken out of the lines below, a new certificate is ordered:"
+            yield "# To order a new certificate, remove the # from these lines:"
             yield from (f"# {line}" for line in table(planned).splitlines())
             return
         include = self.state / "nginx" / "certificates" / f"{planned.name}.conf"
-        yield printable(f"# A certificate, for nginx: include {include};")
+        yield printable(f"# A certificate; in nginx: include {include};")
         yield table(planned, explained=True)
 
     def _nginx(self) -> Iterator[str]:
         yield "[nginx]"
-        yield "# The program, and its main configuration."
+        yield "# The program, and its main configuration file."
         for key, value, usual in (
             ("binary", self.nginx, DEFAULT.nginx.binary),
             ("config", self.nginx_config, DEFAULT.nginx.config),
@@ -102,14 +102,14 @@ def table(planned: Planned, *, explained: bool = False) -> str:
     lines.append(f"domains = [{', '.join(map(quoted, planned.domains))}]")
     usual = planned.keys == (KeyKind.EC256,)
     if explained:
-        lines.append('# The kinds of keys; ["ec256", "rsa2048"] serves very old clients too.')
+        lines.append('# The kinds of keys; ["ec256", "rsa2048"] also serves very old clients.')
     if explained or not usual:
         lines.append(f"{'# ' if usual else ''}keys = {json.dumps(planned.keys)}")
     return "\n".join(lines)
 
 
 def called(server: str) -> str:
-    """Return the name of a CA in the configuration, for its name or the URL of its directory."""
+    """Return the configuration's name for a CA, given by its name or its directory URL."""
     return next((name for name, url in DIRECTORIES.items() if url == server), server)
 
 

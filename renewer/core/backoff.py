@@ -1,6 +1,7 @@
-"""How long to wait after a failure: pure.
+"""How long to wait after a failure. Pure.
 
-The table is Let's Encrypt's advice (docs/integration-guide), shortened where little of a life is left.
+The table follows Let's Encrypt's advice (docs/integration-guide), shortened if a certificate is about to
+expire.
 """
 
 from dataclasses import dataclass
@@ -14,27 +15,27 @@ TABLE = {
     Stage.ISSUE: (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1)),
     Stage.DEPLOY: (timedelta(minutes=1), timedelta(minutes=10)),
 }
-"""How long to wait after the first, second, … failure in a row; the last entry is for all that follow."""
+"""The waits after the first, second, … failure in a row; the last entry repeats."""
 
 SOONEST = timedelta(minutes=1)
-"""When to look again at what went wrong but could not be written down."""
+"""When to retry after an error that could not be recorded."""
 
 HOOK = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
-"""The same for a hook; what it does costs nobody's limits, so a run that somebody starts does not wait."""
+"""The waits of a hook; its failures count against no limit, so a run started by a person does not wait."""
 
 JITTER = 1 / 10
-"""By which part, up or down, the last wait of an issuance is changed by chance."""
+"""The random part, up or down, of the longest wait of an issuance."""
 
 OF_LIFE = 1 / 10
-"""A wait is never longer than this part of the certificate's life, nor of what is left of it."""
+"""The longest wait, as a share of the certificate's life, and of what is left of it."""
 
 NEAR_THE_END = timedelta(minutes=10)
-"""The wait that what is left of a life does not shorten any more."""
+"""The remaining life does not shorten the wait below this."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried: up to which stage, when, and at which CA an order; `chance` is drawn from [0, 1)."""
+    """An attempt: its stage, its time, and for an order its CA; `chance` is random, in [0, 1)."""
 
     stage: Stage
     at: datetime
@@ -45,9 +46,9 @@ class Attempt:
 def failure(
     attempt: Attempt, error: RenewerError, before: Failure | None, material: Material | None
 ) -> Failure:
-    """Return what to keep of a failure: how many in a row it makes, and when to try again.
+    """Return the failure to store: its count in a row, and when to try again.
 
-    The CA's own word binds everybody, and so does what counts against one of its limits.
+    It is binding if the CA named the time, or if another failure would count against one of its limits.
     """
     row = before if before and before.stage is attempt.stage else None
     told = error.retry_after if isinstance(error, Transient) else None

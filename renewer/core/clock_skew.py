@@ -13,18 +13,18 @@ _SET = "set the clock (timedatectl set-ntp true); nothing is ordered until it is
 
 
 class WrongClock(Refused):
-    """This machine's clock is so wrong that nothing can be decided by it."""
+    """The system clock is so wrong that no decision can be based on it."""
 
 
 def refuse_wrong_clock(date: str, now: datetime) -> None:
-    """Raise `WrongClock` if this machine's clock and the CA's (header Date) disagree.
+    """Raise `WrongClock` if the system clock and the CA's (header Date) disagree.
 
-    With a wrong clock every certificate looks expired, or fresh for ever.
+    With a wrong clock every certificate looks expired, or never due.
     """
     difference = behind(date, now)
     if difference is not None and abs(difference) > CLOCKS_DIFFER:
         raise WrongClock(
-            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
+            f"this machine's clock is wrong: it shows {now:%Y-%m-%d %H:%M} UTC,"
             f" the CA {now + difference:%Y-%m-%d %H:%M} UTC",
             hint=_SET,
         )

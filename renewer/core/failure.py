@@ -1,4 +1,4 @@
-"""What is kept of what failed, as values. Frozen, no I/O, no clock."""
+"""Failures, as values. Frozen, no I/O, no clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where an attempt failed."""
+    """The stage at which an attempt failed."""
 
     ISSUE = "issue"
     DEPLOY = "deploy"
@@ -17,9 +17,9 @@ class Stage(StrEnum):
 class Failure:
     """The last failure of a certificate: the `count`-th in a row.
 
-    `retry` is when to try next; `binding` says that nobody may try sooner, because the CA asked for it or
-    because another failure would count against one of its limits. `since` is when the first in the row came,
-    `directory_url` is that of the CA that was to issue, where one was; `bound` has until when each CA binds.
+    `retry` is when to try next; `binding` forbids an earlier attempt, because the CA asked for the wait or
+    because another failure would count against one of its limits. `since` is the time of the first failure in
+    the row, `directory_url` is that of the CA that was to issue, if any; `bound` is until when each CA binds.
     """
 
     stage: Stage
@@ -36,15 +36,15 @@ class Failure:
 
     @property
     def began(self) -> datetime:
-        """When the first in the row came."""
+        """The time of the first failure in the row."""
         return self.since or self.at
 
 
 @dataclass(frozen=True)
 class Deploys:
-    """How the deploys of a certificate ended: `failure` is the last one, if none has succeeded since.
+    """The results of a certificate's deployments: `failure` is the last one, if none has succeeded since.
 
-    `taken_up` is the fingerprint of what nginx last took up without anybody seeing it served.
+    `taken_up` is the fingerprint of what nginx last loaded without a check that it is served.
     """
 
     taken_up: str = ""

@@ -1,4 +1,4 @@
-"""What a look at one thing found: a frozen value, and what several of them mean."""
+"""Findings of the checks: frozen values, and the exit code they amount to."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from renewer.core.printable import printable
 
 
 class Status(StrEnum):
-    """How bad it is: nothing, something that may bite, something that will fail."""
+    """Severity: fine, may cause trouble, will fail."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Status(StrEnum):
 
 
 class Group(StrEnum):
-    """What is looked at, in the order in which a person is told."""
+    """The subjects of the checks, in the order of the output."""
 
     CONFIGURATION = "configuration"
     TOKEN = "token"  # noqa: S105 - a heading
@@ -33,12 +33,12 @@ class Group(StrEnum):
 
     @property
     def heading(self) -> str:
-        """What a person reads."""
+        """The heading for a person; the value itself is what programs get."""
         titles = {
             "dns": "DNS",
             "ca": "CA",
             "state": "state folder",
-            "outside": "those outside",
+            "outside": "notifications",
             "others": "other clients",
         }
         return titles.get(self, str(self))
@@ -46,9 +46,9 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `check` names it for programs, such as `nginx.include`.
+    """One result; `check` identifies it for programs, such as `nginx.include`.
 
-    `what` was found, `why` it matters, `hint` what to do; the last two are empty where all is well.
+    `what` was found, `why` it matters, `hint` what to do; `why` and `hint` are empty if all is well.
     """
 
     group: Group
@@ -61,24 +61,24 @@ class Finding:
 
 @dataclass(frozen=True)
 class Topic:
-    """Makes the findings of one group; what they repeat of foreign text is made printable here."""
+    """Makes the findings of one group, with foreign text in them made printable."""
 
     group: Group
 
     def ok(self, check: str, what: str) -> Finding:
-        """Return that all is well."""
+        """Return a finding that all is well."""
         return self._found(check, Status.OK, what)
 
     def warning(self, check: str, what: str, why: str, hint: str) -> Finding:
-        """Return what may bite."""
+        """Return a finding that may cause trouble."""
         return self._found(check, Status.WARNING, what, why, hint)
 
     def error(self, check: str, what: str, why: str, hint: str) -> Finding:
-        """Return what will fail."""
+        """Return a finding that will make a renewal fail."""
         return self._found(check, Status.ERROR, what, why, hint)
 
     def refused(self, check: str, error: RenewerError, why: str) -> Finding:
-        """Return what the program itself would fail with."""
+        """Return an error that the program itself would stop with."""
         return self.error(check, str(error).replace("\n", "; "), why, error.hint)
 
     def _found(self, check: str, status: Status, *sentences: str) -> Finding:
@@ -86,7 +86,7 @@ class Topic:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Return 1 if something will fail, 78 if that is because the configuration cannot be read, else 0."""
+    """Return 78 if the configuration cannot be read, 1 for any other error, else 0."""
     codes = {
         ConfigError.exit_code if one.check == UNREADABLE else 1
         for one in findings
@@ -106,4 +106,4 @@ LISTED = 5
 
 FILE = "file"
 UNREADABLE = f"{Group.CONFIGURATION}.{FILE}"
-"""The check that finds a configuration which is not in force at all."""
+"""The check that finds a configuration that cannot be loaded."""

@@ -1,4 +1,4 @@
-"""Which configuration a state folder follows, and what a run has read of one: frozen, no I/O, no clock."""
+"""Readings of a configuration, and which one a state folder follows. Frozen, no I/O, no clock."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class View:
-    """One reading of a configuration: its text, when it was read, and the file that it is from.
+    """One reading of a configuration: its text, when it was read, and its file.
 
-    The path is absolute, and as it was named: a link may lead elsewhere tomorrow. `None` is a person's
-    standard input.
+    The path is absolute and as given, because a link may have another target tomorrow. `None` means standard
+    input.
     """
 
     text: str
@@ -20,20 +20,20 @@ class View:
 
     @property
     def digest(self) -> str:
-        """What the text is known by."""
+        """The text's SHA-256, as hex."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
     def handed(self) -> str:
-        """How the daemon tells a worker, which gets the text alone, what text it is; see `from_daemon`."""
+        """The description that the daemon hands to a worker with the text; see `from_daemon`."""
         return f"{self.read.isoformat()} {self.file}" if self.file else ""
 
 
 @dataclass(frozen=True)
 class Followed:
-    """The configuration that a state folder belongs to: its file, and the text that was last in force.
+    """The configuration that a state folder belongs to: its file, and the text last in force.
 
-    `read` is when that text was first read. It tells of two texts which is the newer one.
+    `read` is when that text was first read, to tell which of two texts is newer.
     """
 
     file: str
@@ -47,7 +47,7 @@ class Followed:
 
 
 def from_daemon(text: str, handed: str) -> View | None:
-    """Return the view that was handed over with a text; `None` where a person may have given it."""
+    """Return the reading that the daemon handed over with a text; `None` if it is not from the daemon."""
     read, _, file = handed.partition(" ")
     try:
         when = datetime.fromisoformat(read)

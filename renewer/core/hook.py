@@ -1,4 +1,4 @@
-"""What deploy hooks are told of, as values: what nginx works with. Frozen, no I/O, no clock."""
+"""What deploy hooks are told: the certificates and sites nginx works with. Frozen, no I/O, no clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class Deployed:
-    """What nginx works with: certificates by their fingerprints, sites by when their key became current."""
+    """The state of nginx: certificates with their fingerprints, sites with the time of their current key."""
 
     certificates: Mapping[str, str] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
 
     def since(self, told: "Deployed") -> "Deployed":
-        """Return the part of it that `told` does not have."""
+        """Return the part that `told` lacks."""
         return Deployed(
             _other(self.certificates, told.certificates),
             _other(self.sites, told.sites),
         )
 
     def over(self, told: "Deployed") -> "Deployed":
-        """Return `told` with this in place of what it says of the same names."""
+        """Return `told`, updated with this."""
         return Deployed({**told.certificates, **self.certificates}, {**told.sites, **self.sites})
 
     def __bool__(self) -> bool:
@@ -31,7 +31,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Memory:
-    """What is kept of a hook: what it was told of, and how often in a row it failed since, with the last."""
+    """The stored state of a hook: what it was told, and its failures in a row since, with the last one."""
 
     told: Deployed = Deployed()
     failures: int = 0
@@ -41,7 +41,7 @@ class Memory:
 
 
 class HookAction(StrEnum):
-    """What a cycle did about a hook."""
+    """The result for a hook, in the words of the JSON contract."""
 
     RAN = "ran"
     KEPT = "kept"
@@ -50,9 +50,9 @@ class HookAction(StrEnum):
 
 @dataclass(frozen=True)
 class HookOutcome:
-    """What became of a hook; `next` is when it is tried again, `None` where nothing is left to tell it.
+    """The result of a hook; `next` is when it is tried again, `None` if it has been told everything.
 
-    `detail` names the program and what it was, or is to be, told of.
+    `detail` names the program and what it was told, or is to be told.
     """
 
     name: str

@@ -1,14 +1,14 @@
-"""What the HTTP headers Date and Retry-After say (RFC 9110)."""
+"""Reads the HTTP headers Date and Retry-After (RFC 9110)."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 LONGEST = timedelta(days=30)
-"""A Retry-After beyond this is taken as this: nobody means it."""
+"""A longer Retry-After counts as this: it cannot be meant."""
 
 
 def retry_after(header: str, now: datetime) -> timedelta | None:
-    """Return what a Retry-After header asks for: seconds or a date (RFC 9110, section 10.2.3)."""
+    """Return the wait in a Retry-After header: seconds or a date (RFC 9110, section 10.2.3)."""
     if header.isascii() and header.isdecimal():
         return min(timedelta(seconds=int(header[:9])), LONGEST)
     try:
@@ -20,9 +20,9 @@ def retry_after(header: str, now: datetime) -> timedelta | None:
 
 
 def behind(date: str, now: datetime) -> timedelta | None:
-    """Return by how much the clock is behind what a header Date tells (RFC 9110, section 6.6.1).
+    """Return how far the clock is behind the header Date (RFC 9110, section 6.6.1).
 
-    Negative if it is ahead, `None` for what is no date.
+    Negative if it is ahead, `None` for an invalid date.
     """
     try:
         told = parsedate_to_datetime(date)

@@ -1,4 +1,4 @@
-"""What is written down of an order before each step outside: frozen values, no I/O."""
+"""The journal: what is recorded of an order before each step outside. Frozen values, no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from renewer.core.model import Fingerprint, KeyKind, Material, Pair
 
 @dataclass(frozen=True)
 class TxtRecord:
-    """A TXT record that proves control of a name (RFC 8555, section 8.4); no trailing dot, no quotes."""
+    """A TXT record that proves control of a domain (RFC 8555, section 8.4); no trailing dot, no quotes."""
 
     name: str
     value: str
@@ -16,7 +16,7 @@ class TxtRecord:
 
 @dataclass(frozen=True)
 class Handle:
-    """A record as the DNS provider knows it: enough to remove it after a restart."""
+    """A record at the DNS provider: enough to remove it after a restart."""
 
     zone: str
     id: str
@@ -25,7 +25,7 @@ class Handle:
 
 @dataclass(frozen=True)
 class PendingOrder:
-    """An order under way: its key and CSR are kept before the CA is asked, its URL right after."""
+    """An order under way: key and CSR are stored before the order is created, its URL right after."""
 
     kind: KeyKind
     domains: tuple[str, ...]
@@ -37,10 +37,10 @@ class PendingOrder:
 
 @dataclass(frozen=True)
 class Progress:
-    """The journal of one issuance: what is finished, under way, and still standing in the DNS.
+    """The journal of one issuance: what is finished, under way, and still in the DNS.
 
-    `origins` has the directory of the CA that each finished pair is from, by fingerprint. `announced` are
-    records that may exist: they were to be created, and no answer has come back yet.
+    `origins` has the CA's directory URL of each finished pair, by fingerprint. `announced` are records that
+    may exist: they were about to be created, and there is no answer yet.
     """
 
     done: tuple[Pair, ...] = ()
@@ -51,16 +51,16 @@ class Progress:
 
     @property
     def in_dns(self) -> bool:
-        """Whether something of it stands in the DNS, or may stand there."""
+        """Whether any of its records are, or may be, in the DNS."""
         return bool(self.handles or self.announced)
 
     @property
     def records(self) -> tuple[TxtRecord, ...]:
-        """The records that stand in the DNS, or may stand there."""
+        """The records that are, or may be, in the DNS."""
         return (*(handle.record for handle in self.handles), *self.announced)
 
     def split(self, records: Sequence[TxtRecord]) -> "tuple[Progress, Progress]":
-        """Return the journal with nothing in the DNS but these records, and with nothing but the others."""
+        """Return the journal with only these records in the DNS, and the journal with only the others."""
         sides = (
             replace(
                 self,
@@ -76,7 +76,7 @@ class Progress:
         return replace(self, announced=tuple(records))
 
     def with_handles(self, handles: Sequence[Handle]) -> "Progress":
-        """Return the journal with these records standing, and no other."""
+        """Return the journal with exactly these records in the DNS."""
         return replace(self, handles=tuple(handles), announced=())
 
     def with_order(self, order: PendingOrder | None) -> "Progress":
@@ -84,16 +84,16 @@ class Progress:
         return replace(self, order=order)
 
     def finished(self, directory_url: str) -> tuple[Pair, ...]:
-        """Return the pairs from the CA with this directory; one that nothing is known of is from another."""
+        """Return the pairs from the CA with this directory; a pair of unknown origin does not count."""
         return tuple(pair for pair in self.done if self.origins.get(pair.fingerprint) == directory_url)
 
     def without(self, material: Material | None) -> "Progress":
-        """Return the journal with nothing finished, if `material` was made of what it holds."""
+        """Return the journal without finished pairs, if `material` was made from them."""
         kept = material.fingerprints if material else ()
         return self.with_nothing_done() if any(pair.fingerprint in kept for pair in self.done) else self
 
     def with_nothing_done(self) -> "Progress":
-        """Return the journal with no pair finished, whichever CA it is from."""
+        """Return the journal without finished pairs, from any CA."""
         return replace(self, done=(), origins={})
 
     def with_pair(self, pair: Pair, directory_url: str) -> "Progress":

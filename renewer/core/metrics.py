@@ -1,4 +1,4 @@
-"""The figures of a cycle, for metrics: frozen values."""
+"""The figures of a cycle, for metrics. Frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class CertificateReading:
-    """What is known of one certificate; what is not is `None`.
+    """The metrics of one certificate; unknown ones are `None`.
 
-    `failures` is how many attempts in a row have failed, `success` when a cycle last found nothing wrong.
+    `failures` is the number of failed attempts in a row, `success` the time of the last cycle without an
+    error.
     """
 
     begin: datetime | None = None
@@ -22,7 +23,7 @@ class CertificateReading:
 
 @dataclass(frozen=True)
 class Readings:
-    """What a cycle that ended at `at` leaves; `keys` is when each site got its current key."""
+    """The metrics of a cycle that ended at `at`; `keys` is when each site got its current key."""
 
     at: datetime
     exit_code: int

@@ -1,4 +1,4 @@
-"""The values that travel through the program: frozen, no I/O, no clock.
+"""The values that the whole program shares. Frozen, no I/O, no clock.
 
 Every `datetime` is aware and in UTC.
 """
@@ -18,7 +18,7 @@ Fingerprint = NewType("Fingerprint", str)
 
 
 class KeyKind(StrEnum):
-    """The keys that a certificate can have, by their names in the configuration."""
+    """The kinds of keys, by their names in the configuration."""
 
     EC256 = "ec256"
     EC384 = "ec384"
@@ -29,7 +29,7 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True)
 class Fallback:
-    """Another CA, by the URL of its directory, for when the first has failed for as long as `after`."""
+    """Another CA, by its directory URL, for when those before it have failed for as long as `after`."""
 
     directory_url: str
     after: timedelta
@@ -37,9 +37,9 @@ class Fallback:
 
 @dataclass(frozen=True)
 class CertSpec:
-    """A certificate as the configuration wants it; `directory_url` is the URL of the CA's directory.
+    """A configured certificate; `directory_url` is that of its CA.
 
-    `rehearse` is the directory of a CA for tests: after a failure an order is tried there first.
+    `rehearse` is the directory URL of a staging CA: after a failure, an order is tried there first.
     """
 
     name: str
@@ -52,15 +52,15 @@ class CertSpec:
 
     @property
     def directory_urls(self) -> tuple[str, ...]:
-        """Every CA that may issue it, the first one first."""
+        """The directory URLs of all CAs that may issue it, the main one first."""
         return (self.directory_url, *(fallback.directory_url for fallback in self.fallbacks))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A private key and the chain for it (PEM, leaf first), with what the leaf says of itself.
+    """A private key and its chain (PEM, leaf first), with the data of the leaf.
 
-    `ari` is the certificate's identifier for ARI and `replaces` (RFC 9773, section 4.1), empty where the leaf
+    `ari` is the certificate's identifier for ARI and `replaces` (RFC 9773, section 4.1); empty if the leaf
     has no authority key identifier.
     """
 
@@ -76,9 +76,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Material:
-    """One certificate whole: a pair for each kind of key, the CA that issued them, and when we got them.
+    """One whole certificate: a pair for each kind of key, the CA that issued them, and when we got them.
 
-    `directory_url` is empty for one that was on disk only, and nothing told where it came from.
+    `directory_url` is empty if the certificate was found on disk and its CA is unknown.
     """
 
     pairs: tuple[Pair, ...]
@@ -86,7 +86,7 @@ class Material:
     obtained: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no certificate at all."""
+        """Refuse a certificate without a pair."""
         if not self.pairs:
             raise ValueError("a certificate needs a pair of a key and a chain")
 
@@ -97,18 +97,18 @@ class Material:
 
     @property
     def not_after(self) -> datetime:
-        """The earliest end of its pairs."""
+        """The earliest expiry of its pairs."""
         return min(pair.not_after for pair in self.pairs)
 
     @property
     def fingerprints(self) -> tuple[Fingerprint, ...]:
-        """What a TLS client may see, the first pair's first."""
+        """The fingerprints a TLS client may see, the first pair's first."""
         return tuple(pair.fingerprint for pair in self.pairs)
 
 
 @dataclass(frozen=True)
 class Window:
-    """The CA's suggestion of when to renew (RFC 9773, section 4.2) and when to ask for it again."""
+    """The CA's suggested window for renewal (RFC 9773, section 4.2), and when to ask for it again."""
 
     start: datetime
     end: datetime
@@ -118,9 +118,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A window as it was last told for the certificate `ari`, and the instant chosen in it.
+    """The last suggested window for the certificate `ari`, and the instant chosen in it.
 
-    `start`, `end` and `instant` are `None` where the CA suggests nothing. `ask_again` is when to look next.
+    `start`, `end` and `instant` are `None` if the CA suggests nothing. `ask_again` is when to ask next.
     """
 
     ari: str
@@ -132,7 +132,7 @@ class Suggestion:
 
 
 class Reason(StrEnum):
-    """Why a certificate is revoked (RFC 5280, section 5.3.1), as far as CAs take it from its holder."""
+    """Why a certificate is revoked (RFC 5280, section 5.3.1): the reasons that CAs accept from its holder."""
 
     UNSPECIFIED = "unspecified"
     KEY_COMPROMISE = "keyCompromise"
@@ -150,9 +150,9 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Revocation:
-    """A certificate that a person wants revoked, until the CA has said that it is.
+    """A certificate to be revoked, until the CA has confirmed that it is.
 
-    `earlier` are those before it of which the same is true, each with none of its own.
+    `earlier` are others that were requested before, without any of their own.
     """
 
     material: Material
@@ -160,23 +160,23 @@ class Revocation:
     earlier: "tuple[Revocation, ...]" = ()
 
     def concerns(self, material: Material) -> bool:
-        """Whether this is the certificate that is kept."""
+        """Return whether it concerns this certificate."""
         return material.fingerprints == self.material.fingerprints
 
     @property
     def each(self) -> "tuple[Revocation, ...]":
-        """All of them, this one first."""
+        """All revocations, this one first."""
         return (replace(self, earlier=()), *self.earlier)
 
     def without(self, other: "Revocation") -> "Revocation | None":
-        """Return the same but for that of this certificate, if any is left."""
+        """Return the revocations without that of this certificate, or `None` if none is left."""
         left = [one for one in self.each if not one.concerns(other.material)]
         return replace(left[0], earlier=tuple(left[1:])) if left else None
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account at a CA: its private key (PEM) and, once the CA has told it, its URL."""
+    """An account at a CA: its private key (PEM) and its URL, once known."""
 
     key: str = field(repr=False)
     url: str | None = None
@@ -184,10 +184,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Grounds:
-    """What everything that is seen of nginx rests on: as long as these are the same, so is that.
+    """What every observation of nginx depends on: while these are unchanged, so is nginx.
 
-    `pid_file` names nginx's master, empty where nobody looks at what it serves. `files` are those that its
-    configuration is read from; of one that ends in `/`, a folder, the names count.
+    `pid_file` names nginx's master; empty if nothing is checked. `files` are the files of its configuration;
+    of a folder, which ends in `/`, the names in it count.
     """
 
     pid_file: str = ""
@@ -196,12 +196,12 @@ class Grounds:
 
 @dataclass(frozen=True)
 class Observation:
-    """What is seen of a certificate on this machine.
+    """The state of a certificate on this machine.
 
     `published`: nginx's include and `current` name a generation that holds exactly the stored certificate.
-    `served`: every probe address shows it (`True`), one shows something else or nothing (`False`), or there
-    is nowhere to look (`None`). `detail` says it in words, `hint` what to do; `placeholder`: the stand-in is
-    in place.
+    `served`: every probe address serves it (`True`), one does not (`False`), or nothing can be checked
+    (`None`). `detail` says it in words, `hint` what to do; `placeholder`: nginx's include names the
+    self-signed placeholder.
     """
 
     published: bool
@@ -213,11 +213,11 @@ class Observation:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that the decision about one certificate rests on; `failure` is that of the last order.
+    """Everything the decision about one certificate depends on; `failure` is that of the last order.
 
-    `leftovers`: the journal of an earlier attempt holds TXT records, or pairs that are kept by now.
-    `pending`: an order is written down there. `revocation`: a certificate, this or an earlier one, that has
-    to be revoked; `revoked`: why this one was. `forced`: a person asked for a new one.
+    `leftovers`: the journal of an earlier attempt has TXT records, or pairs that are stored by now.
+    `pending`: it has an order. `revocation`: a certificate, this or an earlier one, that has to be revoked;
+    `revoked`: why this one was. `forced`: a person asked for a new one.
     """
 
     spec: CertSpec
@@ -234,25 +234,25 @@ class Snapshot:
 
     @property
     def revocations(self) -> tuple[Revocation, ...]:
-        """All that have to be revoked, the one asked for last first."""
+        """All revocations to be done, the latest request first."""
         return self.revocation.each if self.revocation else ()
 
 
 @dataclass(frozen=True)
 class Publish:
-    """A change for nginx: this certificate, as a generation of its own that the include then names."""
+    """A change for nginx: this certificate as a new generation, which the include then names."""
 
     spec: CertSpec
     material: Material
 
     @property
     def owner(self) -> str:
-        """Who answers for it."""
+        """The subject under which it is reported."""
         return self.spec.name
 
     @property
     def what(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in a sentence."""
         return f"the new certificate for {self.spec.name}"
 
 
@@ -270,7 +270,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class CertOutcome:
-    """What became of one certificate in a cycle; `next` is when something is due, `due` if that is now."""
+    """The result for one certificate in a cycle; `next` is when something is due, `due` if that is now."""
 
     name: str
     action: Action
@@ -287,10 +287,10 @@ class CertOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of everything in a cycle.
+    """The result of a cycle.
 
-    `rest` is there if all of it was found as it has to be: until when nothing is due. `error` is what stood
-    in the way of all together, and `code` the exit code of that.
+    `rest` is set if nothing had to be done: until when nothing is due. `error` is a problem that affected the
+    whole cycle, and `code` its exit code.
     """
 
     certificates: tuple[CertOutcome, ...]
@@ -302,6 +302,6 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """The exit code for all of it."""
+        """The exit code of the whole cycle."""
         every: list[CertOutcome | SiteOutcome | HookOutcome] = [*self.certificates, *self.sites, *self.hooks]
         return worst([self.code, *(one.exit_code for one in every)])

@@ -1,4 +1,4 @@
-"""What is told after a cycle and what was told before: the values, which `notify.rules` judges."""
+"""Notices and the record of those sent, as values; `notify.rules` decides on them."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,14 +10,14 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 LAST_CALL = 1 / 5
-"""The part of the first warning's share of life at which the second comes: 5 % where the first is at 25 %."""
+"""The second warning's share of life, as a part of the first one's: 5 % if the first comes at 25 %."""
 
 CYCLE = "cycle"
-"""The subject that stands for the cycle as a whole."""
+"""The subject of problems with the cycle as a whole."""
 
 
 class Warned(StrEnum):
-    """How near the end of a certificate is, as far as it was told."""
+    """The last expiry warning that was sent."""
 
     NOT = ""
     SOON = "soon"
@@ -26,29 +26,29 @@ class Warned(StrEnum):
 
     @property
     def rank(self) -> int:
-        """The later, the greater."""
+        """The order of the warnings, the last one highest."""
         return list(Warned).index(self)
 
 
 class NoticeKind(StrEnum):
-    """What a notice is about."""
+    """The kind of a notice."""
 
     FAILED = "failed"
     EXPIRING = "will expire"
     EXPIRED = "has expired"
-    RECOVERED = "is well again"
+    RECOVERED = "has recovered"
 
 
 @dataclass(frozen=True)
 class Life:
-    """Which certificate is kept, and from when to when it is valid."""
+    """The stored certificate, and its validity."""
 
     fingerprint: str
     begin: datetime
     end: datetime
 
     def warned(self, now: datetime, share: float) -> Warned:
-        """Return which warning is due; `share` (0 to 1) of the life is left at the first."""
+        """Return the warning that is due; the first comes when `share` (0 to 1) of the life is left."""
         left = (self.end - now) / max(self.end - self.begin, timedelta(seconds=1))
         steps = ((share, Warned.NOT), (share * LAST_CALL, Warned.SOON), (0, Warned.NEAR))
         return next((step for bound, step in steps if left > bound), Warned.OVER)
@@ -56,7 +56,7 @@ class Life:
 
 @dataclass(frozen=True)
 class SubjectStatus:
-    """How a subject stood at the end of a cycle; `looked` tells whether the cycle was about it at all."""
+    """The status of a subject after a cycle; `looked`: the cycle checked it."""
 
     subject: str
     name: str
@@ -69,7 +69,7 @@ class SubjectStatus:
 
 @dataclass(frozen=True)
 class Trouble:
-    """That something does not work, since when, and whether it is worth telling."""
+    """A problem: since when, and whether it is worth a notice."""
 
     since: datetime
     grave: bool = False
@@ -77,20 +77,20 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Heard:
-    """What somebody was last told of a subject: a trouble and since when, or the end of a certificate."""
+    """What a recipient was last told about a subject: a problem since when, or a certificate's expiry."""
 
     trouble: datetime | None = None
     fingerprint: str = ""
     warned: Warned = Warned.NOT
 
     def of(self, life: Life | None) -> Warned:
-        """Return the last warning about this very certificate."""
+        """Return the last warning about exactly this certificate."""
         return self.warned if life and life.fingerprint == self.fingerprint else Warned.NOT
 
 
 @dataclass(frozen=True)
 class LastSeen:
-    """What a cycle last saw of a certificate: whether it was served, and when nothing was wrong with it."""
+    """What cycles last saw of a certificate: whether it was served, and when it had no error."""
 
     served: bool | None = None
     success: datetime | None = None
@@ -98,14 +98,14 @@ class LastSeen:
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept from cycle to cycle, by subject; what was told (`heard`) by recipient before."""
+    """The record kept from cycle to cycle, by subject; the notices heard, by recipient and subject."""
 
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     heard: Mapping[str, Mapping[str, Heard]] = field(default_factory=dict)
     seen: Mapping[str, LastSeen] = field(default_factory=dict)
 
     def of(self, subjects: Sequence[str], recipients: Sequence[str]) -> "Record":
-        """Return it with these recipients, and without what the configuration does not have any more."""
+        """Return the record for these recipients and subjects only."""
         known = {CYCLE, *subjects}
         return Record(
             _only(known, self.troubles),
@@ -115,11 +115,11 @@ class Record:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Everything that anything is kept of."""
+        """All subjects in the record."""
         return (*self.troubles, *self.seen, *(subject for one in self.heard.values() for subject in one))
 
     def told(self, recipient: str, notices: Sequence["Notice"]) -> "Record":
-        """Return it with these notices heard."""
+        """Return the record with these notices heard."""
         heard = dict(self.heard.get(recipient, {}))
         heard |= {notice.finding.subject: notice.heard for notice in notices}
         return replace(self, heard={**self.heard, recipient: heard})
@@ -127,7 +127,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing to tell somebody, and what he has heard once he is told."""
+    """A notice for a recipient, and what the recipient has heard once it is sent."""
 
     kind: NoticeKind
     finding: SubjectStatus
@@ -137,7 +137,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: all that somebody has to be told after one cycle."""
+    """All notices for a recipient after one cycle, as one message."""
 
     title: str
     body: str

@@ -1,8 +1,8 @@
-"""Foreign text, made fit to be printed, logged, stored and copied: pure.
+"""Makes foreign text safe to print, log, store and copy. Pure.
 
-What a CA, Cloudflare, the DNS, nginx, another program or a file says may hold what a terminal obeys (escape
-sequences), what hides text or turns it around (Unicode's format characters), and line breaks, behind which
-journald reads a level (`<0>`; sd-daemon(3)). Letters of every script stay as they are.
+Text from a CA, Cloudflare, the DNS, nginx, another program or a file may contain escape sequences that a
+terminal interprets, Unicode format characters that hide or reverse text, and line breaks, after which
+journald reads a log level (`<0>`; sd-daemon(3)). Letters of every script are kept.
 """
 
 import json
@@ -11,26 +11,26 @@ import shlex
 from collections.abc import Sequence
 
 SENTENCE = 4_000
-"""Characters of a sentence, unless something else is said."""
+"""Default limit of a sentence, in characters."""
 
 LINE = 12_000
-"""Characters of a line: in UTF-8 fewer bytes than those after which journald breaks it (LineMax=, 48 KB)."""
+"""Limit of a line, in characters: in UTF-8 too short for journald to split it (LineMax=, 48 KB)."""
 
 PART = 500
-"""Characters of a foreign text that stands within a sentence of ours."""
+"""Limit of a foreign text within a sentence of ours, in characters."""
 
 _BREAKS = re.compile(r"[^\S ]+")
-"""All white space but the plain blank: line breaks, tabulators, blanks of other widths."""
+"""All white space but the plain space: line breaks, tabs, spaces of other widths."""
 
 _BYTES = range(0xDC80, 0xDD00)
-"""What stands for a byte that is no UTF-8 (PEP 383)."""
+"""The characters that stand for bytes that are not UTF-8 (PEP 383)."""
 
 
 def printable(text: str, most: int = SENTENCE) -> str:
-    r"""Return the text as one line that does nothing but be read, cut where it is longer than `most`.
+    r"""Return the text as one harmless line, cut if it is longer than `most`.
 
-    A control or format character is written as its escape (`\x1b`, `\u202e`), so is one that Unicode does not
-    know; any white space is a blank.
+    A control or format character, or one that Unicode does not know, is written as its escape (`\x1b`,
+    `\u202e`); any white space becomes a space.
     """
     if text.isprintable() and len(text) <= most:
         return text
@@ -40,17 +40,17 @@ def printable(text: str, most: int = SENTENCE) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Return the lines of a text in which a line break is one of ours."""
+    """Return the lines of a text whose line breaks are our own."""
     return [printable(line, LINE) for line in text.split("\n")]
 
 
 def at_margin(line: str) -> str:
-    """Return a line so that journald takes no beginning of it for a level."""
+    """Return a line whose beginning journald does not read as a log level."""
     return f" {line}" if line.startswith("<") else line
 
 
 def document(value: object) -> str:
-    """Return a value as a JSON document on one line, in ASCII, with every text in it made fit."""
+    """Return a value as a JSON document on one line, in ASCII, with every text in it made safe."""
     return json.dumps(_fit(value))
 
 
@@ -70,7 +70,7 @@ def _escaped(character: str) -> str:
 
 
 def _quoted(character: str) -> str:
-    """Return a character as it stands between $' and ' (bash, zsh)."""
+    """Return a character as written between $' and ' (bash, zsh)."""
     if character in "\\'":
         return f"\\{character}"
     if character.isprintable():

@@ -1,6 +1,6 @@
-"""Where the certificates of a name came from, and which of them were revoked: pure.
+"""The origin of a name's certificates, and which of them were revoked. Pure.
 
-Facts about fingerprints, which stay true whatever is stored now. A generation on disk cannot tell them.
+These facts about fingerprints stay true whatever is stored now; a generation on disk does not contain them.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from renewer.core.errors import Declined
 from renewer.core.model import Fingerprint, Material, Pair, Reason
 
 KNOWN = 32
-"""How many certificates are known at least: far more than stay on disk."""
+"""Certificates that are remembered at least: far more than stay on disk."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A certificate: the directory of the CA that issued it, when it ends, why it was revoked if it was.
+    """A certificate: the directory URL of its CA, its expiry, and why it was revoked, if it was.
 
-    `directory_url` is empty where nothing told it.
+    `directory_url` is empty if unknown.
     """
 
     fingerprint: Fingerprint
@@ -29,37 +29,37 @@ class Origin:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is known of the certificates of a name, the one that was stored last at the end."""
+    """The known certificates of a name, the one stored last at the end."""
 
     certificates: tuple[Origin, ...] = ()
 
     def directory_url(self, fingerprints: Sequence[Fingerprint]) -> str:
-        """Return the directory of the CA that issued all of these, empty where that is not known."""
+        """Return the directory URL of the CA that issued all of these; empty if unknown."""
         known = {one.fingerprint: one.directory_url for one in self.certificates}
         directory_urls = {known.get(fingerprint, "") for fingerprint in fingerprints}
         return directory_urls.pop() if len(directory_urls) == 1 else ""
 
     def revoked(self, fingerprints: Sequence[Fingerprint]) -> Reason | None:
-        """Return why one of these was revoked, `None` where none is known to be."""
+        """Return why one of these was revoked; `None` if none is known to be."""
         found = (one.revoked for one in self.certificates if one.fingerprint in fingerprints)
         return next(filter(None, found), None)
 
     def again(self, name: str, pairs: tuple[Pair, ...], now: datetime) -> Material:
-        """Return a generation with the CA that it came from; raises `Declined` for one that is no good."""
+        """Return a generation with its CA; raises `Declined` if it is revoked or has expired."""
         material = Material(pairs, directory_url="")
         if why := self.revoked(material.fingerprints):
             raise Declined(
-                f"that generation of {name} was revoked ({why}), and must not be served again",
-                hint=f"choose another one of: renewer list-generations {name}; or run: renewer renew",
+                f"that generation of {name} was revoked ({why}) and must not be served again",
+                hint=f"choose another: renewer list-generations {name}; or run: renewer renew",
             )
         if material.not_after <= now:
-            raise Declined(f"that generation of {name} has ended", hint="choose a later one, or renew")
+            raise Declined(f"that generation of {name} has expired", hint="choose a later one, or renew")
         return replace(material, directory_url=self.directory_url(material.fingerprints))
 
     def noted(self, material: Material, revoked: Reason | None = None) -> "Provenance":
-        """Return it with what this certificate tells; what was known of it before is not forgotten.
+        """Return the provenance with this certificate added; earlier facts about it are kept.
 
-        Beyond the last `KNOWN` only those stay that are revoked and could still be served.
+        Of those before the last `KNOWN`, only revoked certificates that could still be served are kept.
         """
         before = {one.fingerprint: one for one in self.certificates}
         new = []

@@ -1,6 +1,6 @@
-"""How many orders a CA takes: its rate limits, and what this account has asked and was told. Pure.
+"""A CA's rate limits, and the history of this account that counts against them. Pure.
 
-A limit is counted over a sliding window, which allows never more than the refilling buckets that CAs use.
+Limits are counted over a sliding window, which never allows more than the refilling buckets that CAs use.
 """
 
 import threading
@@ -33,7 +33,7 @@ class LimitScope(StrEnum):
 
 
 class Exemption(StrEnum):
-    """Why an order may not count: the names were issued for before, or ARI asked for it (RFC 9773)."""
+    """Why an order may not count: a renewal of the same names, or one that ARI asked for (RFC 9773)."""
 
     NONE = "none"
     SAME_SET = "same set"
@@ -42,7 +42,7 @@ class Exemption(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What is counted, and for what; orders with one of `exempt` neither count nor are held."""
+    """What is counted, and for what; orders with an exemption in `exempt` neither count nor are held back."""
 
     kind: EventKind
     scope: LimitScope
@@ -60,7 +60,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that counts, for these names; of those about one `order` (its URL) only the last does."""
+    """An event that counts, for these names; of several about one `order` (its URL), only the last counts."""
 
     at: datetime
     kind: EventKind
@@ -71,7 +71,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Told:
-    """The CA asked to be left alone until then (Retry-After), with these names; without any, with all."""
+    """A Retry-After of the CA: no orders until then with these names; without names, no orders at all."""
 
     until: datetime
     names: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Told:
 
 @dataclass(frozen=True)
 class History:
-    """What an account at one CA did and was told."""
+    """The events of an account at one CA, and what the CA asked for."""
 
     events: tuple[Event, ...] = ()
     told: tuple[Told, ...] = ()
@@ -118,15 +118,15 @@ BUILT_IN: Mapping[str, tuple[Limit, ...]] = {
     "https://acme-v02.api.letsencrypt.org/directory": _lets_encrypt(300, 50, 5, 5),
     "https://acme-staging-v02.api.letsencrypt.org/directory": _lets_encrypt(1500, 30000, 30000, 200),
 }
-"""Let's Encrypt's limits by the URL of the directory (letsencrypt.org/docs/rate-limits, 2026-08-05)."""
+"""Let's Encrypt's limits by directory URL (letsencrypt.org/docs/rate-limits, 2026-08-05)."""
 
 
 def held(
     history: History, limits: Iterable[Limit], names: Sequence[str], now: datetime, exemption: Exemption
 ) -> Hold | None:
-    """Return why an order for these names has to wait, with the latest instant; `None` if it may be sent."""
+    """Return why an order for these names has to wait, and until when; `None` if it may be sent."""
     holds = [
-        Hold(told.until, "the CA asked to be left alone")
+        Hold(told.until, "the CA asked for no requests until then (Retry-After)")
         for told in history.told
         if told.until > now and (not told.names or _same(told.names, names))
     ]
@@ -145,7 +145,7 @@ def cost(history: History, limits: Iterable[Limit], names: Sequence[str], now: d
 
 
 def noted(history: History, event: Event, now: datetime) -> History:
-    """Return the history with an event, in place of any of the same order, and without the too old ones."""
+    """Return the history with an event, in place of any of the same order, and without expired ones."""
     others = (one for one in history.events if not event.order or one.order != event.order)
     events = [one for one in (*others, event) if now - one.at < WEEK]
     return replace(history, events=tuple(events))
@@ -159,7 +159,7 @@ def told(history: History, word: Told, now: datetime) -> History:
 def registered(name: str) -> str:
     """Return the registered domain of a name: one label below a public suffix (publicsuffix.org)."""
     plain = _plain(name)
-    with _reading:  # else each of many threads reads the list for itself
+    with _reading:  # otherwise each of many threads would read the list
         suffixes = _suffixes()
     return suffixes.privatesuffix(plain) or plain
 
@@ -178,7 +178,7 @@ def _full(
 def _used(
     history: History, limit: Limit, names: Sequence[str], now: datetime
 ) -> Iterator[tuple[str, list[datetime]]]:
-    """Yield what a limit is counted for, with when that was used in the period, oldest first."""
+    """Yield each scope of a limit, with the times it was used in the period, oldest first."""
     for scope, concerns in _scopes(limit.rule.scope, names):
         yield (
             scope,

@@ -1,7 +1,7 @@
-"""Sites behind secure links, as values: frozen, no I/O, no clock. Every `datetime` is aware and in UTC.
+"""Sites behind secure links, as values. Frozen, no I/O, no clock. Every `datetime` is aware and in UTC.
 
-A key is first *published* (nginx honours it, nothing is signed with it), then *current*, then *retiring*
-(honoured for the grace), then gone. So nginx knows every key before anything is signed with it.
+A key is first *published* (nginx accepts it, nothing is signed with it), then *current*, then *retiring*
+(accepted until the grace ends), then gone. So nginx knows every key before anything is signed with it.
 """
 
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 from renewer.core.errors import RenewerError
 
 AGAIN = timedelta(minutes=5)
-"""When a site is tried again after a failure: that costs a test of nginx's configuration, no more."""
+"""When a site is retried after a failure; that costs only a test of nginx's configuration."""
 
 
 _MASTER = re.compile("[0-9a-f]{64}")
@@ -29,9 +29,9 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Signer:
-    """The file that hands the current key to another program that signs: its path, owner and mode.
+    """The file that passes the current key to another program that signs URLs: its path, owner and mode.
 
-    `owner` is `user` or `user:group`, or `None` for whoever runs this program.
+    `owner` is `user` or `user:group`, or `None` for the user that runs this program.
     """
 
     path: Path
@@ -41,9 +41,9 @@ class Signer:
 
 @dataclass(frozen=True)
 class SiteSpec:
-    """A site as the configuration wants it.
+    """A configured site.
 
-    `rotate` is `None` for "with every renewed certificate", which are then those named in `follows`.
+    `rotate = None` means with every renewed certificate of those named in `follows`.
     """
 
     name: str
@@ -61,9 +61,9 @@ class SiteSpec:
 
 @dataclass(frozen=True)
 class Key:
-    """A site's key: its id, and the 32 random bytes (hex) that the keys of its people are derived from.
+    """A site's key: its id, and the 32 random bytes (hex) from which the keys of its people are derived.
 
-    Raises `ValueError` for any other master: what is derived from nothing, everybody can derive.
+    Raises `ValueError` for any other master: keys derived from a guessable one could be derived by everybody.
     """
 
     kid: str
@@ -77,7 +77,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Retiring:
-    """A key that signs no more and is honoured for the grace, from `since` on."""
+    """A key that no longer signs and is accepted until the grace, which began at `since`, ends."""
 
     key: Key
     since: datetime
@@ -85,10 +85,11 @@ class Retiring:
 
 @dataclass(frozen=True)
 class Ring:
-    """A site's keys and what depends on them.
+    """A site's keys and the values that depend on them.
 
-    `since` is when `current` became that; sessions signed with it end at `session_end`. `count` is how many
-    keys the site has had. `certificates` are the fingerprints of those that it follows, at the last rotation.
+    `since` is when `current` became current; sessions signed with it end at `session_end`. `count` is the
+    number of keys the site has had. `certificates` are the fingerprints of those it follows, at the last
+    rotation.
     """
 
     published: Key
@@ -102,13 +103,13 @@ class Ring:
 
     @property
     def honoured(self) -> tuple[Key, ...]:
-        """Every key that nginx takes."""
+        """Every key that nginx accepts."""
         return (self.published, self.current, *(one.key for one in self.retiring))
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of a site: the keys that nginx was seen to work with, and those that it shall have."""
+    """The stored keys of a site: those that nginx is known to use, and those that it should have."""
 
     served: Ring | None = None
     wanted: Ring | None = None
@@ -116,37 +117,37 @@ class Kept:
 
 @dataclass(frozen=True)
 class Gate:
-    """A site as nginx has to know it."""
+    """A site for nginx."""
 
     spec: SiteSpec
     ring: Ring
 
     @property
     def refreshed(self) -> tuple[str, ...]:
-        """The ids of the keys whose sessions are replaced in passing."""
+        """The ids of the keys whose sessions are renewed when they are used."""
         return tuple(one.key.kid for one in self.ring.retiring) if self.spec.sliding else ()
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A change for nginx: these sites, with these keys, and no other."""
+    """A change for nginx: exactly these sites, with these keys."""
 
     gates: tuple[Gate, ...]
 
     @property
     def owner(self) -> str:
-        """Who answers for it; no certificate has a blank in its name."""
+        """The subject under which it is reported; a certificate's name never has a space."""
         return "secure links"
 
     @property
     def what(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in a sentence."""
         return "the new files for secure links"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A person asks for a new key of a site; `at_once` ends the old ones, without the overlap."""
+    """A request for a new key of a site; `at_once` ends the old ones without a grace."""
 
     site: str
     at_once: bool = False
@@ -171,11 +172,11 @@ class SiteAction(StrEnum):
 
 @dataclass(frozen=True)
 class SiteOutcome:
-    """What became of a site, or what is to be done for it.
+    """The result for a site, or what is to be done for it.
 
-    `due` says that nginx has to take something up; `next` is when the next key is due, or an old one ends;
-    `honoured_until` is when the oldest key that is retiring ends, `None` without one. `detail` says what
-    nginx lacks for the site to be guarded.
+    `due`: nginx has to load something; `next` is when the next key is due or an old one ends;
+    `honoured_until` is when the oldest retiring key ends, `None` if there is none. `detail` says what nginx
+    lacks to guard the site.
     """
 
     name: str
@@ -205,7 +206,7 @@ class Proposal:
 
 
 def failed(spec: SiteSpec, error: RenewerError, now: datetime) -> SiteOutcome:
-    """Return what it means for the site that something stood in the way."""
+    """Return the result for a site that failed with this error."""
     return SiteOutcome(
         name=spec.name,
         action=SiteAction.FAILED,

@@ -1,4 +1,4 @@
-"""Times as a person reads them. Pure."""
+"""Times for a person. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ _UNITS = (
     (timedelta(hours=1), timedelta(minutes=1), "hour"),
     (timedelta(minutes=1), timedelta(minutes=1), "minute"),
 )
-"""Each unit, the finer one that is rounded to before, and its name."""
+"""Each unit, the finer unit to round to first, and its name."""
 
 
 def at(when: datetime) -> str:
@@ -16,9 +16,9 @@ def at(when: datetime) -> str:
 
 
 def distance(left: timedelta) -> str:
-    """Return how long it is until something, or since it was, in the largest unit that tells it well.
+    """Return how long it is until a time, or since it, in the largest fitting unit.
 
-    What is a moment short of 90 days is called 90 days, and what is an hour short of them 89.
+    A moment short of 90 days is called 90 days; an hour short of them, 89.
     """
     for unit, finer, name in _UNITS:
         count = round(abs(left) / finer) * finer // unit

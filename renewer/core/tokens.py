@@ -1,8 +1,8 @@
-"""What links, sessions and signed URLs are made of, as nginx's `secure_link` checks them; pure.
+"""Makes links, sessions and signed URLs as nginx's `secure_link` checks them. Pure.
 
 A token is `kid.person.end.signature`. `end` is in seconds since 1970 (10 digits), the signature 22 characters
-of base64url over an MD5. MD5 is what ngx_http_secure_link_module has; here it is a tag with a secret key at
-both ends, which neither its collisions nor an appended text help to forge.
+of base64url over an MD5. MD5 is the only hash of ngx_http_secure_link_module; here it is a tag with a secret
+key at both ends, which neither collisions nor appended text help to forge.
 """
 
 import hmac
@@ -16,14 +16,14 @@ from renewer.core.errors import ConfigError
 from renewer.core.site import Key
 
 LINK, SESSION = "L", "S"
-"""What a token is for; one kind never passes for the other."""
+"""The kinds of tokens; one kind is never accepted as the other."""
 
 _UNCHANGED = "/!$&'()*+,;=:@~"
-"""Besides letters, digits and `_ . -`: what stands in the path of a URL as it is (RFC 3986, section 3.3)."""
+"""Characters that stay unencoded in a URL's path, besides letters, digits and `_ . -` (RFC 3986, 3.3)."""
 
 
 def derived(master: str, site: str, person: str = "") -> str:
-    """Return the key that nginx is given for a person, or for a whole site; it never sees a master (hex)."""
+    """Return the key nginx gets for a person, or for a whole site; nginx never gets a master (hex)."""
     tag = hmac.digest(bytes.fromhex(master), f"{site}\0{person}".encode(), "sha256")
     return urlsafe_b64encode(tag).decode().rstrip("=")
 
@@ -39,10 +39,10 @@ def session(key: Key, site: str, person: str, end: datetime) -> str:
 
 
 def url(key: Key, site: str, path: str, end: datetime) -> str:
-    """Return a path (as in a URL) with what signs it; raises `ConfigError` for one that nginx would change.
+    """Return a URL path with its signature; raises `ConfigError` for a path that nginx would change.
 
-    nginx checks the path as it has decoded it. The rest is its manual's own example: `md5` over `expires`,
-    the path, a blank and the secret.
+    nginx checks the decoded path. The rest is the example in nginx's manual: `md5` over `expires`, the path,
+    a space and the secret.
     """
     plain, expires = _plain(path), _seconds(end)
     signature = _md5(f"{expires}{plain} {derived(key.master, site)}")
@@ -68,21 +68,17 @@ def _plain(path: str) -> str:
     plain = unquote(path, errors="strict") if _decodable(path) else ""
     if not path.startswith("/") or not plain:
         raise ConfigError(
-            f"{path!r} is not the path of a URL: it begins with / and is UTF-8 where it is encoded",
-            hint="write it as it stands in the URL, behind the host: --uri /file.zip",
+            f"{path!r} is not a URL path: it must begin with / and be UTF-8 where it is encoded",
+            hint="write the part of the URL after the host: --uri /file.zip",
         )
     if "?" in path or "#" in path:
         raise ConfigError(
-            f"{path!r} has more than a path: only a path is signed", hint="write %3F for ? and %23 for #"
+            f"{path!r} is more than a path: only a path is signed", hint="write %3F for ? and %23 for #"
         )
     if not plain.isprintable() or any(part in {"", ".", ".."} for part in plain[1:].split("/")[:-1]):
-        raise ConfigError(
-            f"{path!r} is not how nginx sees that path", hint="write it without //, /./ and /../"
-        )
+        raise ConfigError(f"nginx would change the path {path!r}", hint="write it without //, /./ and /../")
     if plain.endswith(("/.", "/..")):
-        raise ConfigError(
-            f"{path!r} is not how nginx sees that path", hint="write it without . or .. at its end"
-        )
+        raise ConfigError(f"nginx would change the path {path!r}", hint="write it without . or .. at its end")
     return plain
 
 

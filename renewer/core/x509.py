@@ -1,4 +1,4 @@
-"""Keys, signing requests and chains: what a certificate is made of, and whether the CA sent the right one.
+"""Keys, signing requests and chains: the parts of a certificate, and the check of what the CA sent.
 
 Everything is PEM text. `cryptography` is imported inside the functions, because a run with nothing to do must
 not pay for it.
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     PublicKey = EllipticCurvePublicKey | RSAPublicKey
 
 PLACEHOLDER = "renewer placeholder, not a certificate"
-"""The subject of the self-signed stand-in."""
+"""The subject of the self-signed placeholder."""
 
 PLACEHOLDER_LIFE = timedelta(days=3652)
-"""Ten years: longer than anybody overlooks it."""
+"""Ten years, so that it does not expire unnoticed."""
 
 CLOCK_SKEW = timedelta(hours=1)
-"""How far in the future a new certificate may begin before it counts as the wrong one."""
+"""How far in the future the start of a new certificate may be."""
 
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 _RSA_BITS = {KeyKind.RSA2048: 2048, KeyKind.RSA3072: 3072, KeyKind.RSA4096: 4096}
 _TIME = "%Y-%m-%d %H:%M:%S"
 BEGIN = "-----BEGIN CERTIFICATE-----"
-"""What the text of a certificate begins with (RFC 7468, section 5)."""
+"""The first line of a certificate (RFC 7468, section 5)."""
 
 _END_OF_PEM = "-----END CERTIFICATE-----"
 LONGEST_CHAIN = 10
-"""Certificates of a chain at most: nginx sends all in each handshake, and real chains have two to four."""
+"""Most certificates of a chain: nginx sends all in each handshake, and real chains have two to four."""
 
-_NOTHING_KEPT = "nothing of it was kept; if it happens again, ask the CA"
+_NOTHING_KEPT = "nothing of it was stored; if it happens again, contact the CA"
 
 
 def generate(kind: KeyKind) -> str:
@@ -58,15 +58,15 @@ def generate(kind: KeyKind) -> str:
 
 
 def account_key() -> str:
-    """Return a new private key for an account at a CA: P-256, signed with as ES256."""
+    """Return a new private key for an account at a CA: P-256, for signatures with ES256."""
     return generate(KeyKind.EC256)
 
 
 def csr(key_pem: str, domains: Sequence[str]) -> str:
-    """Return a signing request (PKCS#10 PEM) for the key and exactly these names.
+    """Return a signing request (PKCS#10 PEM) for the key and exactly these domains.
 
-    The subject is empty and the only extension asked for is the list of names: no CN, no key usage, no
-    must-staple, so that the CA's profile alone decides on the rest.
+    The subject is empty and the only extension is the list of domains: no CN, no key usage, no must-staple,
+    so that the CA's profile alone decides on the rest.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -79,16 +79,16 @@ def csr(key_pem: str, domains: Sequence[str]) -> str:
 
 
 def read_csr(csr_pem: str) -> "x509.CertificateSigningRequest":
-    """Return a signing request as the ACME library wants it."""
+    """Return a signing request as an object for the ACME library."""
     from cryptography import x509
 
     return x509.load_pem_x509_csr(csr_pem.encode())
 
 
 def read_pair(kind: KeyKind, key_pem: str, chain_pem: str) -> Pair:
-    """Return a chain as the CA sent it (PEM, leaf first) with its key and what the leaf says of itself.
+    """Return a chain from the CA (PEM, leaf first) with its key and the data of the leaf.
 
-    Raises `Refused` for what cannot be read; `check_pair` tells whether it is the one that was asked for.
+    Raises `Refused` if it cannot be read; `check_pair` checks whether it is the right one.
     """
     with _readable():
         leaf = _chain(chain_pem)[0]
@@ -105,38 +105,38 @@ def read_pair(kind: KeyKind, key_pem: str, chain_pem: str) -> Pair:
 
 
 def known_pair(key_pem: str, chain_pem: str) -> Pair:
-    """Return a chain and its key that were on disk, whatever kind of key it is.
+    """Return a chain and its key from disk, with the kind of the key.
 
-    Raises `Refused` for what cannot be read, a key of another certificate, and a kind that is not ours.
+    Raises `Refused` if they cannot be read, if the key is another certificate's, or if it is of another kind.
     """
     with _readable():
         key = private_key(key_pem).public_key()
         if _chain(chain_pem)[0].public_key() != key:
-            raise Refused("the key does not belong to the certificate", hint="look for the key that does")
+            raise Refused("the key does not match the certificate", hint="find the key that does")
         kind = kind_of(key)
     if kind not in set(KeyKind):
-        hint = f"it has to be one of {', '.join(KeyKind)}"
-        raise Refused(f"the key is {kind}, which is no kind that is kept", hint=hint)
+        hint = f"it must be one of {', '.join(KeyKind)}"
+        raise Refused(f"the key is {kind}, a kind that renewer does not support", hint=hint)
     return read_pair(KeyKind(kind), key_pem, chain_pem)
 
 
 def leaf(chain_pem: str) -> "x509.Certificate":
-    """Return the first certificate of a chain; raises `Refused` for what is none."""
+    """Return the first certificate of a chain; raises `Refused` if it cannot be read."""
     with _readable():
         return _chain(chain_pem)[0]
 
 
 def names(chain_pem: str) -> tuple[str, ...]:
-    """Return the alternative names of the first certificate of a chain; raises `Refused` for what is none."""
+    """Return the alternative names of the first certificate of a chain; raises `Refused` as `leaf`."""
     with _readable():
         return _names(_chain(chain_pem)[0])
 
 
 def check_pair(pair: Pair, domains: Sequence[str], now: datetime) -> None:
-    """Raise `Refused` unless the CA sent what was asked for.
+    """Raise `Refused` unless the CA sent the requested certificate.
 
-    That is: a leaf for this key and exactly these names, valid now, and a chain in which every certificate is
-    signed by the next.
+    That is a leaf for this key and exactly these domains, valid now, and a chain in which every certificate
+    is signed by the next.
     """
     with _readable():
         chain = _chain(pair.chain)
@@ -147,14 +147,14 @@ def check_pair(pair: Pair, domains: Sequence[str], now: datetime) -> None:
 
 
 def chained(chain_pem: str) -> bool:
-    """Return whether a chain (PEM) reaches above its leaf, and each certificate is signed by the next."""
+    """Return whether a chain (PEM) is longer than its leaf, and each certificate is signed by the next."""
     with _readable():
         chain = _chain(chain_pem)
         return len(chain) > 1 and all(_issued(subject, issuer) for subject, issuer in pairwise(chain))
 
 
 def self_signed(domains: Sequence[str], now: datetime) -> tuple[str, str]:
-    """Return the key and the certificate (PEM) that stand in until there is a real one."""
+    """Return the key and the certificate (PEM) of a placeholder."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.x509.oid import NameOID
@@ -176,9 +176,9 @@ def self_signed(domains: Sequence[str], now: datetime) -> tuple[str, str]:
 
 
 def fingerprint(cert_pem: str) -> Fingerprint:
-    """Return the fingerprint of the first certificate of the text; `Refused` where there is none.
+    """Return the fingerprint of the first certificate of the text; raises `Refused` if there is none.
 
-    Does without `cryptography`: it is asked on every run.
+    It does not use `cryptography`, because every run calls it.
     """
     leaf = cert_pem.partition(_END_OF_PEM)[0].strip() + "\n" + _END_OF_PEM
     try:
@@ -188,7 +188,7 @@ def fingerprint(cert_pem: str) -> Fingerprint:
 
 
 def private_pem(key: "PrivateKey") -> str:
-    """Return a private key as it is kept: PKCS#8, no password."""
+    """Return a private key in the form in which it is stored: PKCS#8, no password."""
     from cryptography.hazmat.primitives import serialization
 
     return key.private_bytes(
@@ -199,7 +199,7 @@ def private_pem(key: "PrivateKey") -> str:
 
 
 def private_key(key_pem: str) -> "PrivateKey":
-    """Read a private key (PEM); raises `Refused` for what is none, or neither RSA nor EC."""
+    """Read a private key (PEM); raises `Refused` if it is unreadable, or neither RSA nor EC."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -207,7 +207,7 @@ def private_key(key_pem: str) -> "PrivateKey":
     try:
         key = serialization.load_pem_private_key(key_pem.encode("ascii"), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # "from None", because the text of the cause might show some of the key.
+        # "from None", because the message of the cause could contain part of the key.
         raise Refused("the private key cannot be read") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise Refused("the private key is neither RSA nor EC")
@@ -227,9 +227,9 @@ def _chain(chain_pem: str) -> "Sequence[x509.Certificate]":
 
 
 def _plain(chain_pem: str) -> str:
-    """Return a chain without what stands beside its certificates, if a terminal would obey some of that.
+    """Return a chain, without the text beside its certificates if a terminal would interpret some of it.
 
-    A CA sends no such text (RFC 8555, section 9.1), and a person may look at the files that it goes into.
+    A CA sends no such text (RFC 8555, section 9.1), and a person may look at the files.
     """
     from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -248,21 +248,21 @@ def _extension(certificate: "x509.Certificate", kind: type[_Extension]) -> _Exte
 
 
 def _names(leaf: "x509.Certificate") -> tuple[str, ...]:
-    """Return every alternative name, also those that are no domain, so that none goes unseen."""
+    """Return every alternative name, including those that are not domains, so that none goes unseen."""
     from cryptography import x509
 
     return tuple(str(name.value).lower() for name in _extension(leaf, x509.SubjectAlternativeName) or ())
 
 
 def _ari(leaf: "x509.Certificate") -> str:
-    """Return the identifier of RFC 9773, section 4.1: the issuer's key, a dot, the serial number."""
+    """Return the identifier of RFC 9773, section 4.1: issuer key identifier, dot, serial number."""
     from cryptography import x509
 
     issuer = _extension(leaf, x509.AuthorityKeyIdentifier)
     if issuer is None or issuer.key_identifier is None:
         return ""
     serial = leaf.serial_number
-    # A DER integer is signed: one whose highest bit is set has a zero byte in front.
+    # A DER integer is signed: one whose highest bit is set gets a leading zero byte.
     der = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     return f"{_base64url(issuer.key_identifier)}.{_base64url(der)}"
 
@@ -276,11 +276,11 @@ def _check_key(pair: Pair, leaf: "x509.Certificate") -> None:
     if leaf.public_key() != key:
         raise Refused("the CA sent a certificate for another key", hint=_NOTHING_KEPT)
     if (kind := kind_of(key)) != pair.kind:
-        raise Refused(f"the certificate's key is {kind}, but {pair.kind} was asked for", hint=_NOTHING_KEPT)
+        raise Refused(f"the certificate's key is {kind}, but {pair.kind} was requested", hint=_NOTHING_KEPT)
 
 
 def kind_of(key: "PublicKey") -> str:
-    """Return what kind of key this is, as `KeyKind` names it; it need not be one of those."""
+    """Return the kind of a key, named like a `KeyKind`; it need not be one."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     return f"rsa{key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"ec{key.key_size}"
@@ -289,7 +289,7 @@ def kind_of(key: "PublicKey") -> str:
 def _check_names(leaf: "x509.Certificate", domains: Sequence[str]) -> None:
     sent, asked = set(_names(leaf)), {domain.lower() for domain in domains}
     if foreign := sent - asked:
-        raise Refused(f"the CA's certificate names {_listed(foreign)}, not asked for", hint=_NOTHING_KEPT)
+        raise Refused(f"the CA's certificate has {_listed(foreign)}, not requested", hint=_NOTHING_KEPT)
     if missing := asked - sent:
         raise Refused(f"the CA's certificate lacks {_listed(missing)}", hint=_NOTHING_KEPT)
 
@@ -299,11 +299,11 @@ def _listed(names: set[str]) -> str:
 
 
 def _check_dates(pair: Pair, now: datetime) -> None:
-    clock = "see whether this machine's clock is right"
+    clock = "check this machine's clock"
     if now >= pair.not_after:
-        raise Refused(f"the CA's certificate has ended already ({pair.not_after:{_TIME}} UTC)", hint=clock)
+        raise Refused(f"the CA's certificate has already expired ({pair.not_after:{_TIME}} UTC)", hint=clock)
     if now < pair.not_before - CLOCK_SKEW:
-        raise Refused(f"the CA's certificate begins only at {pair.not_before:{_TIME}} UTC", hint=clock)
+        raise Refused(f"the CA's certificate is only valid from {pair.not_before:{_TIME}} UTC", hint=clock)
 
 
 def _check_chain(chain: "Sequence[x509.Certificate]") -> None:
@@ -313,12 +313,12 @@ def _check_chain(chain: "Sequence[x509.Certificate]") -> None:
     if constraints and constraints.ca:
         raise Refused("the CA sent a certificate that is itself a CA's", hint=_NOTHING_KEPT)
     if len(chain) == 1:
-        raise Refused("the CA sent the certificate without the chain above it", hint=_NOTHING_KEPT)
+        raise Refused("the CA sent the certificate without its chain", hint=_NOTHING_KEPT)
     if len(chain) > LONGEST_CHAIN:
         raise Refused(f"the CA sent a chain of {len(chain)} certificates", hint=_NOTHING_KEPT)
     for place, (subject, issuer) in enumerate(pairwise(chain), start=1):
         if not _issued(subject, issuer):
-            message = f"certificate {place} of the CA's chain is not signed by the one after it"
+            message = f"certificate {place} of the CA's chain is not signed by the next one"
             raise Refused(message, hint=_NOTHING_KEPT)
 
 
@@ -334,7 +334,7 @@ def _issued(subject: "x509.Certificate", issuer: "x509.Certificate") -> bool:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Turn what `cryptography` says of bytes that are no certificate into `Refused`."""
+    """Turn the errors of `cryptography` about an unreadable certificate into `Refused`."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 

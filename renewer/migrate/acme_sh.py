@@ -11,19 +11,19 @@ from renewer.migrate.folder import Folder
 from renewer.migrate.model import Estate, Lineage, Login, Secret, Unreadable
 
 MARK = "account.conf"
-"""What tells its folder from others."""
+"""The file by which its folder is recognised."""
 
 OFF = ("acme.sh --uninstall-cronjob",)
-"""How it is switched off."""
+"""The commands that switch it off."""
 
 _ECC = "_ecc"
-"""What the name of a folder ends in where the key is of an elliptic curve."""
+"""The end of a folder's name if its key is on an elliptic curve."""
 
 _BEGIN, _END = "__ACME_BASE64__START_", "__ACME_BASE64__END_"
 
 
 def read(place: Folder, directory_url: str) -> Estate:
-    """Return what is there; `directory_url` counts for certificates whose settings name none."""
+    """Return the folder's contents; `directory_url` is used for certificates whose settings name no CA."""
     lineages, troubles, confs = [], [], [_conf(place, MARK)]
     for home in place.names():
         name = home.removesuffix(_ECC)
@@ -52,7 +52,7 @@ def _conf(place: Folder, *parts: str) -> Mapping[str, str]:
 
 
 def _plain(value: str) -> str:
-    """Return a value, which may be written in base64."""
+    """Return a value, decoded if it is in base64."""
     if not (value.startswith(_BEGIN) and value.endswith(_END)):
         return value
     try:
@@ -72,24 +72,24 @@ def _logins(place: Folder, directory_urls: Sequence[str]) -> tuple[list[Login], 
 
 
 def _login(place: Folder, directory_url: str) -> Login:
-    """Read an account: its folder is named after the CA's host, without the port, and the URL's path."""
+    """Read an account; its folder is named after the CA's host, without the port, and the URL's path."""
     host, _, path = directory_url.removeprefix("https://").partition("/")
     home: tuple[str, ...] = ("ca", host.partition(":")[0], *filter(None, path.split("/")))
     if not place.has(*home, "account.key"):
-        home = home[:2]  # before 2.9 there was one account for a host
+        home = home[:2]  # before 2.9 there was one account per host
     key = keys.account_key(place.text(*home, "account.key"))
     told: Mapping[str, str] = {}
-    with suppress(Refused):  # without it the CA finds the account by its key
+    with suppress(Refused):  # optional: the CA can find the account by its key
         told = _conf(place, *home, "ca.conf")
     return Login(directory_url, key, told.get("ACCOUNT_URL") or None, told.get("CA_EMAIL") or None)
 
 
 def _token(place: Folder, confs: Sequence[Mapping[str, str]]) -> Secret | None:
-    """Return the token: it stands with the account, or with a certificate where a zone was given to it."""
+    """Return the token, which is kept with the account, or with a certificate whose zone has its own."""
     where = str(place.root / MARK)
     for conf in confs:
         if token := conf.get("SAVED_CF_Token") or conf.get("CF_Token"):
             return Secret(where, token)
     if any(conf.get("SAVED_CF_Key") or conf.get("CF_Key") for conf in confs):
-        return Secret(where, refused="it holds a Global API Key, which opens the whole account")
+        return Secret(where, refused="it is a Global API Key, which gives access to the whole account")
     return None

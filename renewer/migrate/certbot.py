@@ -12,17 +12,17 @@ from renewer.migrate.folder import Folder
 from renewer.migrate.model import Estate, Lineage, Login, Secret, Unreadable
 
 MARK = "renewal"
-"""What tells its folder from others."""
+"""The folder by which its folder is recognised."""
 
 OFF = (
     "systemctl disable --now certbot.timer",
-    "rm /etc/cron.d/certbot   # where there is no such timer",
+    "rm /etc/cron.d/certbot   # if there is no such timer",
 )
-"""How it is switched off."""
+"""The commands that switch it off."""
 
 
 def read(place: Folder, directory_url: str) -> Estate:
-    """Return what is there; `directory_url` counts for certificates whose settings name none."""
+    """Return the folder's contents; `directory_url` is used for certificates whose settings name no CA."""
     lineages, troubles = [], []
     renewals: dict[str, Mapping[str, str]] = {}
     for name in [file.removesuffix(".conf") for file in place.names(MARK) if file.endswith(".conf")]:
@@ -48,7 +48,7 @@ def _server(renewal: Mapping[str, str], directory_url: str) -> str:
 def _logins(
     place: Folder, renewals: Sequence[Mapping[str, str]], directory_url: str
 ) -> tuple[list[Login], list[Unreadable]]:
-    """Return an account for each CA: the one that most of its certificates name."""
+    """Return an account for each CA: the one that most of its certificates use."""
     used = Counter((_server(one, directory_url), one.get("account", "")) for one in renewals)
     logins: dict[str, Login] = {}
     troubles = []
@@ -66,13 +66,13 @@ def _login(place: Folder, directory_url: str, account: str) -> Login:
     home = ("accounts", *directory_url.removeprefix("https://").split("/"), account)
     key = keys.account_key_of_jwk(place.table(*home, "private_key.json"))
     url = None
-    with suppress(Refused):  # without it the CA finds the account by its key
+    with suppress(Refused):  # optional: the CA can find the account by its key
         url = place.table(*home, "regr.json").get("uri")
     return Login(directory_url, key, url if isinstance(url, str) else None)
 
 
 def _secrets(place: Folder, renewals: Sequence[Mapping[str, str]]) -> Iterator[Secret]:
-    """Yield what the files of certbot-dns-cloudflare hold; they lie wherever a person put them."""
+    """Yield the tokens in the credentials files of certbot-dns-cloudflare, which may be anywhere."""
     for file in dict.fromkeys(one.get("dns_cloudflare_credentials", "") for one in renewals):
         if not file:
             continue
@@ -84,4 +84,4 @@ def _secrets(place: Folder, renewals: Sequence[Mapping[str, str]]) -> Iterator[S
         if token := found.get("dns_cloudflare_api_token"):
             yield Secret(file, token)
         elif "dns_cloudflare_api_key" in found:
-            yield Secret(file, refused="it holds a Global API Key, which opens the whole account")
+            yield Secret(file, refused="it is a Global API Key, which gives access to the whole account")

@@ -1,7 +1,8 @@
-"""The folder of another client, read with care: nothing in it may hold us up or lead us astray.
+"""Reads the folder of another client, safely: nothing in it can block or mislead the reader.
 
-It may be another user's, who changes it while root reads. So everything is opened by handle, from the folder
-down; a link counts if it stays inside, and nothing counts that is neither the folder's owner's nor root's.
+It may belong to another user, who changes it while root reads. So every file is opened by handle, from the
+folder down; links may not lead out of the folder, and every file must belong to the folder's owner or to
+root.
 """
 
 import errno
@@ -22,7 +23,7 @@ LONGEST = 1024 * 1024
 """Bytes; no key, chain or configuration is longer."""
 
 MOST = 10_000
-"""How many entries of a folder are looked at."""
+"""Most entries of a folder that are read."""
 
 ROOT = 0
 
@@ -38,23 +39,25 @@ class Budget:
     looks: int = 20 * MOST
     size: int = 256 * LONGEST
     cut: bool = False
-    """Whether a folder had more entries than are looked at."""
+    """Whether a folder had more entries than are read."""
 
     @property
     def spent(self) -> bool:
-        """Whether there were more files, or more in them, than is read."""
+        """Whether more files or bytes were needed than may be read."""
         return self.looks < 0 or self.size < 0
 
     def take(self, root: Path, looks: int = 0, size: int = 0) -> None:
-        """Count what is read; raises `Refused` where that is too much."""
+        """Count what is read; raises `Refused` if it is too much."""
         self.looks, self.size = self.looks - looks, self.size - size
         if self.spent:
-            raise Refused(f"{root} holds more than is looked at", hint="take out what does not belong there")
+            raise Refused(
+                f"{root} holds more files than renewer reads", hint="remove what does not belong there"
+            )
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder at `root`, whose owner is the user with this number; what leads out of it is refused."""
+    """The folder at `root`, owned by the user with this number; paths that lead out of it are refused."""
 
     root: Path
     owner: int
@@ -63,7 +66,7 @@ class Folder:
     allowance: Budget = field(default_factory=Budget)
 
     def names(self, *parts: str) -> list[str]:
-        """Return what lies in a folder below, sorted; nothing where there is no such folder."""
+        """Return the names in a folder below, sorted; empty if there is no such folder."""
         path = self.root.joinpath(*parts)
         try:
             with self._opened(parts, _READ | os.O_DIRECTORY) as handle, os.scandir(handle) as entries:
@@ -73,10 +76,10 @@ class Folder:
             return []
         except OSError as error:
             raise _unreadable(path, error) from None
-        return [name for name in found if name.isprintable()]  # no client makes others
+        return [name for name in found if name.isprintable()]  # no client creates others
 
     def has(self, *parts: str) -> bool:
-        """Return whether there is a file or folder below."""
+        """Return whether a file or folder exists below."""
         try:
             with self._opened(parts, _PLACE):
                 return True
@@ -101,17 +104,19 @@ class Folder:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise Refused(f"{self.root.joinpath(*parts)} holds no JSON object")
+            raise Refused(f"{self.root.joinpath(*parts)} is not a JSON object")
         return found
 
     def elsewhere(self, path: Path) -> str:
-        """Return the text of a file that the folder names and that lies wherever its owner put it."""
+        """Return the text of a file outside, which a file in the folder names."""
         try:
             parent, name = safe_paths.beside(path, follow=True)
             with ExitStack() as stack:
                 handle = self._held(os.open(name, _READ, dir_fd=self._held(parent, stack)), stack)
                 whose = os.fstat(handle).st_uid
-                if whose != self.owner not in {ROOT, os.geteuid()}:  # he would have us read what he cannot
+                if (
+                    whose != self.owner not in {ROOT, os.geteuid()}
+                ):  # root would read it for someone who cannot
                     raise Refused(
                         f"{path} belongs to {permissions.user(whose)}, who does not own {self.root}"
                     )
@@ -129,15 +134,15 @@ class Folder:
             data = file.read(self.longest + 1)
         self.allowance.take(self.root, size=len(data))
         if len(data) > self.longest:
-            raise Refused(f"{path} is longer than any file of this kind")
+            raise Refused(f"{path} is too long for a file of this kind")
         try:
             return data.decode()
         except UnicodeDecodeError:
-            raise Refused(f"{path} is not a text") from None
+            raise Refused(f"{path} is not a text file") from None
 
     @contextmanager
     def _opened(self, parts: tuple[str, ...], flags: int) -> Iterator[int]:
-        """Open what lies below; raises OSError, and `Refused` for what leads out or is another's."""
+        """Open a path below; raises OSError, and `Refused` if it leads out or belongs to someone else."""
         self.allowance.take(self.root, looks=1)
         path = self.root.joinpath(*parts)
         with ExitStack() as stack:
@@ -147,9 +152,9 @@ class Folder:
             yield handle
 
     def _descend(self, path: Path, inner: str, stack: ExitStack) -> tuple[int, str]:
-        """Return the folder that the last name is in, and that name, which is no link's; links are followed.
+        """Follow links to the last name, and return its folder and that name, which is not a link.
 
-        What is opened on the way is closed with the stack.
+        Folders opened on the way are closed with the stack.
         """
         way = [self._held(safe_paths.enter(self.root, os.O_PATH), stack)]
         if os.fstat(way[0]).st_uid != self.owner or os.path.normpath(inner).startswith(".."):
@@ -175,9 +180,9 @@ class Folder:
                 return way[-1], name
 
     def _target(self, path: Path, target: str, links: int) -> tuple[bool, str]:
-        """Return whether a link names its target from the top, and how that is reached within the folder."""
+        """Return whether a link's target is absolute, and its path within the folder."""
         if links > _MOST_LINKS:
-            raise Refused(f"{path} is a circle of links")
+            raise Refused(f"{path} is a loop of links")
         if not target.startswith("/"):
             return False, target
         if not Path(target).is_relative_to(self.root):
@@ -189,12 +194,13 @@ class Folder:
         return handle
 
     def _out(self, path: Path) -> Refused:
-        return Refused(f"{path} leads out of {self.root}", hint="copy the file itself there")
+        return Refused(f"{path} leads out of {self.root}", hint="copy the file itself into the folder")
 
     def _refuse_another(self, path: Path, status: os.stat_result) -> None:
-        """Raise `Refused` for what is neither the folder's owner's nor root's.
+        """Raise `Refused` for a file that belongs neither to the folder's owner nor to root.
 
-        A file of root's that has a second name counts only in root's folder: others may have given it that.
+        In another user's folder, a file of root's with a hard link is refused: the user may have made the
+        link.
         """
         second = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
         if status.st_uid == self.owner or (status.st_uid == ROOT and not second):
@@ -202,7 +208,7 @@ class Folder:
         whose = permissions.user(status.st_uid)
         raise Refused(
             f"{path} belongs to {whose}, but {self.root} to {permissions.user(self.owner)}",
-            hint="find out how it came there, then give it to the folder's owner (chown), or take it out",
+            hint="find out where it came from, then give it to the folder's owner (chown), or remove it",
         )
 
 
@@ -218,7 +224,7 @@ def opened(path: Path, longest: int = LONGEST, most: int = MOST, allowance: Budg
 
 
 def settings(text: str) -> dict[str, str]:
-    """Return lines of the form NAME = VALUE, the value perhaps in quotes; the last one of a name counts."""
+    """Return the lines of the form NAME = VALUE, with or without quotes; the last one of a name counts."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
@@ -228,7 +234,7 @@ def settings(text: str) -> dict[str, str]:
 
 
 def host(url: str) -> str:
-    """Return host and port of a URL, empty where it has none."""
+    """Return host and port of a URL; empty if it has none."""
     try:
         return urlsplit(url).netloc
     except ValueError:
@@ -243,6 +249,6 @@ def _unquoted(value: str) -> str:
 def _unreadable(path: Path, error: Exception) -> Refused:
     why = (getattr(error, "strerror", None) or str(error)).lower()
     if getattr(error, "errno", 0) == errno.ELOOP:
-        why = "it is a link, or another user can have put one on the way"
-    hint = "run it as root, or as the user to whom it belongs" if isinstance(error, PermissionError) else ""
+        why = "it is a link, or another user could put a link in its path"
+    hint = "run it as root, or as the owner of the file" if isinstance(error, PermissionError) else ""
     return Refused(f"{path} cannot be read: {why}", hint=hint)

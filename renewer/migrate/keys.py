@@ -1,7 +1,7 @@
-"""Keys and chains that another client made: whether they go together, and in the form in which we keep them.
+"""Keys and chains from another client: check that they match, and convert them to our format.
 
-Unlike in `x509`, nothing here was asked for by us, so whatever is strange is told as what it is.
-`cryptography` is imported inside the functions, as there.
+Unlike in `x509`, nothing here was made by renewer, so every oddity gets its own message. `cryptography` is
+imported inside the functions, as there.
 """
 # ruff: noqa: PLC0415  (see above: the late imports are the point)
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 LEAST_RSA_BITS = 2048
-"""What CAs take for an account's key."""
+"""The shortest RSA key that CAs accept for an account."""
 
-_CHAIN = "put the CA's intermediate certificates behind it, in the same file, and import again"
+_CHAIN = "append the CA's intermediate certificates to its file, and import again"
 
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
-"""Those that ACME signs with (RFC 8555, section 6.2)."""
+"""The curves ACME signs with (RFC 8555, section 6.2)."""
 
 
 def pair(key_pem: str, chain_pem: str) -> Pair:
-    """Return a key and its chain (PEM, leaf first); raises `Refused` for two that do not go together."""
+    """Return a key and its chain (PEM, leaf first); raises `Refused` if they do not match."""
     key = x509.private_key(_without_password(key_pem))
     name = x509.kind_of(key.public_key())
     if name not in set(KeyKind):
         raise Refused(
-            f"its key is {name}, which renewer does not make",
-            hint=f"have a new one made with one of {', '.join(KeyKind)}",
+            f"its key is {name}, a kind that renewer does not make",
+            hint=f"have it reissued with one of {', '.join(KeyKind)}",
         )
     try:
         found = x509.read_pair(KeyKind(name), x509.private_pem(key), chain_pem)
@@ -42,26 +42,26 @@ def pair(key_pem: str, chain_pem: str) -> Pair:
     except (Refused, UnicodeEncodeError, IndexError):
         raise Refused("its certificate cannot be read") from None
     if not own:
-        raise Refused("its key and its certificate do not belong together")
+        raise Refused("its key and its certificate do not match")
     if not whole:
-        raise Refused("the chain above its certificate is missing, or does not fit", hint=_CHAIN)
+        raise Refused("the chain of its certificate is incomplete or does not match", hint=_CHAIN)
     return found
 
 
 def account_key(key_pem: str) -> str:
-    """Return the private key of an account as PKCS#8; raises `Refused` for one that no CA takes."""
+    """Return the private key of an account as PKCS#8; raises `Refused` for one that no CA accepts."""
     key = x509.private_key(_without_password(key_pem))
     _refuse_weak(key)
     return x509.private_pem(key)
 
 
 def account_key_of_jwk(document: Mapping[str, object]) -> str:
-    """Return the private key that a JWK (RFC 7517; RFC 7518, section 6) holds, as PKCS#8 PEM."""
+    """Return the private key in a JWK (RFC 7517; RFC 7518, section 6) as PKCS#8 PEM."""
     try:
         key = _of_jwk({name: str(value) for name, value in document.items()})
     except (KeyError, ValueError, binascii.Error):
-        # "from None", because the text of the cause might show some of the key.
-        raise Refused("the key is no private key of an account (JWK)") from None
+        # "from None", because the message of the cause could contain part of the key.
+        raise Refused("it is not the private key of an account (JWK)") from None
     _refuse_weak(key)
     return x509.private_pem(key)
 
@@ -99,7 +99,7 @@ def _without_password(key_pem: str) -> str:
     if "ENCRYPTED" in key_pem:
         raise Refused(
             "its private key is protected by a password",
-            hint="write it without one (openssl pkey -in KEY -out KEY), or have a new certificate ordered",
+            hint="remove it (openssl pkey -in KEY -out KEY), or have a new certificate ordered",
         )
     return key_pem
 
@@ -110,4 +110,4 @@ def _refuse_weak(key: "EllipticCurvePrivateKey | RSAPrivateKey") -> None:
     weak = isinstance(key, rsa.RSAPrivateKey) and key.key_size < LEAST_RSA_BITS
     odd = not isinstance(key, rsa.RSAPrivateKey) and key.curve.name not in _CURVES
     if weak or odd:
-        raise Refused(f"the account's key ({x509.kind_of(key.public_key())}) is one that no CA takes")
+        raise Refused(f"no CA accepts the account's key ({x509.kind_of(key.public_key())})")

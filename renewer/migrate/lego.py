@@ -1,7 +1,7 @@
 """The folder of lego (.lego), as lego 4 and 5 write it.
 
-lego 4 keeps an account's key in a folder of its own and does not say which directory the account is at; both
-keep a certificate in `certificates/NAME.{crt,key,json}` and the chain once more in `NAME.issuer.crt`.
+lego 4 keeps an account's key in a folder of its own and does not record the CA's directory; both keep a
+certificate in `certificates/NAME.{crt,key,json}` and the chain separately in `NAME.issuer.crt`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,10 +16,10 @@ from renewer.migrate.folder import Folder
 from renewer.migrate.model import Estate, Lineage, Login, Unreadable
 
 MARK = "certificates"
-"""What tells its folder from others."""
+"""The folder by which its folder is recognised."""
 
-OFF = ("crontab -e   # take the line with lego renew out, or disable the timer that runs it",)
-"""How it is switched off."""
+OFF = ("crontab -e   # remove the line with lego renew, or disable the timer that runs it",)
+"""The commands that switch it off."""
 
 KNOWN = {
     **{folder.host(url): url for url in DIRECTORIES.values()},
@@ -27,11 +27,11 @@ KNOWN = {
     "dv.acme-v02.api.pki.goog": "https://dv.acme-v02.api.pki.goog/directory",
     "dv.acme-v02.test-api.pki.goog": "https://dv.acme-v02.test-api.pki.goog/directory",
 }
-"""The directories of CAs that have only one at their host."""
+"""The directory URL by host, for CAs that have only one there."""
 
 
 def read(place: Folder, directory_url: str) -> Estate:
-    """Return what is there; `directory_url` is that of the CA at its host, which lego 4 does not keep."""
+    """Return the folder's contents; `directory_url` is the CA's, which lego 4 does not record."""
     directories = {**KNOWN, **({folder.host(directory_url): directory_url} if directory_url else {})}
     lineages, troubles = [], []
     logins = dict[str, Login]()
@@ -68,7 +68,7 @@ def _login(place: Folder, host: str, account: str, directories: Mapping[str, str
     directory_url = told.get("server") or directories.get(folder.host(str(url))) or directories.get(host)
     if not directory_url:
         raise Refused(
-            f"nothing tells which directory at {folder.host(str(url)) or host} it is for",
+            f"the CA at {folder.host(str(url)) or host} is known, but not its directory URL",
             hint="name it: --server URL",
         )
     older = place.has(*home, "keys", f"{account}.key")
@@ -83,7 +83,7 @@ def _login(place: Folder, host: str, account: str, directories: Mapping[str, str
 
 def _lineage(place: Folder, name: str, directories: Mapping[str, str]) -> Lineage:
     chain = place.text(MARK, f"{name}.crt")
-    if chain.count(x509.BEGIN) == 1 and place.has(MARK, f"{name}.issuer.crt"):  # made with --no-bundle
+    if chain.count(x509.BEGIN) == 1 and place.has(MARK, f"{name}.issuer.crt"):  # issued with --no-bundle
         chain = f"{chain.rstrip()}\n{place.text(MARK, f'{name}.issuer.crt')}"
     origin = ""
     with suppress(Refused):

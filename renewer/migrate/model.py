@@ -9,7 +9,7 @@ from renewer.core.errors import RenewerError
 
 @dataclass(frozen=True)
 class Login:
-    """An account at the CA with this directory: its private key (PEM); URL and mail address where known."""
+    """An account at the CA with this directory: private key (PEM), and URL and e-mail address if known."""
 
     directory_url: str
     key: str = field(repr=False)
@@ -19,9 +19,9 @@ class Login:
 
 @dataclass(frozen=True)
 class Lineage:
-    """A certificate by the name that the other client has for it; key and chain are PEM, the leaf first.
+    """A certificate under the other client's name for it; key and chain are PEM, leaf first.
 
-    `directory_url` is the directory of the CA that issued it, empty where nothing tells it.
+    `directory_url` is the directory of the CA that issued it; empty if unknown.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """What cannot be read, and why; the rest is not concerned."""
+    """A file that cannot be read, and why; the others are imported anyway."""
 
     subject: str
     error: RenewerError
@@ -54,7 +54,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class Estate:
-    """All of it."""
+    """Everything found in the folder."""
 
     lineages: Sequence[Lineage] = ()
     logins: Sequence[Login] = ()

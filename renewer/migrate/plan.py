@@ -1,6 +1,6 @@
-"""What becomes of another client's certificates and accounts: what is taken over, as what, and why not.
+"""Decides what to import from another client: which certificates and accounts, under which name, and why not.
 
-`plan` decides and touches nothing; `keep` writes what was decided into the vault.
+`plan` only decides; `keep` stores the certificates and accounts it chose.
 """
 
 import json
@@ -27,7 +27,7 @@ ANEW = "the next renew orders a new one, once it is in the configuration"
 
 
 class Fate(StrEnum):
-    """What becomes of one."""
+    """What is done with a certificate or an account."""
 
     IMPORTED = "imported"
     KEPT = "kept"
@@ -36,9 +36,9 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Imported:
-    """A certificate as it is taken over; `lineage` is what the other client calls it, `name` what we do.
+    """A certificate to import; `lineage` is the other client's name for it, `name` is ours.
 
-    `listed`: the configuration names it already. `why` says why it is kept as it was, or not taken.
+    `listed`: it is in the configuration already. `why` says why it is skipped or cannot be imported.
     """
 
     lineage: str
@@ -53,15 +53,15 @@ class Imported:
 
     @property
     def planned(self) -> Planned:
-        """Its table in a configuration: commented out where it is not taken."""
+        """Its table in a configuration; commented out if it is not imported."""
         kinds = tuple(pair.kind for pair in self.material.pairs) if self.material else (KeyKind.EC256,)
-        remark = f"{self.lineage} was not taken over: {self.why}" if self.fate is Fate.FAILED else ""
+        remark = f"{self.lineage} was not imported: {self.why}" if self.fate is Fate.FAILED else ""
         return Planned(self.name, self.domains, kinds, remark)
 
 
 @dataclass(frozen=True)
 class Access:
-    """An account as it is taken over."""
+    """An account to import."""
 
     directory_url: str
     fate: Fate
@@ -72,7 +72,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of it; `directory_urls` are the CAs of a configuration for it, the first one first."""
+    """The whole import; `directory_urls` are the CAs for a new configuration, the main one first."""
 
     heirs: Sequence[Imported]
     accesses: Sequence[Access]
@@ -81,14 +81,14 @@ class Plan:
 
     @property
     def failed(self) -> bool:
-        """Whether anything was not taken."""
+        """Whether anything could not be imported."""
         fates = [heir.fate for heir in self.heirs] + [access.fate for access in self.accesses]
         return Fate.FAILED in fates
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Decides on an estate; `settings` is the configuration where there is one already."""
+    """Plans an import; `settings` is the existing configuration, if any."""
 
     estate: Estate
     settings: Config | None
@@ -96,7 +96,7 @@ class Planner:
     _names: set[str] = field(default_factory=set)
 
     def plan(self) -> Plan:
-        """Return what becomes of everything; what the vault holds already is not looked at yet."""
+        """Return the plan, without regard to what is already stored."""
         sound, heirs = self._sound()
         directory_urls = self._servers([lineage for lineage, _ in sound])
         together: dict[frozenset[str], list[tuple[Lineage, Pair]]] = {}
@@ -113,7 +113,7 @@ class Planner:
         return Plan(heirs, list(self._accesses()), directory_urls, first.email if first else None)
 
     def _sound(self) -> tuple[list[tuple[Lineage, Pair]], list[Imported]]:
-        """Return what is a certificate that is still valid, and what is not taken because it is none."""
+        """Return the certificates that are valid, and those that cannot be imported."""
         sound: list[tuple[Lineage, Pair]] = []
         lost = [_told(trouble) for trouble in self.estate.troubles]
         for lineage in self.estate.lineages:
@@ -128,22 +128,22 @@ class Planner:
 
     def _check(self, lineage: Lineage, pair: Pair) -> None:
         if pair.not_after <= self.now:
-            raise Refused(f"it ended on {pair.not_after:%Y-%m-%d}", hint=ANEW)
+            raise Refused(f"it expired on {pair.not_after:%Y-%m-%d}", hint=ANEW)
         if not lineage.directory_url:
-            raise Refused("nothing tells which CA it is from", hint="name the CA's directory: --server URL")
+            raise Refused("it is unknown which CA it is from", hint="name the CA's directory: --server URL")
         try:
             named(lineage.directory_url)
         except ConfigError as error:
-            raise Refused(f"the CA that it names {error}", hint=ANEW) from None
+            raise Refused(f"its CA: {error}", hint=ANEW) from None
         try:
             for name in pair.domains:
                 domain(name)
             faults = [message for _, message in clashes(dict(enumerate(pair.domains)))]
         except ConfigError as error:
-            faults = [f"one of its names {error}"]
+            faults = [f"one of its domains: {error}"]
         if faults or not pair.domains:
             raise Refused(
-                faults[0] if faults else "it has no names", hint="it cannot be renewed through the DNS"
+                faults[0] if faults else "it has no domains", hint="it cannot be renewed through the DNS"
             )
 
     def _lost(self, lineage: Lineage, pair: Pair | None, error: RenewerError) -> Imported:
@@ -155,9 +155,9 @@ class Planner:
         )
 
     def _servers(self, sound: Sequence[Lineage]) -> tuple[str, ...]:
-        """Return the CAs that may issue: those configured, or those that did, most certificates first.
+        """Return the CAs to order from: those configured, or those that issued, most certificates first.
 
-        One for tests stands in for none, and one without an account may want a customer's.
+        The staging CA is never a fallback, nor is a CA without an account, which might require registration.
         """
         if self.settings:
             own = self.settings.acme
@@ -171,7 +171,7 @@ class Planner:
     def _decide(
         self, group: Sequence[tuple[Lineage, Pair]], directory_urls: Sequence[str]
     ) -> Iterator[Imported]:
-        """Yield what becomes of the certificates for one set of names, the one that ends last first."""
+        """Yield what to do with the certificates for one set of domains, the latest expiry first."""
         head, newest = group[0]
         spec = self._spec(newest)
         name = spec.name if spec else _free(_called(head.name, newest.domains), self._names)
@@ -193,7 +193,7 @@ class Planner:
         yield replace(heir, material=Material(chosen, head.directory_url, self.now))
         for lineage, pair in group[1:]:
             if pair not in chosen:
-                why = f"{head.name} has the same names and ends later"
+                why = f"{head.name} has the same domains and expires later"
                 yield replace(heir, lineage=lineage.name, fate=Fate.KEPT, why=why)
 
     def _spec(self, pair: Pair) -> CertSpec | None:
@@ -207,9 +207,9 @@ class Planner:
         pairs: Mapping[KeyKind, Pair],
         directory_urls: Sequence[str],
     ) -> None:
-        """Raise `Refused` for what the next renew would replace at once."""
+        """Raise `Refused` for a certificate that the next renew would replace at once."""
         if head.directory_url == STAGING and directory_urls[0] != STAGING:
-            raise Refused("it is from Let's Encrypt's CA for tests, which no browser trusts", hint=ANEW)
+            raise Refused("it is from Let's Encrypt's staging CA, which browsers do not trust", hint=ANEW)
         if head.directory_url not in directory_urls:
             known = any(login.directory_url == head.directory_url for login in self.estate.logins)
             server = called(head.directory_url)
@@ -219,7 +219,7 @@ class Planner:
             raise Refused(f"it is from another CA ({head.directory_url}){account}", hint=hint)
         if missing := set(wanted) - set(pairs):
             raise Refused(
-                f"the configuration wants a key of the kind {', '.join(sorted(missing))}",
+                f"the configuration asks for keys of the kind {', '.join(sorted(missing))}",
                 hint=f"set keys = {json.dumps(sorted(pairs))} for it, and import it again",
             )
 
@@ -228,15 +228,15 @@ class Planner:
             try:
                 named(login.directory_url)
             except ConfigError as error:
-                yield Access("a CA of no name", Fate.FAILED, why=f"its directory {error}")
+                yield Access("unknown CA", Fate.FAILED, why=f"its directory: {error}")
             else:
                 yield Access(login.directory_url, Fate.IMPORTED, Account(login.key, login.url))
 
 
 def settle(plan: Plan, vault: State) -> Plan:
-    """Return the plan with what the vault holds already taken into account; nothing of that is replaced.
+    """Return the plan adjusted to what is already stored, which is kept.
 
-    But a certificate that ends later takes the place of one from another time.
+    The exception: a certificate that expires later replaces a stored one.
     """
     return replace(
         plan,
@@ -246,7 +246,7 @@ def settle(plan: Plan, vault: State) -> Plan:
 
 
 def keep(plan: Plan, vault: State) -> Plan:
-    """Write what is to be imported into the vault; return what became of it."""
+    """Store what is to be imported; return the plan with the results."""
     return replace(
         plan,
         heirs=[_kept(heir, vault) for heir in plan.heirs],
@@ -265,7 +265,7 @@ def _beside(heir: Imported, vault: State) -> Imported:
     if there.fingerprints == heir.material.fingerprints:
         return replace(heir, fate=Fate.KEPT, why="it was imported before")
     if there.not_after >= heir.material.not_after:
-        return replace(heir, fate=Fate.KEPT, why=f"renewer has one that ends {there.not_after:%Y-%m-%d}")
+        return replace(heir, fate=Fate.KEPT, why=f"renewer has one that expires {there.not_after:%Y-%m-%d}")
     return heir
 
 
@@ -303,14 +303,14 @@ def _account(access: Access, vault: State) -> Access:
 
 
 def _told(trouble: Unreadable) -> Imported:
-    """Return what could not be read, with what happens next."""
-    anew = "the next order makes a new account" if trouble.subject.startswith("account ") else ANEW
+    """Return an unreadable file as an import that failed."""
+    anew = "the next order creates a new account" if trouble.subject.startswith("account ") else ANEW
     why, hint = str(trouble.error), trouble.error.hint or anew
     return Imported(trouble.subject, trouble.subject, Fate.FAILED, why=why, hint=hint)
 
 
 def _called(lineage: str, domains: Sequence[str]) -> str:
-    """Return what a certificate is called here: as it was there, if a name can be like that."""
+    """Return our name for a certificate: the other client's, if that is a valid name here."""
     plain = lineage.lower().removesuffix("_ecc").removeprefix("_.").removeprefix("*.")
     return plain if not domains or _is_name(plain) else domains[0].removeprefix("*.")
 

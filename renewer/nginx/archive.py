@@ -1,4 +1,4 @@
-"""The generations of a certificate as a person looks at them: which there are, and one of them as a value."""
+"""The generations of a certificate on disk, listed for a person or read back as a value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from renewer.system import files
 
 @dataclass(frozen=True)
 class Generation:
-    """One generation: its pairs or, where they are no good, why; `served`: nginx's include names it."""
+    """A generation: its pairs, or the problem with them; `served`: nginx's include names it."""
 
     name: str
     pairs: tuple[Pair, ...] = ()
@@ -24,41 +24,41 @@ class Generation:
 
     @property
     def fingerprints(self) -> tuple[Fingerprint, ...]:
-        """What a TLS client may see, the first pair's first."""
+        """The fingerprints a TLS client may see, the first pair's first."""
         return tuple(pair.fingerprint for pair in self.pairs)
 
     @property
     def not_after(self) -> datetime | None:
-        """When the first of its certificates ends."""
+        """The earliest expiry of its certificates."""
         return min((pair.not_after for pair in self.pairs), default=None)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """What is on disk of every certificate below the state folder."""
+    """The certificates on disk in the state folder."""
 
     state: Path
 
     def generations(self, name: str) -> Sequence[Generation]:
-        """Return the generations of a certificate, the newest first."""
+        """Return the generations of a certificate, newest first."""
         shown = self._generations.shown(name)
         return [_read(folder, served=folder == shown) for folder in self._generations.folders(name)]
 
     def find(self, name: str, wanted: str) -> Generation:
-        """Return one by its name, or by its number alone; raises `Declined` for one that cannot be used."""
+        """Return one by its name or number; raises `Declined` if it does not exist or cannot be used."""
         every = self.generations(name)
         number = wanted.removeprefix("g").lstrip("0")
         found = next((one for one in every if one.name.lstrip("g0") == number), None)
         if found is None:
             there = ", ".join(one.name for one in every) or "none"
-            raise Declined(f"{name} has no generation {wanted}", hint=f"there is {there}")
+            raise Declined(f"{name} has no generation {wanted}", hint=f"its generations: {there}")
         if found.problem:
             why = f"{found.name} of {name} cannot be used: {found.problem}"
             raise Declined(why, hint="choose another one")
         return found
 
     def hold(self, name: str, material: Material) -> None:
-        """See to it that a generation holds this, whatever is in use."""
+        """Ensure that a generation holds this certificate, whichever is in use."""
         self._generations.hold(name, material)
 
     @property
@@ -71,7 +71,7 @@ def _read(folder: Path, *, served: bool) -> Generation:
         pairs = tuple(_pair(folder, suffix) for suffix in suffixes(files.names(folder)))
     except RenewerError as error:
         return Generation(folder.name, problem=str(error), served=served)
-    return Generation(folder.name, pairs, "" if pairs else "there is no key in it", served)
+    return Generation(folder.name, pairs, "" if pairs else "it contains no key", served)
 
 
 def _pair(folder: Path, suffix: str) -> Pair:

@@ -1,6 +1,6 @@
-"""nginx's own configuration, as far as it says which server shows which certificate where.
+"""Reads nginx's configuration: which server serves which certificate on which sockets.
 
-Read with nginx-crossplane, which reads what nginx would, also the parts that nginx would refuse.
+It uses nginx-crossplane, which reads what nginx would, and also parts that nginx would reject.
 """
 
 import os
@@ -18,13 +18,13 @@ from typing import Any
 from renewer.core.printable import printable
 
 Statement = dict[str, Any]
-"""A directive as crossplane gives it: `directive`, `args`, and `block` or `includes` where it has one."""
+"""A directive from crossplane: `directive`, `args`, and `block` or `includes` if it has any."""
 
 SCOPE = "$rn_scope"
-"""The variable that says which site a server or location is, for the files for secure links."""
+"""The variable that names the site of a server or location, for the secure-link includes."""
 
 _BLOCKS = ("http", "stream", "mail")
-_ANY4, _ANY6 = "0.0.0.0", "::"  # noqa: S104  (where nginx listens, not we)
+_ANY4, _ANY6 = "0.0.0.0", "::"  # noqa: S104  (addresses nginx listens on)
 _LOOPBACK = {_ANY4: "127.0.0.1", _ANY6: "::1"}
 _HIGHEST_PORT = 65535
 _PORT = re.compile(r"(?P<host>)(?P<port>[0-9]+)(-[0-9]+)?")
@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^][:$]+)(:(?P<port>[0-9]+)(
 
 @dataclass(frozen=True)
 class Listen:
-    """A socket that a server listens on, as a client on this machine reaches it (directive `listen`)."""
+    """A socket that a server listens on (directive `listen`), with the address that reaches it from here."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Listen:
 
 @dataclass(frozen=True)
 class Server:
-    """A `server` block: the names, sockets and files that it gives, with what it inherits.
+    """A `server` block: its names, sockets and files, with those it inherits.
 
     `certificates` and `includes` are resolved paths.
     """
@@ -56,12 +56,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What was read; `problem` says what could not be.
+    """What was read from the configuration; `problem` says which part could not be.
 
-    `includes` are the resolved paths of what stands directly in `http` and the like, `scopes` what
-    `$rn_scope` is set to anywhere. `pid` and `error_log` are what nginx's directives of that name say, empty
-    where there is none. `sources` are the files that were read, and the folders, with `/` at the end, that an
-    `include` looks for files in.
+    `includes` are the resolved paths of includes directly in `http` and the like, `scopes` all values of
+    `$rn_scope`. `pid` and `error_log` are the values of nginx's directives, empty if there are none.
+    `sources` are the files read, and the folders, with a final `/`, that an `include` searches.
     """
 
     servers: tuple[Server, ...] = ()
@@ -79,7 +78,7 @@ class Configuration:
 
     @cached_property
     def _by_path(self) -> Mapping[str, Sequence[int]]:
-        """Where the servers stand, by what they include and by every folder above their certificates."""
+        """The indexes of the servers, by their includes and by every folder above their certificates."""
         found: dict[str, list[int]] = defaultdict(list)
         for place, server in enumerate(self.servers):
             folders = {str(parent) for path in server.certificates for parent in Path(path).parents}
@@ -95,14 +94,14 @@ class Reader:
     """
 
     LASTS = 1.0
-    """Seconds for which what was read is handed out again."""
+    """Seconds for which a reading is reused."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._last: tuple[float, str, Configuration] | None = None
 
     def read(self, config: str, now: float, *, anew: bool = False) -> Configuration:
-        """Return what the configuration says, or said a moment before `now` (monotonic seconds)."""
+        """Return the configuration, as read at most a moment before `now` (monotonic seconds)."""
         with self._guard:
             if self._last and not anew:
                 when, file, found = self._last
@@ -115,7 +114,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Line:
-    """A directive wherever it stands, with its arguments and its place, as FILE:LINE."""
+    """A directive anywhere in the configuration, with its arguments and its place, as FILE:LINE."""
 
     directive: str
     arguments: tuple[str, ...]
@@ -132,7 +131,7 @@ def lines(config: str) -> tuple[Line, ...]:
 
 @dataclass(frozen=True)
 class Directive:
-    """A directive with the block that it opens: what an `include` in there brings stands in it as well.
+    """A directive with its block; the directives of included files are in the block, too.
 
     `place` is FILE:LINE, `file` the file's real path.
     """
@@ -153,7 +152,7 @@ def tree(config: str) -> tuple[Directive, ...]:
 
 
 def read(config: str) -> Configuration:
-    """Return what the configuration says; never an error, what cannot be read is told in `problem`."""
+    """Return the configuration; never raises, `problem` says what cannot be read."""
     import crossplane  # noqa: PLC0415  (slow to import)
 
     payload = crossplane.parse(config, check_ctx=False, check_args=False)
@@ -161,16 +160,16 @@ def read(config: str) -> Configuration:
 
 
 def endpoint(text: str, default_port: int = 80) -> tuple[str, int] | None:
-    """Return where a client reaches an address in nginx's notation; `None` where it is none (`unix:`).
+    """Return how a client reaches an address in nginx's notation; `None` if it cannot (`unix:`).
 
-    `443`, `*:443`, `[::]:443`, `10.0.0.1`, `[::1]:8443`, `localhost:443`; of a range of ports the first.
+    `443`, `*:443`, `[::]:443`, `10.0.0.1`, `[::1]:8443`, `localhost:443`; of a port range, the first port.
     """
     place = _place(text, default_port)
     return place and (_LOOPBACK.get(place[0], place[0]), place[1])
 
 
 def _place(text: str, default_port: int = 80) -> tuple[str, int] | None:
-    """Return host and port as nginx binds them: every address of a family is `0.0.0.0` or `::`."""
+    """Return host and port as nginx binds them: all addresses of a family are `0.0.0.0` or `::`."""
     found = _PORT.fullmatch(text) or _ADDRESS.fullmatch(text)
     if found is None:
         return None
@@ -179,14 +178,14 @@ def _place(text: str, default_port: int = 80) -> tuple[str, int] | None:
 
 
 class _Files:
-    """The parsed files; the first is the one that nginx is started with."""
+    """The parsed files; the first is nginx's main configuration."""
 
     def __init__(self, parsed: Sequence[dict[str, Any]], folder: Path) -> None:
         self._parsed = parsed
         self._folder = folder
 
     def configuration(self, problem: str) -> Configuration:
-        """Return what they say."""
+        """Return the configuration in these files."""
         main = list(self._flat(self._parsed[0]["parsed"]))
         blocks = [block for block in main if block["directive"] in _BLOCKS]
         found = [server for block in blocks for server in self._servers(block)]
@@ -222,7 +221,7 @@ class _Files:
                     yield from self._directives(inner["parsed"], inner["file"], (*trail, index))
 
     def _sources(self) -> set[str]:
-        """Return the files, and the folders that are looked through for others."""
+        """Return the files read, and the folders that an include searches."""
         found = {str(self._folder / file["file"]) for file in self._parsed}
         written = (line for file in self._parsed for line in _lines(file["parsed"], file["file"]))
         for line in written:
@@ -270,11 +269,11 @@ class _Files:
         return os.path.realpath(self._folder / path)
 
     def _flat(self, block: Sequence[Statement], trail: tuple[int, ...] = ()) -> Iterator[Statement]:
-        """Yield the directives of a block with those of the files that it includes, after each `include`."""
+        """Yield the directives of a block; after each `include`, those of the included files."""
         for statement in block:
             yield statement
             for index in statement.get("includes", ()):
-                if index not in trail:  # nginx refuses files that include each other, crossplane does not
+                if index not in trail:  # nginx rejects files that include each other, crossplane does not
                     yield from self._flat(self._parsed[index]["parsed"], (*trail, index))
 
 
@@ -289,12 +288,12 @@ def _named(statements: Sequence[Statement], directive: str) -> Iterator[Statemen
 
 
 def _values(statements: Sequence[Statement], directive: str) -> list[str]:
-    """Return the first argument of each such directive."""
+    """Return the first argument of each of these directives."""
     return [statement["args"][0] for statement in _named(statements, directive) if statement["args"]]
 
 
 def _listen(arguments: Sequence[str], *, ssl: bool) -> Listen | None:
-    """Return the socket of a `listen`, or `None` for one that no TLS over TCP goes through."""
+    """Return the socket of a `listen`, or `None` if it does not serve TLS over TCP."""
     place = _place(arguments[0]) if arguments else None
     if place is None or {"quic", "udp"} & set(arguments):
         return None
@@ -302,9 +301,9 @@ def _listen(arguments: Sequence[str], *, ssl: bool) -> Listen | None:
 
 
 def _as_reached(servers: Sequence[Server]) -> Iterator[Server]:
-    """Yield the servers with what holds for their sockets, and how a client on this machine gets there.
+    """Yield the servers with the options of their sockets, and with addresses that reach them from here.
 
-    `ssl` in one server's `listen` counts for all.
+    `ssl` in one server's `listen` applies to all servers on that socket.
     """
     sockets: dict[tuple[str, int], Listen] = {}
     for listen in (listen for server in servers for listen in server.listens):
@@ -323,10 +322,10 @@ def _as_reached(servers: Sequence[Server]) -> Iterator[Server]:
 
 
 def _way(place: tuple[str, int], sockets: Collection[tuple[str, int]]) -> str | None:
-    """Return an address that leads to this socket; `None` where there is none.
+    """Return an address that leads to this socket, or `None` if there is none.
 
-    What comes in at an address with a socket of its own never gets to the one for every address. All of
-    127.0.0.0/8 is this machine's, of IPv6 `::1` alone.
+    A connection to an address with a socket of its own never reaches the socket for all addresses. All of
+    127.0.0.0/8 is this machine; in IPv6, only `::1`.
     """
     host, port = place
     near = [f"127.0.0.{last}" for last in range(1, 255)] if host == _ANY4 else [_LOOPBACK.get(host, host)]
@@ -338,4 +337,4 @@ def _problem(errors: Sequence[dict[str, Any]]) -> str:
         return ""
     first = errors[0]
     place = f"{first['file']}:{first['line']}" if first["line"] else first["file"]
-    return printable(f"nginx's configuration cannot be read whole: {place}: {first['error']}")
+    return printable(f"nginx's configuration cannot be read in full: {place}: {first['error']}")

@@ -1,4 +1,4 @@
-"""Testing and reloading nginx. Exit codes lie, so whoever calls this looks at what is served afterwards."""
+"""Tests and reloads nginx. Exit codes are unreliable, so callers check afterwards what nginx serves."""
 
 import os
 import re
@@ -12,32 +12,32 @@ from renewer.nginx.processes import Master
 from renewer.system import process
 
 LIMIT = 60.0
-"""Seconds that a test or a reload may take."""
+"""Seconds for a test or a reload."""
 
 _SYSTEMD = ("systemctl", "reload", "nginx")
 _SAID = re.compile(r"^(?:nginx: |\S+ \S+ )?\[(?P<level>\w+)\] (?:\d+#\d+: )?(?P<text>.*)$", re.MULTILINE)
-"""A line of nginx's; one built to log to stderr (Debian's) puts date and process around the level."""
+"""A line of nginx's output; if built to log to stderr (Debian's), date and process surround the level."""
 
 _LEVELS = ("emerg", "alert", "crit", "error")
 
 
 def words(output: str) -> str:
-    """Return what matters in what nginx printed: its first line of the worst level, else the last line."""
+    """Return nginx's first message of the worst level, or else the last line of its output."""
     said = list(_SAID.finditer(output))
     worst = (line["text"] for level in _LEVELS for line in said if line["level"] == level)
     last = (line for line in reversed(output.splitlines()) if line.strip())
-    return next(worst, "") or next(last, "it said nothing")
+    return next(worst, "") or next(last, "it printed nothing")
 
 
 START = "start nginx: systemctl start nginx"
-"""What to do where it does not run."""
+"""The hint if nginx is not running."""
 
 
 @dataclass(frozen=True)
 class Reloaded:
-    """What became of a reload: why nginx refuses it, empty if it does not.
+    """The result of a reload: why nginx rejects its configuration, or an empty text.
 
-    `confirmed` is false where somebody looked for new workers and saw none.
+    `confirmed` is false if new workers were looked for and none was found.
     """
 
     refused: str = ""
@@ -46,7 +46,7 @@ class Reloaded:
 
 @dataclass(frozen=True)
 class Control:
-    """nginx's program and configuration, and how it is reloaded (`[nginx] reload`)."""
+    """nginx's program and configuration, and how to reload it (`[nginx] reload`)."""
 
     binary: str
     config: str
@@ -55,14 +55,14 @@ class Control:
     helper: Helper = field(default_factory=Helper)
 
     def test(self) -> str:
-        """Return why nginx refuses its configuration as it stands (with FILE:LINE), empty if it does not."""
+        """Return why nginx rejects its present configuration (with FILE:LINE), or an empty text."""
         if self.asks:
             return self._ask().refused
         tested = process.run((self.binary, "-t", "-c", self.config), LIMIT)
         return words(tested.output) if tested.code else ""
 
     def reload(self, master: Master) -> Reloaded:
-        """Test and then reload; raises `NotServed` if nginx is not running or cannot be told to reload."""
+        """Test, then reload; raises `NotServed` if nginx is not running or cannot be reloaded."""
         if self.asks:
             return self._ask()
         refused = self.test()
@@ -74,13 +74,13 @@ class Control:
         return Reloaded(self._why(words(told.output)) if told.code else "")
 
     def place(self) -> None:
-        """Have root's helper put in place what nginx includes; raises `NotServed` if it does not."""
+        """Have the root reload helper install nginx's includes; raises `NotServed` if it does not."""
         answer = self.helper.place(self.clock)
         if answer.status != "ok":
             raise _undone(answer)
 
     def built_in(self, option: str) -> str:
-        """Return a path that nginx was built with, such as `--pid-path`; empty if it tells none."""
+        """Return a path that nginx was built with, such as `--pid-path`; empty if it names none."""
         told = process.run((self.binary, "-V"), LIMIT)
         found = re.search(rf"{re.escape(option)}=(\S+)", told.output)
         return found[1].strip("'\"") if found else ""
@@ -94,7 +94,7 @@ class Control:
 
     @property
     def asks(self) -> bool:
-        """Whether root's helper tests and reloads: where it is asked for, or found and this is not root."""
+        """Whether the root helper tests and reloads: if configured, or if it exists and this is not root."""
         return self.mode == "request" or (self.mode == "auto" and os.geteuid() != 0 and self.helper.reachable)
 
     def _argv(self, master: Master) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Control:
         return (self.binary, "-c", self.config, "-s", "reload") if by_signal else _SYSTEMD
 
     def _why(self, said: str) -> str:
-        """Return why nginx refuses after a reload that failed; raises `NotServed` if it does not refuse."""
+        """Return why nginx rejects its configuration after a failed reload, else raise `NotServed`."""
         refused = self.test()
         if refused:
             return refused
@@ -127,18 +127,18 @@ class Control:
 
 def _down() -> NotServed:
     return NotServed(
-        "nginx is not running; what is new is published, and nginx serves it as soon as it runs",
+        "nginx is not running; the new files are in place, and nginx serves them once it is started",
         hint=START,
     )
 
 
 def _undone(answer: Answer) -> NotServed:
-    """Return the error for a helper that did not do what it was asked for."""
+    """Return the error for a helper that did not do what it was asked to do."""
     hint = "see: systemctl status renewer-reload.path renewer-reload.service"
     if not answer.status:
-        return NotServed("the reload helper of root did not answer", hint=hint)
+        return NotServed("the root reload helper did not answer", hint=hint)
     why = words(answer.text) if answer.text else answer.status
     if answer.status in {"bad-request", "place-failed"}:
-        older = "after an update bring it up to date: renewer install-service, or reinstall the package"
-        return NotServed(f"the reload helper of root changes nothing: {why}", hint=f"{older}; {hint}")
-    return NotServed(f"the reload helper of root could not reload nginx: {why}", hint=hint)
+        older = "it may be outdated: renewer install-service, or reinstall the package"
+        return NotServed(f"the root reload helper refused the request: {why}", hint=f"{older}; {hint}")
+    return NotServed(f"the root reload helper could not reload nginx: {why}", hint=hint)

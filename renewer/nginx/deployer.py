@@ -1,4 +1,4 @@
-"""Brings nginx to serve what is stored: publish, test, reload once, see it served; or roll back."""
+"""Makes nginx serve the stored certificates: publish, test, reload once, check; or roll back."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from renewer.core.site import Guard
 from renewer.nginx.configuration import SCOPE, Configuration, Reader
 from renewer.nginx.control import START, Control, Reloaded
 from renewer.nginx.error_log import ErrorLog
-from renewer.nginx.generations import Generations, Pointers
+from renewer.nginx.generations import Generations, InUse
 from renewer.nginx.handshake import HandshakeResult, handshake
 from renewer.nginx.helper import Helper
 from renewer.nginx.includes import Includes
@@ -28,27 +28,27 @@ from renewer.nginx.targets import ProbeTargets, addresses, discover
 from renewer.nginx.witness import Sought, replaced, unserved
 
 LIMIT = 10.0
-"""Seconds within which a reload must have come through."""
+"""Seconds for a reload to take effect."""
 
-WHO_ANSWERS = "see which server of nginx, or which other program, answers there: nginx -T; ss -tlnp"
-"""What to do where another certificate is shown."""
+WHO_ANSWERS = "find out which server of nginx, or which other program, answers there: nginx -T; ss -tlnp"
+"""The hint if another certificate is served."""
 
 AT_ONCE = 8
-"""How many addresses are looked at side by side."""
+"""Addresses that are checked in parallel."""
 
-_RELOAD_BY_HAND = 'reload nginx: with reload = "none" in [nginx], renewer does not'
+_RELOAD_BY_HAND = 'reload nginx yourself: renewer does not, with reload = "none" in [nginx]'
 
 _DOWN = "nginx is not running"
 
 _DIGITS = 16
-"""How many digits of a fingerprint a sentence shows."""
+"""Digits of a fingerprint in a message."""
 
 
 @dataclass(frozen=True)
 class NginxDeployer:
     """The `Deployer` for the nginx of this machine.
 
-    `reload` and `probe` are those of `[nginx]`, with `None` for `probe = "auto"`.
+    `reload` and `probe` are the settings of `[nginx]`, with `None` for `probe = "auto"`.
     """
 
     state: Path
@@ -62,7 +62,7 @@ class NginxDeployer:
     reader: Reader = field(default_factory=Reader)
 
     def prepare(self, specs: Sequence[CertSpec]) -> Sequence[str]:
-        """See to it that what nginx includes is there and leads to whole pairs; return what was written."""
+        """Ensure that every file nginx may include exists and names a whole pair; return what was written."""
         self._includes.forget()
         written = [path for spec in specs for path in prepare(self._generations, spec, self.clock)]
         written += self._gates.prepare()
@@ -70,7 +70,7 @@ class NginxDeployer:
         return [str(path) for path in written]
 
     def look(self, spec: CertSpec, material: Material | None) -> Observation:
-        """Return what is on disk and what nginx serves; that it does not run is an answer, not an error."""
+        """Return what is on disk and what nginx serves; nginx being down is a result, not an error."""
         published = material is not None and self._generations.published(spec.name, material)
         placeholder = stands_in(self._generations, spec.name)
         configuration = self._configuration()
@@ -81,7 +81,7 @@ class NginxDeployer:
         return Observation(published, not detail, detail, placeholder, START if detail == _DOWN else "")
 
     def differences(self, spec: CertSpec, material: Material | None) -> tuple[str, ...]:
-        """Return every address at which another certificate is shown, or none: `look` tells the first."""
+        """Return every address where another certificate is served; `look` reports only the first."""
         sought = _sought(spec, material, self._discover(self._configuration(), spec))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             seen = zip(sought, pool.map(lambda one: handshake(one.target), sought), strict=True)
@@ -90,7 +90,7 @@ class NginxDeployer:
             )
 
     def grounds(self) -> Grounds | None:
-        """See `interfaces.Deployer`; what answers at an address that was given may be another program."""
+        """See `interfaces.Deployer`; at a configured address, another program may answer."""
         if self.probe is not None:
             return None if self.probe else Grounds()
         configuration = self._configuration()
@@ -100,10 +100,10 @@ class NginxDeployer:
         return Grounds(str(path), files) if path else None
 
     def stands(self, guard: Guard) -> bool:
-        """Return whether the files for secure links are just as they have to be.
+        """Return whether the secure-link includes are exactly right.
 
-        What nginx takes up for a site is kept with its keys. Without a site nothing is, so its workers are
-        looked at.
+        Whether nginx uses them is stored with the keys of a site. If there is no site, nginx's workers are
+        checked.
         """
         if not self._gates.hold(guard):
             return False
@@ -113,21 +113,21 @@ class NginxDeployer:
         return all_since(self._master(configuration), self._gates.written()) is not False
 
     def unguarded(self, sites: Sequence[str]) -> Mapping[str, str]:
-        """Return what nginx's configuration lacks for a site to be guarded, by the names of the sites."""
+        """Return what nginx's configuration lacks to guard each of these sites, by site."""
         configuration = self._configuration()
         if configuration.problem:
             return dict.fromkeys(sites, configuration.problem)
         if not self._includes_gates(configuration):
             http = self._gates.path(HTTP)
-            return dict.fromkeys(sites, f"nothing is guarded: nginx does not include {http}")
+            return dict.fromkeys(sites, f"not guarded: nginx does not include {http}")
         return {
-            site: f"nothing is guarded: no server of nginx says: set {SCOPE} {site};"
+            site: f"not guarded: no server of nginx has: set {SCOPE} {site};"
             for site in sites
             if site not in configuration.scopes
         }
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """Publish, test, reload once and see that nginx works with it."""
+        """Publish, test, reload once, and check that nginx works with the changes."""
         publishes = [change for change in changes if isinstance(change, Publish)]
         guards = [change for change in changes if isinstance(change, Guard)]
         self.prepare([publish.spec for publish in publishes])
@@ -141,7 +141,7 @@ class NginxDeployer:
         for_nobody = bool(guards) and not (publishes or read)
         if for_nobody or not self._control.asks:
             self._place()
-        if for_nobody:  # nginx reads nothing of it
+        if for_nobody:  # nginx does not read the files
             return
         before = self._before(configuration)
         reloaded = self._control.reload(before.master)
@@ -155,15 +155,15 @@ class NginxDeployer:
             self._sweep(publish)
 
     def _place(self) -> None:
-        """Have root put in place what is wanted, where this user may not; a reload by root does it itself."""
+        """Have root install the new includes if this user may not; a reload by the helper does it, too."""
         if self._includes.wanted:
             self._control.place()
             self._includes.settle()
 
     def _former(self, publishes: Sequence[Publish]) -> "_Former":
         names = [publish.spec.name for publish in publishes]
-        pointers = {name: self._generations.pointers(name) for name in names}
-        return _Former(pointers, self._gates.contents())
+        in_use = {name: self._generations.in_use(name) for name in names}
+        return _Former(in_use, self._gates.contents())
 
     @cached_property
     def _layout(self) -> Layout:
@@ -189,7 +189,7 @@ class NginxDeployer:
         return self.reader.read(self.config, self.clock.monotonic(), anew=anew)
 
     def _includes_gates(self, configuration: Configuration) -> bool:
-        """Return whether nginx reads the files for secure links, also where that cannot be seen."""
+        """Return whether nginx reads the secure-link includes; true if that cannot be determined."""
         http = os.path.realpath(self._gates.path(HTTP))
         return http in configuration.includes or bool(configuration.problem)
 
@@ -198,17 +198,17 @@ class NginxDeployer:
 
     def _master(self, configuration: Configuration) -> Master:
         if configuration.problem and not configuration.pid:
-            return Master()  # the directive `pid` may stand in what could not be read
+            return Master()  # the directive `pid` may be in the unreadable part
         return master(self._control.resolved(configuration.pid, "--pid-path"))
 
     def _before(self, configuration: Configuration) -> "_Before":
-        """Return what nginx is now, to tell later whether a reload came through."""
+        """Return the state of nginx before a reload, to find out later whether the reload took effect."""
         now = self._master(configuration)
         log = ErrorLog(self._control.resolved(configuration.error_log, "--error-log-path"))
         return _Before(now, accepting(now), log, log.mark())
 
     def _difference(self, sought: Sequence[Sought], configuration: Configuration) -> str:
-        """Return the first difference between what is sought and what is shown, empty if there is none."""
+        """Return the first address that does not serve what is sought, in words; empty if all do."""
         for one in sought:
             seen = handshake(one.target)
             if seen.fingerprint in one.fingerprints:
@@ -220,23 +220,23 @@ class NginxDeployer:
         return ""
 
     def _roll_back(self, former: "_Former", changes: Sequence[Change], refused: str) -> NoReturn:
-        for name, pointers in former.pointers.items():
-            self._generations.restore(name, pointers)
+        for name, in_use in former.in_use.items():
+            self._generations.restore(name, in_use)
         self._gates.restore(former.gates)
         self._place()
         still = self._control.test()
         if not still:
             raise DeployFailed(
-                f"nginx refuses {', '.join(change.what for change in changes)}: {refused}",
-                hint="nginx goes on with what it had; mend what it names, then run: renewer renew",
+                f"nginx rejects {', '.join(change.what for change in changes)}: {refused}",
+                hint="nginx keeps its previous files; fix what it names, then run: renewer renew",
                 ours=True,
             )
         raise _broken(still)
 
     def _see_loaded(self, before: "_Before", reloaded: Reloaded) -> None:
-        """Return if nginx's workers began after the files for secure links were written; raises `NotServed`.
+        """Return if nginx's workers are newer than the secure-link includes; raises `NotServed`.
 
-        Where workers cannot be seen, what reloaded nginx is believed.
+        If workers cannot be seen, a confirmed reload is enough.
         """
         newer = all_since(before.master, self._gates.written())
         believed = reloaded.confirmed and self.reload != "none"
@@ -244,14 +244,14 @@ class NginxDeployer:
             return
         why = "cannot be seen" if newer is None and reloaded.confirmed else "are older than the files"
         raise NotServed(
-            f"nginx has not taken up the new files for secure links: its workers {why}",
+            f"nginx does not use the new secure-link files yet: its workers {why}",
             hint=_RELOAD_BY_HAND
             if self.reload == "none"
             else "see nginx's error log, then run: renewer renew",
         )
 
     def _see(self, changes: Sequence[Publish], configuration: Configuration, before: "_Before") -> None:
-        """Return once nginx works with the certificates; raises `NotServed`."""
+        """Return once nginx works with the certificates; raises `NotServed` if it does not."""
         sought: list[Sought] = []
         for change in changes:
             found = self._discover(configuration, change.spec)
@@ -269,9 +269,11 @@ class NginxDeployer:
 
     def _not_served(self, missing: Mapping[Sought, HandshakeResult], log: str) -> NotServed:
         told = [self._words(one, seen) for one, seen in missing.items()]
-        message = told[0] if told else "nginx took the reload but its old workers go on"
+        message = (
+            told[0] if told else "nginx accepted the reload, but its old workers keep accepting connections"
+        )
         if len(told) > 1:
-            message += f" (and {len(told) - 1} more like this)"
+            message += f" (and {len(told) - 1} more)"
         if log:
             return NotServed(
                 f"{message}; nginx's error log says: {log}",
@@ -287,10 +289,10 @@ class NginxDeployer:
     def _words(self, one: Sought, seen: HandshakeResult) -> str:
         place = f"{one.target.address} (server name {one.target.name})"
         if seen.fingerprint is None:
-            return f"{place} shows no certificate for {one.name}: {seen.reason}"
+            return f"{place} serves no certificate for {one.name}: {seen.reason}"
         if seen.fingerprint == placeholder_fingerprint(self._layout, one.name):
-            return f"{place} shows the placeholder for {one.name}"
-        return f"{place} shows another certificate than that for {one.name} ({seen.fingerprint[:_DIGITS]}…)"
+            return f"{place} serves the self-signed placeholder for {one.name}"
+        return f"{place} serves a certificate other than that of {one.name} ({seen.fingerprint[:_DIGITS]}…)"
 
     def _sweep(self, publish: Publish) -> None:
         try:
@@ -301,9 +303,9 @@ class NginxDeployer:
 
 @dataclass(frozen=True)
 class _Former:
-    """What nginx included before: the pointers of certificates, and the files for secure links."""
+    """nginx's previous files: the includes and links of certificates, and the secure-link includes."""
 
-    pointers: Mapping[str, Pointers]
+    in_use: Mapping[str, InUse]
     gates: Mapping[str, bytes | None]
 
 
@@ -323,15 +325,15 @@ def _sought(spec: CertSpec, material: Material | None, found: ProbeTargets) -> l
 
 
 def _broken(why: str) -> DeployFailed:
-    """Return the error for a configuration that nginx refuses without the changes too."""
+    """Return the error for a configuration that nginx rejects even without the changes."""
     if "Permission denied" in why and os.geteuid() != 0:
         return DeployFailed(
-            f"renewer may not read all that nginx reads, so it cannot test nginx's configuration: {why}",
-            hint='set reload = "request" in [nginx], or run renewer as the user that nginx is started by',
+            f"renewer may not read every file of nginx, so it cannot test nginx's configuration: {why}",
+            hint='set reload = "request" in [nginx], or run renewer as the user that starts nginx',
             ours=False,
         )
     return DeployFailed(
-        f"nginx's configuration is broken, not by renewer: {why}",
-        hint="mend it; what is new is kept, and the next run deploys it",
+        f"nginx's configuration is broken, and not because of renewer: {why}",
+        hint="fix it; the new files are kept, and the next run deploys them",
         ours=False,
     )

@@ -1,4 +1,4 @@
-"""nginx's error log (directive `error_log`), where alone it tells why a reload came to nothing."""
+"""nginx's error log (directive `error_log`), the only place where nginx says why a reload failed."""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from renewer.system import safe_paths
 _MOST = 256 * 1024
 _LEVELS = ("emerg", "alert", "crit", "error")
 _LINE = re.compile(r"^\S+ \S+ \[(?P<level>\w+)\] \d+#\d+: (?P<text>(?!\*\d+ ).*)$", re.MULTILINE)
-"""A line of nginx's own; those with `*NUMBER` after the process belong to a client's connection."""
+"""A line of nginx itself; lines with `*NUMBER` after the process are about a client's connection."""
 
 
 @dataclass(frozen=True)
 class ErrorLog:
-    """The file, or `None` where nginx writes elsewhere (stderr, syslog)."""
+    """The file, or `None` if nginx logs elsewhere (stderr, syslog)."""
 
     path: Path | None
 
@@ -26,7 +26,7 @@ class ErrorLog:
             return 0
 
     def since(self, mark: int) -> str:
-        """Return the last of the worst lines after the mark; empty if there is none or it cannot be read."""
+        """Return the last line of the worst level after the mark; empty if there is none, or no access."""
         lines = list(_LINE.finditer(self._tail(mark)))
         for level in _LEVELS:
             told = [line["text"] for line in lines if line["level"] == level]
@@ -39,11 +39,11 @@ class ErrorLog:
             return ""
         try:
             return safe_paths.end(self.path, _MOST, mark).decode(errors="replace")
-        except OSError:  # the folder of logs may be another user's, and this a link of his
+        except OSError:  # the log may be a link that another user could have created
             return ""
 
 
 def _last_cause(lines: list[str]) -> str:
-    """Return the last line, but not "still could not bind()": the one before it names the socket."""
+    """Return the last line, except "still could not bind()": the line before it names the socket."""
     causes = [line for line in lines if not line.startswith("still could not bind")]
     return causes[-1] if causes else lines[-1]

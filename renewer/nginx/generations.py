@@ -1,7 +1,7 @@
-"""The generations of a certificate: immutable folders `gNNNNNN`, and the two pointers that name one of them.
+"""The generations of a certificate: immutable folders `gNNNNNN`, with nginx's include and the link `current`.
 
-The pointers are the file that nginx includes (the snippet) and the link `current`. A generation is on disk
-before a pointer names it, so whatever dies on the way leaves the old or the new one whole.
+The include and the link name one generation. It is on disk before they do, so an interruption at any point
+leaves the old or the new one whole.
 """
 
 import re
@@ -21,45 +21,45 @@ from renewer.nginx.layout import (
     Layout,
     files_of,
     folder_named,
+    include_text,
     pair_names,
-    snippet_text,
     suffixes,
 )
 from renewer.system import files as disk
 
 KEPT = 3
-"""How many generations stay, besides those that are in use."""
+"""Generations that are kept, besides those in use."""
 
 _GENERATION = re.compile(r"g([0-9]{6,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Pointers:
-    """What named a generation at some time: the snippet's text and where `current` led."""
+class InUse:
+    """The include's text and the target of `current`, at some time."""
 
-    snippet: bytes | None
+    include: bytes | None
     current: str | None
 
 
 @dataclass(frozen=True)
 class Generations:
-    """All that is on disk for certificates, by their names."""
+    """The files of all certificates, by name."""
 
     layout: Layout
 
     def publish(self, name: str, material: Material) -> None:
-        """Put the certificate on disk, unless a generation holds exactly it, and let both pointers name it.
+        """Write the certificate as a generation, unless one holds it already, and switch to it.
 
-        Raises `DeployFailed` for a key that does not fit, with the pointers as they were.
+        Raises `DeployFailed` if a key does not match, without switching.
         """
         folder = self.hold(name, material)
         self.point_current(name, folder)
-        self.point_snippet(name, folder)
+        self.point_include(name, folder)
 
     def hold(self, name: str, material: Material) -> Path:
-        """Put the certificate on disk, unless a generation holds exactly it, and return its folder.
+        """Write the certificate as a generation, unless one holds it already, and return its folder.
 
-        Raises `DeployFailed` for a key that does not fit.
+        Raises `DeployFailed` if a key does not match.
         """
         files = files_of(material)
         folder = self._holding(name, files) or self._next(name)
@@ -67,88 +67,88 @@ class Generations:
             disk.tree(folder, files)
         if not whole(folder):
             raise DeployFailed(
-                f"the key and the certificate of {name} do not fit together (in {folder})",
-                hint=f"ask for a new one: renewer renew {name} --force",
+                f"the key and the certificate of {name} do not match (in {folder})",
+                hint=f"order a new one: renewer renew {name} --force",
                 ours=True,
             )
         return folder
 
     def published(self, name: str, material: Material) -> bool:
-        """Return whether both pointers name one generation that holds exactly this."""
-        pointers, files = self.pointers(name), files_of(material)
-        if pointers.snippet is None or not pointers.current:
+        """Return whether the include and `current` name one generation that holds exactly this."""
+        in_use, files = self.in_use(name), files_of(material)
+        if in_use.include is None or not in_use.current:
             return False
-        folder = self.layout.home(name) / pointers.current
+        folder = self.layout.home(name) / in_use.current
         given = self._given(folder)
         return (
-            pointers.snippet == snippet_text(given, files)
+            in_use.include == include_text(given, files)
             and _holds(folder, files)
             and (given == folder or _holds(given, files))
         )
 
-    def pointers(self, name: str) -> Pointers:
-        """Return what the pointers are now."""
-        return Pointers(disk.read(self.layout.snippet(name)), disk.target(self.layout.current(name)))
+    def in_use(self, name: str) -> InUse:
+        """Return the present include and link."""
+        return InUse(disk.read(self.layout.include(name)), disk.target(self.layout.current(name)))
 
-    def restore(self, name: str, pointers: Pointers) -> None:
-        """Let the pointers be what they were."""
-        if pointers.current is not None:
-            disk.point(self.layout.current(name), pointers.current)
-        if pointers.snippet is not None:
-            self._includes.write(self.layout.snippet(name), pointers.snippet)
+    def restore(self, name: str, in_use: InUse) -> None:
+        """Restore an earlier include and link."""
+        if in_use.current is not None:
+            disk.point(self.layout.current(name), in_use.current)
+        if in_use.include is not None:
+            self._includes.write(self.layout.include(name), in_use.include)
 
     def point_current(self, name: str, folder: Path) -> None:
-        """Let `current` lead to the folder, which is one of the certificate's own."""
+        """Point `current` at the folder, which is one of the certificate's own."""
         if disk.target(self.layout.current(name)) != folder.name:
             disk.point(self.layout.current(name), folder.name)
 
-    def point_snippet(self, name: str, folder: Path) -> None:
-        """Let the snippet name the folder, or root's copy of it, which is made anew if it is another."""
+    def point_include(self, name: str, folder: Path) -> None:
+        """Make the include name the folder or, if root writes for nginx, root's copy of it."""
         given, names = self._given(folder), disk.names(folder)
         same = given == folder or _holds(given, {file: disk.read(folder / file) or b"" for file in names})
-        self._includes.write(self.layout.snippet(name), snippet_text(given, names), anew=not same)
+        self._includes.write(self.layout.include(name), include_text(given, names), anew=not same)
 
     def folders(self, name: str) -> list[Path]:
-        """Return the generations, the one with the highest number first."""
+        """Return the generations, highest number first."""
         numbers = self._numbers(name)
         found = (self.layout.home(name) / numbers[number] for number in sorted(numbers, reverse=True))
         return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
     def named(self, name: str) -> Path | None:
-        """Return the folder that the snippet names, whatever it is, by itself or by root's copy of it."""
-        folder = folder_named(disk.read(self.layout.snippet(name)) or b"")
+        """Return the folder that the include names, whichever it is; for root's copy, the original."""
+        folder = folder_named(disk.read(self.layout.include(name)) or b"")
         own = folder and self.layout.original(folder)
         return own if folder is None or own == folder or disk.names(folder) else folder
 
     def shown(self, name: str) -> Path | None:
-        """Return the folder that the snippet names, if it is one of the certificate's own and whole."""
+        """Return the folder that the include names, if it is one of the certificate's own and whole."""
         return self._own(name, self.named(name))
 
     def current(self, name: str) -> Path | None:
-        """Return the folder that `current` leads to, if it is one of the certificate's own and whole."""
+        """Return the folder that `current` points at, if it is one of the certificate's own and whole."""
         target = disk.target(self.layout.current(name))
         return self._own(name, self.layout.home(name) / target if target else None)
 
     def newest(self, name: str) -> Path | None:
-        """Return the whole generation that ends last; the later one of two that end together."""
+        """Return the whole generation that expires last; of two, the later one."""
         found = [folder for folder in self.folders(name) if whole(folder)]
-        return max(found, key=_end, default=None)  # of equal ones the first
+        return max(found, key=_end, default=None)  # the first of equals
 
     def sweep(self, name: str) -> None:
-        """Take out the generations that are neither in use nor among the newest, and what dead runs left."""
-        pointers = self.pointers(name)
-        snippet = folder_named(pointers.snippet or b"")
-        used = {pointers.current, snippet.name if snippet else None}
+        """Remove generations that are neither in use nor among the newest, and files of killed runs."""
+        in_use = self.in_use(name)
+        include = folder_named(in_use.include or b"")
+        used = {in_use.current, include.name if include else None}
         for folder in self.folders(name)[KEPT:]:
             if folder.name not in used:
                 disk.discard(folder)
         disk.sweep(self.layout.home(name))
         if self._includes.direct:
-            disk.sweep(self.layout.snippet(name).parent)
-            disk.discard(self.layout.copy(self.layout.home(name)))  # root's helper is gone
+            disk.sweep(self.layout.include(name).parent)
+            disk.discard(self.layout.copy(self.layout.home(name)))  # there is no root helper any more
 
     def _given(self, folder: Path) -> Path:
-        """Return what nginx is given: the folder, or root's copy of it where root alone writes for nginx."""
+        """Return the folder for nginx: this one, or root's copy of it if only root writes for nginx."""
         return folder if self._includes.direct else self.layout.copy(folder)
 
     @cached_property
@@ -173,7 +173,7 @@ class Generations:
 
 
 def whole(folder: Path) -> bool:
-    """Return whether the folder holds all files of each of its pairs, and each key fits its certificate."""
+    """Return whether the folder has all files of its pairs, and each key matches its certificate."""
     if folder.is_symlink():
         return False
     names = disk.names(folder)
@@ -187,7 +187,7 @@ def whole(folder: Path) -> bool:
 
 def _fits(fullchain: Path, key: Path) -> bool:
     try:
-        # With an empty password, OpenSSL does not ask for one on the terminal.
+        # With an empty password, OpenSSL does not prompt for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(fullchain, key, password="")
     except OSError:
         return False
@@ -195,13 +195,13 @@ def _fits(fullchain: Path, key: Path) -> bool:
 
 
 def _holds(folder: Path, files: dict[str, bytes]) -> bool:
-    """Return whether the folder holds just these pairs; what else somebody put there is not ours."""
+    """Return whether the folder holds exactly these pairs; other files in it are ignored."""
     pairs = suffixes(disk.names(folder)) == suffixes(files)
     return pairs and all(disk.read(folder / name) == text for name, text in files.items())
 
 
 def _end(folder: Path) -> datetime:
-    """Return when the first of its certificates ends."""
+    """Return the earliest expiry of its certificates."""
     names = [f"{FULLCHAIN}{suffix}.pem" for suffix in suffixes(disk.names(folder))]
     chains = [(disk.read(folder / name) or b"").decode("ascii", errors="replace") for name in names]
     return min(read_pair(KeyKind.EC256, "", chain).not_after for chain in chains)

@@ -1,4 +1,4 @@
-"""The TLS handshake that shows which certificate nginx serves; it trusts nobody and judges nothing."""
+"""The TLS handshake that shows which certificate nginx serves; it verifies nothing."""
 
 import hashlib
 import socket
@@ -16,19 +16,19 @@ LIMIT = 2.0
 """Seconds for the connection, and again for each step of the handshake."""
 
 _PROXY = b"PROXY UNKNOWN\r\n"
-"""What a proxy sends first that knows nothing of the client (the PROXY protocol, version 1)."""
+"""The header of a proxy that knows nothing of the client (PROXY protocol, version 1)."""
 
 
 @dataclass(frozen=True)
 class HandshakeResult:
-    """What a handshake showed: a fingerprint, or the reason in words why there is none."""
+    """The result of a handshake: a fingerprint, or the reason why there is none."""
 
     fingerprint: Fingerprint | None
     reason: str = ""
 
 
 def handshake(target: Target) -> HandshakeResult:
-    """Return which certificate is shown there; whatever goes wrong is an answer too."""
+    """Return the certificate served there; an error is a result, too."""
     try:
         certificate = _certificate(target)
     except TimeoutError:
@@ -55,7 +55,7 @@ def _context() -> "SSLContext":
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    # A server for old clients is to be seen as well; nothing secret goes through here.
+    # The server may be set up for old clients; nothing secret is sent.
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context
 

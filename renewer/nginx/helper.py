@@ -1,8 +1,8 @@
-"""What the small helper that root runs is asked for by one file, and answers by another.
+"""The client of the small root helper that reloads nginx; request and answer are files.
 
-The request is 16 hex digits, with ` place` behind them where nginx's includes are to be put in place and
-nothing is to be reloaded. The answer repeats the digits in its first line, then come the status, the time
-and, from the fourth line on, what nginx said or what was wrong.
+The request is 16 hex digits, followed by ` place` if nginx's includes are to be installed without a reload.
+The answer repeats the digits in its first line; then come the status, the time and, from the fourth line on,
+nginx's output or an error.
 """
 
 import os
@@ -17,7 +17,7 @@ LIMIT = 30.0
 """Seconds to wait for the answer."""
 
 UNHEEDED = 3.0
-"""Seconds to wait where nobody took a request that is older than `LIMIT`: several deploys may be due."""
+"""Seconds to wait if a request older than `LIMIT` is still there, because several deployments may follow."""
 
 _TICK = 0.05
 _TEXT_FROM = 3
@@ -25,10 +25,10 @@ _TEXT_FROM = 3
 
 @dataclass(frozen=True)
 class Answer:
-    """What the helper did, and what nginx said of it.
+    """The helper's answer, with nginx's output.
 
     The status is `ok`, `nginx-down`, `test-failed`, `reload-failed`, `not-confirmed`, `bad-request` or
-    `place-failed`, empty if there was no answer.
+    `place-failed`; empty if there was no answer.
     """
 
     status: str
@@ -37,22 +37,22 @@ class Answer:
 
 @dataclass(frozen=True)
 class Helper:
-    """The helper, by the two files it is spoken to through."""
+    """The helper, given by its two files."""
 
     request: Path = Path("/run/renewer/reload.request")
     result: Path = Path("/run/renewer-reload/result")
 
     @property
     def reachable(self) -> bool:
-        """Whether there is a folder for requests that this user may write to."""
+        """Whether the folder for requests exists and this user may write to it."""
         return os.access(self.request.parent, os.W_OK | os.X_OK)
 
     def reload(self, clock: Clock) -> Answer:
-        """Have nginx's includes put in place, nginx tested and reloaded; wait for the answer to just this."""
+        """Have nginx's includes installed, nginx tested and reloaded; wait for the answer."""
         return self._ask(clock, "")
 
     def place(self, clock: Clock) -> Answer:
-        """Have nginx's includes put in place and nothing else, also where nginx is down or broken."""
+        """Have nginx's includes installed and nothing else, even if nginx is down or broken."""
         return self._ask(clock, " place")
 
     def _ask(self, clock: Clock, kind: str) -> Answer:

@@ -1,10 +1,10 @@
-"""Where what nginx includes is written: at its place, or where root's helper takes it from.
+"""Writes the files nginx includes: in place, or where the root helper picks them up.
 
-nginx's master reads it as root, so whoever writes it can have nginx open any file. Where the state folder is
-this user's own, that user is trusted with it. A service without rights is not: there only root writes it
-(`systemd/reload`), and what shall be in it is laid into the folder `wanted` and asked for. Keys and
-certificates are given to nginx as copies there (`Layout.copy`). What is read is always what nginx itself
-includes; so what was wanted and never came there is still to be done.
+nginx's master reads them as root, so anyone who writes them can make nginx open any file. If the state folder
+is this user's own, that user is trusted with it. An unprivileged service is not: only root writes the
+includes (`systemd/reload`), and the service puts their new texts into the folder `wanted` and sends a
+request. nginx gets keys and certificates as root's copies (`Layout.copy`). Reading always returns what nginx
+itself includes, so a new text that was not installed is still to be done.
 """
 
 import time
@@ -19,20 +19,20 @@ from renewer.system import files, permissions
 
 @dataclass(frozen=True)
 class Includes:
-    """The files that nginx includes, by their paths."""
+    """The files nginx includes, by path."""
 
     layout: Layout
 
     @property
     def direct(self) -> bool:
-        """Whether this user writes them itself, which is so in a state folder of its own."""
+        """Whether this user writes them itself: in a state folder of its own."""
         return not permissions.shared(self.layout.state)
 
     def write(self, path: Path, text: bytes, *, anew: bool = False) -> None:
-        """Let the file hold this, or ask for it; one that holds it already is left alone.
+        """Write the file, or request it; a file that has this text already is left alone.
 
-        But not with `anew`, nor one of a time to come, left by a clock that was ahead: no worker of nginx
-        would be younger.
+        It is written all the same with `anew`, and if its time is in the future, because of a clock that was
+        ahead: no worker of nginx would be newer.
         """
         right = not anew and files.read(path) == text and files.changed(path) <= time.time()
         if self.direct:
@@ -48,31 +48,31 @@ class Includes:
             files.write(wanted, text)
 
     def remove(self, path: Path) -> None:
-        """Take the file out or, where root writes it, want nothing more of it."""
+        """Remove the file or, if root writes it, the request for it."""
         files.remove(path if self.direct else self.layout.wanted(path))
 
     @property
     def wanted(self) -> Mapping[Path, bytes]:
-        """What root's helper is to put in place, by the paths that nginx includes."""
+        """The new texts for the root helper to install, by the paths nginx includes."""
         return {path: text for path in self._waiting() if (text := files.read(self.layout.wanted(path)))}
 
     def forget(self) -> None:
-        """Want nothing, whatever an earlier run left."""
+        """Withdraw all requests of earlier runs."""
         for path in self._waiting():
             files.remove(self.layout.wanted(path))
 
     def settle(self) -> None:
-        """Forget what was wanted, as it is in place; raises `NotServed` if something else is there."""
+        """Withdraw the requests that are installed; raises `NotServed` if one is not."""
         for path, text in self.wanted.items():
             if files.read(path) != text:
                 raise NotServed(
-                    f"the reload helper of root did not put in place what nginx is to include as {path}",
-                    hint="bring it up to date: renewer install-service, or reinstall the package",
+                    f"the root reload helper did not install {path}, which nginx includes",
+                    hint="it may be outdated: renewer install-service, or reinstall the package",
                 )
         self.forget()
 
     def _waiting(self) -> list[Path]:
         if self.direct:
             return []
-        rooms = (self.layout.snippet("any").parent, self.layout.secure_link("any").parent)
+        rooms = (self.layout.include("any").parent, self.layout.secure_link("any").parent)
         return [room / name for room in rooms for name in files.names(self.layout.wanted(room))]

@@ -1,4 +1,4 @@
-"""Which nginx this machine has."""
+"""Finds the nginx of this machine."""
 
 import os
 import re
@@ -12,21 +12,21 @@ from renewer.system import permissions, process
 PLACES = (
     "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/usr/local/nginx/sbin:/usr/local/openresty/nginx/sbin"
 )
-"""Where it is looked for before $PATH."""
+"""The folders searched before $PATH."""
 
 USUAL = Path("/etc/nginx/nginx.conf")
 
 
 @dataclass(frozen=True)
 class Installed:
-    """The program, and the main configuration that it reads when it is started without one."""
+    """The program, and its default main configuration."""
 
     binary: Path
     config: Path
 
 
 def find() -> Installed | None:
-    """Return the nginx of this machine, `None` without one; what others could change is none."""
+    """Return this machine's nginx, or `None` if there is none that only root or this user can change."""
     found = shutil.which("nginx", path=f"{PLACES}:{os.environ.get('PATH', '')}")
     if found is None or permissions.foreign(Path(found)):
         return None

@@ -1,8 +1,8 @@
-"""Where the files lie that nginx reads, and what stands in them.
+"""The paths of the files that nginx reads, and their contents.
 
 The paths are the contract with nginx's own configuration: it includes `nginx/certificates/NAME.conf`, and
-that file names a generation, a folder that never changes. So nginx, which opens key and certificate one after
-the other, can never read halves of two pairs.
+that file names a generation, a folder that never changes. nginx opens key and certificate one after the
+other; this way they always belong together.
 """
 
 import os
@@ -24,9 +24,9 @@ _HEADER = "# Written by renewer, which replaces it with every new certificate: c
 
 
 class Layout:
-    """The paths under the state folder, all absolute; raises `ConfigError` for what nginx cannot be given.
+    """The absolute paths in the state folder; raises `ConfigError` for one that nginx cannot be given.
 
-    A blank, a quote, a `;` or a `$` in a path would end it or be a variable in nginx's configuration.
+    A space, a quote, a `;` or a `$` in a path would end it, or be a variable, in nginx's configuration.
     """
 
     def __init__(self, state: Path) -> None:
@@ -36,7 +36,7 @@ class Layout:
         self.state = Path(path)
 
     def home(self, name: str) -> Path:
-        """Return the folder of everything that belongs to the certificate."""
+        """Return the folder of all files of the certificate."""
         if not _SAFE_NAME.fullmatch(name):
             raise _unfit(f'certificate."{name}"', name)
         return self.state / "certificates" / name
@@ -46,10 +46,10 @@ class Layout:
         return self.home(name) / "current"
 
     def placeholder(self, name: str) -> Path:
-        """Return the folder of the self-signed pair that stands in at first."""
+        """Return the folder of the self-signed placeholder."""
         return self.home(name) / "placeholder"
 
-    def snippet(self, name: str) -> Path:
+    def include(self, name: str) -> Path:
         """Return the file that nginx includes in a `server`."""
         return self.included / "certificates" / f"{self.home(name).name}.conf"
 
@@ -58,21 +58,21 @@ class Layout:
         return self.included / "secure_link" / name
 
     def wanted(self, path: Path) -> Path:
-        """Return where root's helper is told what to put at a path that nginx includes."""
+        """Return where the new text of an include is put for the root helper."""
         return self.state / "wanted" / path.relative_to(self.included)
 
     def copy(self, folder: Path) -> Path:
-        """Return where root's copy of a folder in the state folder is, made by root's helper for nginx."""
+        """Return the path of root's copy of a folder in the state folder, which the root helper makes."""
         return self.included / "copies" / folder.relative_to(self.state)
 
     def original(self, folder: Path) -> Path:
-        """Return of what a folder is root's copy, or the folder itself where it is none."""
+        """Return the folder that a folder is root's copy of, or else the folder itself."""
         copies = self.copy(self.state)
         return self.state / folder.relative_to(copies) if folder.is_relative_to(copies) else folder
 
     @property
     def included(self) -> Path:
-        """Return the folder of all that nginx includes."""
+        """Return the folder of everything nginx includes."""
         return self.state / "nginx"
 
 
@@ -85,7 +85,7 @@ def files_of(material: Material) -> dict[str, bytes]:
 
 
 def pair_files(key: str, fullchain: str, suffix: str = "") -> dict[str, bytes]:
-    """Return the four files of a pair (PEM); a certificate without a chain stands for its own chain."""
+    """Return the four files of a pair (PEM); a certificate without a chain is its own chain."""
     leaf, end, above = fullchain.partition(_END)
     cert = f"{leaf}{end}\n"
     texts = {PRIVKEY: key, CERT: cert, CHAIN: above.lstrip() or cert, FULLCHAIN: fullchain}
@@ -93,7 +93,7 @@ def pair_files(key: str, fullchain: str, suffix: str = "") -> dict[str, bytes]:
 
 
 def suffixes(names: Iterable[str]) -> list[str]:
-    """Return what tells the pairs of a generation apart in the names of its files, the first pair's first."""
+    """Return the suffixes of a generation's pairs in its file names, the first pair's first."""
     there = set(names)
     return [suffix for suffix in _SUFFIXES if f"{PRIVKEY}{suffix}.pem" in there]
 
@@ -103,8 +103,8 @@ def pair_names(suffix: str) -> tuple[str, ...]:
     return tuple(f"{kind}{suffix}.pem" for kind in (FULLCHAIN, PRIVKEY, CERT, CHAIN))
 
 
-def snippet_text(folder: Path, names: Iterable[str]) -> bytes:
-    """Return the lines that nginx includes, for a generation with files of these names."""
+def include_text(folder: Path, names: Iterable[str]) -> bytes:
+    """Return the text of the include for a generation with files of these names."""
     pairs = "".join(
         f"ssl_certificate     {folder}/{FULLCHAIN}{suffix}.pem;\n"
         f"ssl_certificate_key {folder}/{PRIVKEY}{suffix}.pem;\n"
@@ -113,14 +113,14 @@ def snippet_text(folder: Path, names: Iterable[str]) -> bytes:
     return (_HEADER + pairs).encode("ascii")
 
 
-def folder_named(snippet: bytes) -> Path | None:
-    """Return the folder that a text of `snippet_text` names."""
-    found = _NAMED_FOLDER.search(snippet)
+def folder_named(include: bytes) -> Path | None:
+    """Return the folder that an include names, given its text."""
+    found = _NAMED_FOLDER.search(include)
     return Path(os.fsdecode(found[1])) if found else None
 
 
 def _unfit(place: str, text: str) -> ConfigError:
     return ConfigError(
-        [Fault(place, f"nginx cannot be given the path {text!r}")],
+        [Fault(place, f"nginx cannot use the path {text!r}")],
         hint='use only letters, digits, "_", "-", "." and "/"',
     )

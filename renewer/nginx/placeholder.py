@@ -1,7 +1,7 @@
-"""What stands in until there is a certificate, so that nginx's configuration never names a missing file.
+"""The self-signed placeholder, which exists so that nginx's configuration never names a missing file.
 
-The placeholder is a self-signed pair. What exists and is whole is never replaced; what is missing or dangling
-is made to name the best that is there, so healing never goes back to a certificate that ends earlier.
+What exists and is whole is never replaced. A missing or dangling include gets the best certificate on disk,
+so a repair never goes back to one that expires earlier.
 """
 
 from pathlib import Path
@@ -15,37 +15,37 @@ from renewer.system import files
 
 
 def prepare(generations: Generations, spec: CertSpec, clock: Clock) -> list[Path]:
-    """See to it that nginx's include and `current` lead to a whole pair; return what was written."""
+    """Ensure that nginx's include and `current` name a whole pair; return what was written."""
     layout, name = generations.layout, spec.name
     for folder in (layout.state, layout.home(name).parent, layout.home(name)):
         files.folder(folder)
     written = []
     current = generations.current(name)
     if current is not None and current == generations.named(name):
-        return []  # to look twice whether the key fits would be most of a run
+        return []  # `current` has just been checked; a second check would double the time of a run
     if current is None:
         generations.point_current(name, _best(generations, spec, clock))
         written.append(layout.current(name))
     if generations.shown(name) is None:
-        generations.point_snippet(name, _best(generations, spec, clock))
-        written.append(layout.snippet(name))
+        generations.point_include(name, _best(generations, spec, clock))
+        written.append(layout.include(name))
     return written
 
 
 def stands_in(generations: Generations, name: str) -> bool:
-    """Return whether nginx is given the placeholder."""
+    """Return whether nginx's include names the placeholder."""
     folder = generations.layout.placeholder(name)
     return generations.named(name) == folder and whole(folder)
 
 
 def placeholder_fingerprint(layout: Layout, name: str) -> Fingerprint | None:
-    """Return the fingerprint of the placeholder, if one was made."""
+    """Return the fingerprint of the placeholder, if there is one."""
     text = files.read(layout.placeholder(name) / f"{CERT}.pem")
     return fingerprint(text.decode("ascii")) if text else None
 
 
 def _best(generations: Generations, spec: CertSpec, clock: Clock) -> Path:
-    """Return the whole generation that ends last, else the placeholder, made if need be."""
+    """Return the whole generation that expires last, or else the placeholder, created if needed."""
     newest = generations.newest(spec.name)
     if newest is not None:
         return newest

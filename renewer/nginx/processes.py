@@ -1,4 +1,4 @@
-"""nginx's processes, as /proc shows them: the master and the workers that accept connections."""
+"""nginx's processes in /proc: the master, and the workers that accept connections."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from renewer.system import proc, safe_paths
 
 _LONGEST = 64
-"""Bytes of a file with a process id."""
+"""Bytes read of a pid file."""
 
 _PID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -18,19 +18,19 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Master:
-    """nginx's master process: its `pid`, or `None` where none was found; `sure` that there is none then."""
+    """nginx's master process: its `pid`, or `None` if none was found; `sure`: then there is none."""
 
     pid: int | None = None
     sure: bool = False
 
     @property
     def down(self) -> bool:
-        """Whether nginx is known not to run."""
+        """Whether nginx is known to be down."""
         return self.sure and self.pid is None
 
     @property
     def ours_to_signal(self) -> bool:
-        """Whether we may signal it."""
+        """Whether this user may signal it."""
         if self.pid is None:
             return False
         try:
@@ -41,10 +41,10 @@ class Master:
 
 
 def master(pid_file: Path | None) -> Master:
-    """Return the master that the file of the directive `pid` names.
+    """Return the master named in the pid file.
 
-    No file, an empty one (as `nginx -t` leaves it) or one of a dead process: nginx is down. An unreadable one
-    tells nothing.
+    If the file is missing, empty (as `nginx -t` leaves it) or names a dead process, nginx is down. An
+    unreadable file leaves that open.
     """
     if pid_file is None:
         return Master()
@@ -59,9 +59,9 @@ def master(pid_file: Path | None) -> Master:
 
 
 def accepting(master: Master) -> frozenset[int] | None:
-    """Return the workers that accept connections; `None` where they cannot be seen.
+    """Return the workers that accept connections, or `None` if they cannot be seen.
 
-    That is so in a container's or a hidden /proc, and without the directive `master_process`.
+    They cannot in a container, with a hidden /proc, or without the directive `master_process`.
     """
     if master.pid is None:
         return None
@@ -70,9 +70,9 @@ def accepting(master: Master) -> frozenset[int] | None:
 
 
 def all_since(master: Master, when: float) -> bool | None:
-    """Return whether every worker that accepts connections began at `when` (seconds since 1970) or later.
+    """Return whether every worker that accepts connections started at `when` (seconds since 1970) or later.
 
-    `None` where they cannot be seen. A worker reads nothing anew: what it works with was there when it began.
+    `None` if they cannot be seen. A worker reads no files again: it uses those that existed when it started.
     """
     workers = accepting(master)
     began = [_began(worker) for worker in workers or ()]
@@ -94,15 +94,15 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it is there, but another user's
+        pass  # it exists, but is another user's
     title = _title(pid)
     return title is None or "nginx" in title.partition(" ")[0] or "master process" in title
 
 
 def _title(pid: int) -> str | None:
-    """Return the command line of a process, `None` where it is hidden; a dead one not yet buried has none.
+    """Return the command line of a process, or `None` if it is hidden; that of a zombie is empty.
 
-    A worker that only lets its last clients go says so in it.
+    A worker that is shutting down says so in it.
     """
     try:
         return (

@@ -1,4 +1,4 @@
-"""What a person puts into nginx's own configuration."""
+"""The lines for a person to add to nginx's own configuration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,29 +9,29 @@ from renewer.core.site import Mode, SiteSpec
 from renewer.nginx.layout import Layout
 
 _EACH = (
-    "# so into every other location of this server, and into each within another, which takes over nothing;\n"
-    "# one that everybody may open says so: allow all;\n"
+    "# also into every other location of this server, and into each nested one, which inherits nothing;\n"
+    "# for a location that everybody may open, write: allow all;\n"
 )
 
 
 def text(specs: Sequence[CertSpec], sites: Sequence[SiteSpec], state: Path) -> str:
     """Return the lines that include each certificate and guard each site."""
     layout = Layout(state)
-    blocks = [_server(spec, layout.snippet(spec.name)) for spec in specs]
+    blocks = [_server(spec, layout.include(spec.name)) for spec in specs]
     if sites:
         http = f"# once in http {{ }}, before the servers\ninclude {layout.secure_link('http.conf')};\n"
         blocks += [http, *(_site(site, layout) for site in sites)]
     return "\n".join(blocks)
 
 
-def _server(spec: CertSpec, snippet: Path) -> str:
+def _server(spec: CertSpec, include: Path) -> str:
     return (
-        f"# {spec.name}: put the include into each server block that is to serve it\n"
+        f"# {spec.name}: add the include to each server block that is to serve it\n"
         "server {\n"
         "    listen 443 ssl;\n"
         "    listen [::]:443 ssl;\n"
         f"    server_name {' '.join(spec.domains)};\n"
-        f"    include {snippet};\n"
+        f"    include {include};\n"
         "}\n"
     )
 

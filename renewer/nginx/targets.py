@@ -1,4 +1,4 @@
-"""Where to look for what nginx really serves: sockets and names of the servers that show a certificate."""
+"""Finds the sockets and names that show which certificate nginx really serves."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from renewer.nginx.configuration import Configuration, Listen, Server, endpoint
 from renewer.nginx.layout import Layout
 
 MADE_UP = "renewer-probe"
-"""The label that stands for the `*` of a wildcard."""
+"""The label in place of the `*` of a wildcard."""
 
 _HOST_NAME = re.compile(r"(?=.*[a-z0-9])[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _ADDRESS = re.compile(r"[0-9.]+")
@@ -23,7 +23,7 @@ _NEAR6 = "::1"
 
 @dataclass(frozen=True)
 class Target:
-    """A handshake to try: where to connect to, and the name to ask for (SNI)."""
+    """A handshake to try: where to connect, and the server name to send (SNI)."""
 
     host: str
     port: int
@@ -32,13 +32,13 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Host and port as nginx writes them."""
+        """Host and port in nginx's notation."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class ProbeTargets:
-    """Where to look for a certificate; without a target, `detail` says why there is none."""
+    """The handshakes for a certificate; if there are none, `detail` says why."""
 
     targets: tuple[Target, ...]
     detail: str = ""
@@ -49,31 +49,31 @@ def discover(
 ) -> ProbeTargets:
     """Return the handshakes that show whether nginx serves the certificate.
 
-    `probe` replaces the addresses that nginx's configuration gives, but not the names; `None` leaves them.
+    `probe` replaces the addresses of nginx's configuration, but not the names; `None` keeps them.
     """
     if probe is not None and not probe:
-        return ProbeTargets((), "not looked at: the check is switched off ([nginx] probe = [])")
+        return ProbeTargets((), "not checked: the check is switched off ([nginx] probe = [])")
     showing = configuration.showing(
-        os.path.realpath(layout.snippet(spec.name)), os.path.realpath(layout.home(spec.name))
+        os.path.realpath(layout.include(spec.name)), os.path.realpath(layout.home(spec.name))
     )
     if not showing and not (probe and configuration.problem):
-        nobody = f"no server in nginx's configuration includes {layout.snippet(spec.name)}"
+        nobody = f"no server in nginx's configuration includes {layout.include(spec.name)}"
         return ProbeTargets((), configuration.problem or nobody)
     others = (server for server in configuration.servers if server not in showing)
     targets = _of_servers(showing, spec, (name for server in others for name in server.names))
     if probe:
         return ProbeTargets(_elsewhere(targets, spec, probe))
-    return ProbeTargets(targets, "" if targets else _silent(showing, layout.snippet(spec.name)))
+    return ProbeTargets(targets, "" if targets else _silent(showing, layout.include(spec.name)))
 
 
-def _silent(servers: Iterable[Server], snippet: Path) -> str:
+def _silent(servers: Iterable[Server], include: Path) -> str:
     if any(listen.ssl for server in servers for listen in server.listens):
-        return f"no name of the certificate leads to the servers that include {snippet}"
-    return f"the servers that include {snippet} have no TCP socket with ssl to look at"
+        return f"no name of the certificate leads to the servers that include {include}"
+    return f"the servers that include {include} have no TCP socket with ssl to check"
 
 
 def address(text: str) -> tuple[str, int]:
-    """Return host and port of an entry of `[nginx] probe`; raises `ConfigError`."""
+    """Return host and port of an entry of `[nginx] probe`; raises `ConfigError` for an invalid one."""
     place = endpoint(text, default_port=443)
     if place is None:
         raise ConfigError(
@@ -83,7 +83,7 @@ def address(text: str) -> tuple[str, int]:
 
 
 def _of_servers(servers: Iterable[Server], spec: CertSpec, foreign: Iterable[str]) -> tuple[Target, ...]:
-    """Return the handshakes; `foreign`, the names of all other servers, is read only where it matters."""
+    """Return the handshakes; `foreign`, the names of all other servers, is consumed only if needed."""
     taken: list[str] = []
     targets: list[Target] = []
     for server in servers:
@@ -107,13 +107,13 @@ def _elsewhere(targets: Sequence[Target], spec: CertSpec, probe: Sequence[str]) 
 
 
 def _own_names(server: Server, spec: CertSpec) -> list[str]:
-    """Return the server's own names that a client can ask for, best those that the certificate is for."""
+    """Return the server's names that a client can send, preferably those that the certificate covers."""
     own = _concrete(one for name in server.names for one in _completed(name, spec.domains))
     return [name for name in own if _covers(spec.domains, name)] or own
 
 
 def _completed(name: str, domains: Iterable[str]) -> Iterator[str]:
-    """Yield the name of a server, `cloud.*` with the domains of the certificate."""
+    """Yield the name of a server; `cloud.*` is completed with the certificate's domains."""
     if not name.endswith(".*"):
         yield name
         return
@@ -123,10 +123,10 @@ def _completed(name: str, domains: Iterable[str]) -> Iterator[str]:
 
 
 def _free_names(server: Server, spec: CertSpec, taken: Sequence[str]) -> list[str]:
-    """Return the names that lead to a server for everything (`_`, no name at all) or a regular expression.
+    """Return the names that lead to a catch-all server (`_` or no name), or to a regular expression.
 
-    That is those of the certificate that no server with another certificate takes. Of a regular expression
-    that none of them fits there is no name to ask for.
+    These are the certificate's names that no server with another certificate has. A regular expression that
+    matches none of them cannot be checked.
     """
     wanted = _concrete(spec.domains)
     if expressions := [name for name in server.names if name.startswith("~")]:
@@ -135,7 +135,7 @@ def _free_names(server: Server, spec: CertSpec, taken: Sequence[str]) -> list[st
 
 
 def _concrete(names: Iterable[str]) -> list[str]:
-    """Return names that a client can ask for: exact ones as they are, `*.x` and `.x` with a made-up label."""
+    """Return names that a client can send: exact ones unchanged, `*.x` and `.x` with a made-up label."""
     found: list[str] = []
     for name in (name.lower().rstrip(".") for name in names):
         if name.startswith("."):
@@ -147,7 +147,7 @@ def _concrete(names: Iterable[str]) -> list[str]:
 
 
 def _covers(patterns: Iterable[str], name: str) -> bool:
-    """Return whether one of the names of a server or a certificate stands for this one (`server_name`)."""
+    """Return whether one of a server's or certificate's names matches this one (`server_name`)."""
     parent = name.partition(".")[2]
     spelt = (name, f"*.{parent}", f".{parent}", f".{name}")
     return any(
@@ -159,8 +159,8 @@ def _covers(patterns: Iterable[str], name: str) -> bool:
 
 
 def _fits(expression: str, name: str) -> bool:
-    """Return whether a regular expression of nginx fits; one that Python does not know fits nothing."""
-    if "[[" in expression:  # a class of POSIX, which Python takes for something else
+    """Return whether a regular expression of nginx matches; one that Python cannot read matches nothing."""
+    if "[[" in expression:  # a POSIX character class, which means something else in Python
         return False
     try:
         return re.search(re.sub(r"\(\?<(?![=!])", "(?P<", expression), name, re.IGNORECASE) is not None
@@ -169,13 +169,13 @@ def _fits(expression: str, name: str) -> bool:
 
 
 def _reachable(sockets: Sequence[Listen]) -> Sequence[Listen]:
-    """Leave out `::1` where this machine has no such address, unless there is nothing else."""
+    """Leave out `::1` if this machine does not have it, unless there is nothing else."""
     others = [listen for listen in sockets if listen.host != _NEAR6]
     return others if others and len(others) < len(sockets) and not _has_near6() else sockets
 
 
 def _has_near6() -> bool:
-    """Return whether IPv6 is on: nginx binds `[::]` also where it is switched off (sysctl disable_ipv6)."""
+    """Return whether IPv6 is enabled; nginx binds `[::]` even if it is not (sysctl disable_ipv6)."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
             trial.bind((_NEAR6, 0))
@@ -185,5 +185,5 @@ def _has_near6() -> bool:
 
 
 def addresses(targets: Iterable[Target]) -> str:
-    """Return the addresses for a sentence."""
+    """Return the addresses, for a sentence."""
     return ", ".join(dict.fromkeys(target.address for target in targets))

@@ -1,4 +1,4 @@
-"""Waiting until nginx is seen to work with what it was given: new workers, then handshakes."""
+"""Waits until nginx works with its new files: first for new workers, then for handshakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from renewer.nginx.processes import Master, accepting
 from renewer.nginx.targets import Target
 
 IN_A_ROW = 3
-"""How many handshakes must agree: while a reload goes on, old and new workers both accept."""
+"""Handshakes in a row that must agree: during a reload, both old and new workers accept connections."""
 
 _TICK = 0.03
 
 
 @dataclass(frozen=True)
 class Sought:
-    """A certificate that a handshake has to show: any one of its fingerprints, one for each kind of key."""
+    """A certificate that a handshake must show: any of its fingerprints, one for each kind of key."""
 
     name: str
     target: Target
@@ -25,9 +25,9 @@ class Sought:
 
 
 def replaced(old: frozenset[int] | None, master: Master, deadline: float, clock: Clock) -> bool:
-    """Wait until new workers accept and none of the `old` does; tell whether that came about by the deadline.
+    """Wait until new workers accept and no `old` one does; return whether that happened by the deadline.
 
-    Where workers cannot be seen, that tells nothing: true, and the handshakes decide.
+    If workers cannot be seen, return true and leave the decision to the handshakes.
     """
     if old is None:
         return True
@@ -41,16 +41,16 @@ def replaced(old: frozenset[int] | None, master: Master, deadline: float, clock:
 
 
 def unserved(sought: Sequence[Sought], deadline: float, clock: Clock) -> dict[Sought, HandshakeResult]:
-    """Look until everything was shown three times in a row; return what was seen instead by the deadline.
+    """Check until every certificate was shown three times in a row; return what is missing at the deadline.
 
-    What has begun to be shown by then is looked at to the end.
+    A certificate that has been shown by then is checked to the end.
     """
     rows = dict.fromkeys(sought, 0)
     last: dict[Sought, HandshakeResult] = {}
     while True:
         for one in (one for one in sought if rows[one] < IN_A_ROW):
             if one in last and not rows[one] and clock.monotonic() >= deadline:
-                continue  # each may take seconds
+                continue  # each handshake may take seconds
             last[one] = handshake(one.target)
             rows[one] = rows[one] + 1 if last[one].fingerprint in one.fingerprints else 0
         missing = {one: last[one] for one in sought if rows[one] < IN_A_ROW}

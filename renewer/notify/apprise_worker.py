@@ -1,7 +1,7 @@
-"""A process that sends messages by `apprise`, and says of each what went wrong; started by `messages`.
+"""A process that sends messages with `apprise`, and reports the result of each; started by `messages`.
 
-It is given JSON on standard input and answers JSON on standard output. Nothing else is ever said there, since
-what a service or its plug-in says may hold the address, which is a secret.
+It reads JSON from standard input and writes JSON to standard output, and nothing else: the output of a
+service or its plug-in may contain the address, which is a secret.
 """
 
 import ctypes
@@ -14,18 +14,18 @@ import threading
 import time
 from typing import NoReturn
 
-REFUSED = "the service did not take the message"
-UNKNOWN = "this is no address that apprise knows"
+REFUSED = "the service rejected the message"
+UNKNOWN = "apprise does not know this kind of address"
 SLOW = "the service did not answer in time"
 
 MEMORY, EACH = 256 * 1024 * 1024, 16 * 1024 * 1024
-"""Bytes of memory that may be had, and those besides for each message: its thread has a stack."""
+"""Bytes of memory this process may use, and bytes in addition for each message, whose thread has a stack."""
 
 _PR_SET_DUMPABLE = 4
 
 
 def main() -> NoReturn:
-    """Send what is on standard input, side by side, and end in time whatever hangs."""
+    """Send the messages from standard input in parallel, and exit in time even if one hangs."""
     _let_nobody_look_in()
     answer = _alone()
     errand = json.load(sys.stdin)
@@ -44,21 +44,21 @@ def main() -> NoReturn:
     for sender in senders:
         sender.join(max(deadline - time.monotonic(), 0))
     os.write(answer, json.dumps(said).encode())
-    os._exit(0)  # what still hangs is left behind
+    os._exit(0)  # abandon what still hangs
 
 
 def _let_nobody_look_in() -> None:
-    """Keep other processes of this user out: the addresses may be from a file of root's (prctl(2))."""
+    """Deny other processes of this user access: the addresses may be from a file of root's (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _with_little_memory(most: int) -> None:
-    """Have more than this be an error: plug-ins read what a service answers, whatever its size."""
+    """Limit the memory: plug-ins read a service's answer whatever its size."""
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _alone() -> int:
-    """Let nobody else be heard: return where to answer, and close the ways on which others speak."""
+    """Silence all other output: return the handle for the answer, and redirect the standard ones."""
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -67,8 +67,8 @@ def _alone() -> int:
 
 
 def _known(address: str) -> str:
-    """Return what is wrong with an address, empty for nothing; nobody is asked."""
-    import apprise  # noqa: PLC0415 - after the ways are closed on which it could be heard
+    """Return what is wrong with an address, or an empty text; nothing is sent."""
+    import apprise  # noqa: PLC0415 - only after its output is silenced
 
     try:
         return (
@@ -79,10 +79,10 @@ def _known(address: str) -> str:
 
 
 def _send(address: str, title: str, body: str, good: bool) -> str:  # noqa: FBT001 - as JSON has it
-    """Send one message; return what went wrong, empty for nothing."""
-    import apprise  # noqa: PLC0415 - after the ways are closed on which it could be heard
+    """Send one message; return what went wrong, or an empty text."""
+    import apprise  # noqa: PLC0415 - only after its output is silenced
 
-    # A message goes where its address says, and nowhere else.
+    # No redirects: a message goes only to its own address.
     asset = apprise.AppriseAsset(
         app_id="renewer", async_mode=False, http_redirects=False, secure_logging=True
     )

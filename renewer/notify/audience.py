@@ -1,5 +1,5 @@
-"""Those outside who are told how cycles end: built from the configuration, loaded when somebody listens."""
-# ruff: noqa: PLC0415  (the late imports are the point: where nobody listens, nothing of it is loaded)
+"""Builds the notifications from the configuration; their modules are loaded only if they are configured."""
+# ruff: noqa: PLC0415  (the late imports are the point: without notifications, nothing of them is loaded)
 
 import os
 import socket
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from renewer.notify.observer import Audience, Observer
 
 EXTRAS = {"prometheus_client": "metrics", "apprise": "notify"}
-"""The packages that are only there if somebody wants them, and the extra that brings each."""
+"""The optional packages, each with the extra that installs it."""
 
 
 Address = Callable[[], str]
-"""How an address to ping is come by; raises `ConfigError` where its file has none."""
+"""Returns an address to ping; raises `ConfigError` if its file contains none."""
 
 
 def observer(config: Config, clock: Clock, report: Report, follower: Follower) -> "Observer | None":
-    """Return who tells those outside how cycles end, or `None` where nobody listens."""
+    """Return the observer that sends the notifications of a cycle, or `None` if none are configured."""
     privileges.settle(config.state, config.secret_files, secrets.remember)
     audience = _audience(config, report)
     if audience is None:
@@ -37,7 +37,7 @@ def observer(config: Config, clock: Clock, report: Report, follower: Follower) -
         permissions.refuse_unsafe(config.state)
         follower.refuse_foreign()
     except ConfigError:
-        return None  # `build` says so; nothing may be written there
+        return None  # `app.build` reports it; nothing may be written there
     from renewer.notify.observer import Observer
 
     return Observer(
@@ -54,12 +54,12 @@ def observer(config: Config, clock: Clock, report: Report, follower: Follower) -
 
 
 def hook_names(config: Config) -> tuple[str, ...]:
-    """Return what the hooks are called: by their places in the configuration."""
+    """Return the names of the hooks: their places in the configuration."""
     return tuple(f"hook.command[{place}]" for place in range(len(config.hooks.commands)))
 
 
 def unfit(config: Config) -> Iterator[Fault]:
-    """Yield which packages are lacking for those whom the configuration wants told."""
+    """Yield the packages that the configured notifications need but that are not installed."""
     if config.metrics.textfile:
         yield from _lacking("metrics.textfile", "prometheus_client")
     if urls_file(config):
@@ -88,12 +88,12 @@ def _audience(config: Config, report: Report) -> "Audience | None":
 
 
 def urls_file(config: Config) -> Path | None:
-    """Return the file with the addresses of those who are told by message, if there is one."""
+    """Return the file with the addresses for messages, if there is one."""
     return secrets.source(config.notify.urls_file, "notify_urls", os.environ)
 
 
 def pinged(config: Config) -> Address | None:
-    """Return how to come by the address to ping; a file is read for each cycle."""
+    """Return a function that returns the address to ping; a file is read in each cycle."""
     if address := config.notify.ping:
         return lambda: address
     path = secrets.source(config.notify.ping_file, "ping_url", os.environ)
@@ -101,7 +101,7 @@ def pinged(config: Config) -> Address | None:
 
 
 def _lacking(place: str, package: str) -> Iterator[Fault]:
-    """Yield that a package is not installed, and how it is."""
+    """Yield that a package is not installed, and how to install it."""
     if find_spec(package) is None:
         ways = f"pipx inject renewer {package}, or: pip install 'renewer[{EXTRAS[package]}]'"
         yield Fault(place, f"needs the package {package}, which is not installed ({ways})")

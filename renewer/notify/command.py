@@ -1,7 +1,8 @@
-"""The hook that runs a program of the administrator's, once nginx serves what changed (`[[hook.command]]`).
+"""The hook that runs an administrator's program once nginx serves new files (`[[hook.command]]`).
 
-No shell, no secret: the program is given an argument list of the configuration, and in its environment the
-names of what changed. What it prints is shown in part only when it fails, without what looks like a secret.
+It uses no shell and passes no secret: the program gets the configured arguments, and the names of what
+changed in its environment. Its output is shown only if it fails: the last line, without anything that looks
+like a secret.
 """
 
 import fcntl
@@ -30,18 +31,18 @@ class CommandHook:
 
     @property
     def key(self) -> str:
-        """Under which it is remembered: another argument list is another hook."""
+        """The key under which its state is stored; with other arguments it is another hook."""
         return hashlib.sha256("\0".join(self.argv).encode()).hexdigest()[:16]
 
     @property
     def what(self) -> str:
-        """The program that it runs."""
+        """The program to run."""
         return self.argv[0]
 
     def run(self, news: Deployed) -> None:
         """Run the program; raises `HookFailed` if it cannot be run, fails or takes too long.
 
-        Raises `LockBusy` where it still runs for a cycle that was killed.
+        Raises `LockBusy` if it is still running for a cycle that was killed.
         """
         argv, limit = (self.program(), *self.argv[1:]), self.timeout.total_seconds()
         with self._alone() as lock:
@@ -54,14 +55,14 @@ class CommandHook:
             said = redaction.last_line(ended.output)
             raise HookFailed(
                 f"{self.what} {how}{f': {said}' if said else ''}",
-                hint="nginx serves what is new; run the hook by hand to see why. The next run tries again",
+                hint="nginx serves the new files; run the hook by hand to see why. The next run tries again",
             )
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        """Lock out a second run of the program; it is handed the lock, so that it keeps it if we are killed.
+        """Prevent a second run of the program; it inherits the lock and keeps it if this process is killed.
 
-        What a program leaves running when it ends keeps nothing: the lock is undone for all who have it.
+        Processes it leaves behind do not keep it: the lock is released for every holder.
         """
         locks = self.state / "lock"
         files.folder(locks)
@@ -71,8 +72,8 @@ class CommandHook:
             yield handle
         except BlockingIOError:
             raise LockBusy(
-                f"{self.what} still runs for an earlier cycle, which was killed",
-                hint="wait until it is done, or end it; the next run tries again",
+                f"{self.what} is still running for an earlier cycle, which was killed",
+                hint="wait until it finishes, or stop it; the next run tries again",
             ) from None
         finally:
             files.let_go(handle)
@@ -85,21 +86,19 @@ class CommandHook:
         }
 
     def program(self) -> str:
-        """Return the program's path; raises `HookFailed` for one that somebody else could have written."""
+        """Return the program's path; raises `HookFailed` if it is missing, or other users can change it."""
         path = shutil.which(self.what, path=process.PATH)
         if path is None:
             hint = "install it, make it executable, or correct argv in the configuration"
-            raise HookFailed(f"{self.what} is not there, or no program", hint=hint)
+            raise HookFailed(f"{self.what} does not exist or is not a program", hint=hint)
         try:
             found = safe_paths.stranger(path)
         except OSError as error:
-            raise HookFailed(
-                f"{path} cannot be looked at: {(error.strerror or str(error)).lower()}"
-            ) from error
+            raise HookFailed(f"{path} cannot be checked: {(error.strerror or str(error)).lower()}") from error
         if found and Path(found).is_dir():
-            why = f"{path} is not run, because others can exchange it from a folder above"
+            why = f"{path} is not run, because other users can replace it in a folder above"
             raise HookFailed(why, hint=permissions.alone(Path(path)))
         if found:
-            why = f"{path} is not run, because others can write it"
+            why = f"{path} is not run, because other users can write it"
             raise HookFailed(why, hint=permissions.alone(Path(path)))
         return path

@@ -1,7 +1,7 @@
-"""A monitor that is pinged after each cycle: the address itself when all is well, with /fail when not.
+"""Pings a monitor after each cycle: at the address itself if all is well, at /fail if not.
 
-That is the convention of healthchecks.io (https://healthchecks.io/docs/http_api/). The address is a secret:
-no sentence here shows it, nor what the server says of it.
+This is the convention of healthchecks.io (https://healthchecks.io/docs/http_api/). The address is a secret:
+no message contains it, or the server's answer.
 """
 
 import socket
@@ -16,33 +16,33 @@ from renewer.core.errors import Transient
 from renewer.system.http_bounds import Peer
 
 PATIENCE = 10.0
-"""Seconds that a ping may take, the search for the server's address included."""
+"""Seconds for a ping, including the lookup of the server's address."""
 
 _MONITOR = Peer("the monitor", "[notify] ping")
 _PORTS = {"https": 443}
-_HINT = "see whether this machine reaches the monitor, and whether the check is still there"
+_HINT = "check that this machine can reach the monitor, and that the check still exists there"
 
 
 class Ping:
-    """Pings the address that `address` returns, once for each cycle."""
+    """Pings the address that `address` returns, once in each cycle."""
 
     def __init__(self, address: Callable[[], str]) -> None:
         self._address = address
 
     def beat(self, *, good: bool) -> None:
-        """See `interfaces.Pulse`; raises `Transient` when nobody is there, or somebody refuses."""
+        """See `interfaces.Pulse`; raises `Transient` if the server does not answer, or rejects the ping."""
         address = self._address()
         try:
             trouble = _MONITOR.within(PATIENCE, lambda: _get(address if good else failed(address)))
         except Transient:
             trouble = f"it did not answer within {PATIENCE:g} s"
         if trouble:
-            raise Transient(f"the monitor could not be told: {trouble}", hint=_HINT)
+            raise Transient(f"the monitor could not be pinged: {trouble}", hint=_HINT)
 
     def reach(self) -> None:
-        """Connect to where the address is, or to the proxy on the way; to ask for it would be a ping.
+        """Connect to the server of the address, or to the proxy, without a request: that would be a ping.
 
-        Raises `Transient` when nobody is there.
+        Raises `Transient` if it cannot be reached.
         """
         parts = urlsplit(self._address())
         proxy = getproxies().get(parts.scheme)
@@ -57,20 +57,20 @@ class Ping:
 
 
 def failed(address: str) -> str:
-    """Return the address for a failure; what comes after the path stays there."""
+    """Return the address that reports a failure; the query stays."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/fail"))
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows nobody elsewhere: the address is for this server alone."""
+    """Follows no redirects: the address is only for this server."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def _get(address: str) -> str:
-    """Ask for it once, and return what is wrong; empty for nothing."""
+    """Request the address once; return what is wrong, or an empty text."""
     request = Request(address, headers={"User-Agent": f"renewer/{__version__}"})  # noqa: S310 - https, or local
     try:
         with build_opener(_NoRedirect).open(request, timeout=PATIENCE):

@@ -1,8 +1,7 @@
-"""People who are told by message, through whatever `apprise` knows: mail, chat, push.
+"""Sends messages to people, through any service that `apprise` knows: mail, chat, push.
 
-The messages are sent by a process of its own (`apprise_worker`), which is given addresses and texts on its
-standard input. So a service that hangs can be ended, and nothing that a foreign library says reaches our
-output.
+A separate process (`apprise_worker`) sends them; it gets addresses and texts on its standard input. So a
+service that hangs can be stopped, and no output of a foreign library becomes part of ours.
 """
 
 import hashlib
@@ -20,13 +19,13 @@ from renewer.core.printable import shell
 from renewer.system import process
 
 PATIENCE = 20.0
-"""Seconds after which every message is taken, or counts as not."""
+"""Seconds after which a message counts as not sent."""
 
 SPARE = 10.0
-"""Seconds that the courier may take beyond that to start and to end."""
+"""Additional seconds for the worker to start and to exit."""
 
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""What of our environment says how the network is reached; the first four are known in lower case too."""
+"""Environment variables that concern the network; the first four are also used in lower case."""
 
 NOT_SENT = "the message could not be sent"
 
@@ -34,7 +33,7 @@ COURIER = (sys.executable, "-P", "-m", "renewer.notify.apprise_worker")
 
 
 class Addresses:
-    """The addresses in a file, read anew for each cycle; a mark is a part of an address's SHA-256."""
+    """The addresses in a file, read anew in each cycle; a recipient is a part of its address's SHA-256."""
 
     def __init__(self, path: Path, place: str, report: Report) -> None:
         self._path = path
@@ -42,31 +41,31 @@ class Addresses:
         self._report = report
 
     def known(self) -> Sequence[str]:
-        """See `interfaces.Recipients`; raises `ConfigError` for a file that cannot be used."""
+        """See `interfaces.Recipients`; raises `ConfigError` if the file cannot be used."""
         return tuple(dict.fromkeys(map(_mark, self._read().values())))
 
     def deliver(self, messages: Mapping[str, Message]) -> Collection[str]:
-        """See `interfaces.Recipients`; who could not be told is reported by the number of the line."""
+        """See `interfaces.Recipients`; an address that failed is reported by its line number."""
         lines = {_mark(address): (number, address) for number, address in self._read().items()}
         due = [who for who in messages if who in lines]
         answers = self._sent([(lines[who][1], messages[who]) for who in due])
         for who, answer in zip(due, answers, strict=True):
             if answer:
-                hint = f"apprise -vv -b test --config {shell(self._path)} shows what that service says"
+                hint = f"apprise -vv -b test --config {shell(self._path)} shows the service's answer"
                 self._report.problem("notices", f"line {lines[who][0]} of {self._path}: {answer}", hint)
         return [who for who, answer in zip(due, answers, strict=True) if not answer]
 
     def unknown(self) -> Sequence[int]:
-        """Return the lines whose addresses apprise does not know; nobody is told anything.
+        """Return the numbers of the lines that apprise does not know; nothing is sent.
 
-        Raises `ConfigError` for a file that cannot be used, `Transient` where apprise gives no answer.
+        Raises `ConfigError` if the file cannot be used, and `Transient` if apprise gives no answer.
         """
         lines = self._read()
         nothing = Message("", "", good=True)
         answers = self._sent([(address, nothing) for address in lines.values()], send=False)
         if NOT_SENT in answers:
             raise Transient(
-                "apprise does not say which addresses it knows", hint="see whether it is installed whole"
+                "apprise does not say which addresses it knows", hint="check that apprise works: apprise -V"
             )
         return [number for number, answer in zip(lines, answers, strict=True) if answer]
 
@@ -74,10 +73,10 @@ class Addresses:
         return secrets.read_addresses(self._path, self._place)
 
     def _sent(self, letters: Sequence[tuple[str, Message]], *, send: bool = True) -> Sequence[str]:
-        """Have the letters sent, or only looked at; return what went wrong with each, empty for nothing."""
+        """Send the letters, or only check them; return what went wrong with each, or an empty text."""
         names = (*NETWORK, *(name.lower() for name in NETWORK))
         errand = {
-            "environment": {"NETRC": os.devnull}  # what is sent is what the address has
+            "environment": {"NETRC": os.devnull}  # only credentials in the address are used
             | {name: os.environ[name] for name in names if name in os.environ},
             "patience": PATIENCE,
             "send": send,

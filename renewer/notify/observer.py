@@ -1,7 +1,7 @@
-"""After each cycle: those outside are told what became of it.
+"""Sends the notifications after each cycle.
 
-Three may be listening: a collector of figures, people, and a monitor that waits for a pulse. None of them can
-fail a cycle, nor hold it up for longer than the adapters allow.
+There are three kinds: metrics, messages to people, and the ping of a monitor. None of them can fail a cycle,
+or delay it longer than their adapters allow.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ Trim = Callable[[Record], Record]
 
 @dataclass(frozen=True)
 class Audience:
-    """Who listens; `share` is the part of a life that is left when its end is first told."""
+    """The configured notifications; `share` is the share of life at which expiry is first notified."""
 
     gauges: Gauges | None = None
     recipients: Recipients | None = None
@@ -36,7 +36,7 @@ class Audience:
 
 @dataclass(frozen=True)
 class Observer:
-    """Tells the audience how cycles end; whatever goes wrong with that is only reported."""
+    """Sends the notifications of cycles; an error of its own is only reported."""
 
     specs: tuple[CertSpec, ...]
     sites: tuple[str, ...]
@@ -49,9 +49,9 @@ class Observer:
     follower: Follower = ALONE
 
     def saw(self, outcome: Outcome, broke: RenewerError | None = None) -> None:
-        """Report the outcome of a cycle; `broke` is the error that ended it early, if any.
+        """Notify of the outcome of a cycle; `broke` is the error that ended it early, if any.
 
-        Nobody is told by message what could not be written down before: it would be told again and again.
+        A message is sent only if the record of it can be written; otherwise it would be sent again and again.
         """
         now, known = self.clock.now(), self._recipients()
         kept = {spec.name: self._material(spec) for spec in self.specs}
@@ -75,7 +75,7 @@ class Observer:
         return None
 
     def _recipients(self) -> Sequence[str] | None:
-        """Return who is to be told by message, or `None` where that cannot be known now."""
+        """Return the recipients of messages, or `None` if they are unknown for now."""
         if self.audience.recipients is None:
             return ()
         with self._at_most_told("notices"):
@@ -90,7 +90,7 @@ class Observer:
         now: datetime,
         trimmed: Trim,
     ) -> Record:
-        """Return the record after a cycle, without what is not in the configuration any more."""
+        """Return the record after a cycle, without subjects that are no longer configured."""
         seen = dict(record.seen)
         if self.audience.gauges:
             for one in outcome.certificates:
@@ -100,7 +100,7 @@ class Observer:
         return trimmed(replace(record, troubles=rules.troubles(record.troubles, found, now), seen=seen))
 
     def _trimmer(self, known: Sequence[str] | None) -> Trim:
-        """Return what takes out of a record what the configuration does not have; a newer one may have it."""
+        """Return the function that removes unconfigured subjects, if this is the newest configuration."""
         subjects = [rules.certificate(spec.name) for spec in self.specs]
         subjects += [*map(rules.site, self.sites), *map(rules.hook, self.hooks)]
         newest = False
@@ -115,21 +115,19 @@ class Observer:
 
         return trimmed
 
-    # -- the three who may be listening ---------------------------------------------------------------------
+    # -- the three kinds of notifications -------------------------------------------------------------------
 
     def _show(self, record: Record, exit_code: int, now: datetime) -> None:
         if self.audience.gauges:
             certificates: dict[str, CertificateReading] = {}
             for spec in self.specs:
-                with self._at_most_told(
-                    spec.name
-                ):  # what cannot be read of one is no reason to hide the rest
+                with self._at_most_told(spec.name):  # an unreadable one must not hide the others
                     certificates[spec.name] = self._reading(spec, record, now)
             with self._at_most_told("metrics"):
                 self.audience.gauges.show(Readings(now, exit_code, certificates, self._keys()))
 
     def _deliver(self, found: Sequence[SubjectStatus], record: Record, save: Save, now: datetime) -> None:
-        """Send what is new to each; it counts as told once it was taken: a death between tells it twice."""
+        """Send each recipient its news; recorded only once sent, so a crash in between sends it twice."""
         due = {who: rules.news(found, record, who, now, self.audience.share) for who in record.heard}
         messages = {who: rules.message(new, self.host, now) for who, new in due.items() if new}
         if self.audience.recipients and messages:
@@ -166,7 +164,7 @@ class Observer:
         )
 
     def _keys(self) -> dict[str, datetime]:
-        """Return when each site's current key became that."""
+        """Return the time since which each site's current key is current."""
         since: dict[str, datetime] = {}
         for name in self.sites:
             with self._at_most_told(name):
@@ -177,12 +175,12 @@ class Observer:
 
     @contextmanager
     def _at_most_told(self, subject: str) -> Iterator[None]:
-        """Report what goes wrong, and go on: the cycle itself is over, and its result stands."""
+        """Report an error and go on: the cycle is over, and its result stands."""
         try:
             yield
         except LockBusy:
-            return  # another process tells at this very moment; what it did not know yet the next cycle tells
+            return  # another process is sending; the next cycle sends what that one did not know yet
         except RenewerError as error:
             self.report.problem(subject, str(error), error.hint)
-        except Exception as bug:  # noqa: BLE001 - nor may a bug in telling spoil what was done
+        except Exception as bug:  # noqa: BLE001 - a bug in a notification must not spoil the cycle
             self.report.bug(subject, bug)

@@ -1,7 +1,7 @@
-"""Figures for node_exporter's textfile collector, by `prometheus_client`; named after those of cert-manager.
+"""Metrics for node_exporter's textfile collector, by `prometheus_client`; named after those of cert-manager.
 
-https://github.com/prometheus/node_exporter#textfile-collector: the file has to appear by a rename; what does
-not end in .prom is not read.
+https://github.com/prometheus/node_exporter#textfile-collector: the file has to be replaced by a rename, and
+its name has to end in .prom.
 """
 
 import os
@@ -17,21 +17,21 @@ from renewer.core.metrics import CertificateReading, Readings
 from renewer.system import files
 
 READABLE = 0o644
-"""The mode of the file: node_exporter is another user."""
+"""The mode of the file: node_exporter runs as another user."""
 
 CERTIFICATE = {
-    "not_before_timestamp_seconds": "Since when the certificate is valid.",
-    "expiration_timestamp_seconds": "When the certificate ends.",
-    "renewal_timestamp_seconds": "When the certificate is due to be renewed.",
-    "served": "Whether nginx was seen to serve it: 1 or 0; absent where there is nowhere to look.",
-    "failures": "How many attempts in a row have failed.",
-    "last_success_timestamp_seconds": "When a cycle last found nothing wrong with it.",
+    "not_before_timestamp_seconds": "Start of the certificate's validity.",
+    "expiration_timestamp_seconds": "Expiry of the certificate.",
+    "renewal_timestamp_seconds": "Time when the certificate is due for renewal.",
+    "served": "Whether nginx serves the certificate: 1 or 0; absent if it is not checked.",
+    "failures": "Failed attempts in a row.",
+    "last_success_timestamp_seconds": "End of the last cycle without an error for the certificate.",
 }
-"""What is said of a certificate: the end of the name, and the help."""
+"""The metrics of a certificate: the end of the name, and the help text."""
 
 
 class Textfile:
-    """The file at `path`, replaced as a whole by each cycle."""
+    """The file at `path`, replaced as a whole in each cycle."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class Textfile:
 
 
 class _Once:
-    """A collector of what is known already."""
+    """A collector of values that are known already."""
 
     def __init__(self, found: tuple[Metric, ...]) -> None:
         self._found = found
@@ -54,7 +54,7 @@ class _Once:
 
 
 def families(readings: Readings) -> Iterator[Metric]:
-    """Yield the figures as Prometheus has them: times in seconds since 1970, no line for what is unknown."""
+    """Yield the metrics: times in seconds since 1970, no sample for an unknown value."""
     for ending, told in CERTIFICATE.items():
         family = GaugeMetricFamily(f"renewer_certificate_{ending}", told, labels=["name"])
         for name, reading in readings.certificates.items():
@@ -62,15 +62,15 @@ def families(readings: Readings) -> Iterator[Metric]:
                 family.add_metric([name], value)
         yield family
     keys = GaugeMetricFamily(
-        "renewer_site_key_created_timestamp_seconds", "When a site got its key.", labels=["site"]
+        "renewer_site_key_created_timestamp_seconds", "Time when a site got its key.", labels=["site"]
     )
     for name, since in readings.keys.items():
         keys.add_metric([name], since.timestamp())
     yield keys
     at = readings.at.timestamp()
-    yield GaugeMetricFamily("renewer_last_cycle_timestamp_seconds", "When the last cycle ended.", value=at)
+    yield GaugeMetricFamily("renewer_last_cycle_timestamp_seconds", "End of the last cycle.", value=at)
     yield GaugeMetricFamily(
-        "renewer_last_cycle_exit_code", "The exit code of the last cycle.", value=readings.exit_code
+        "renewer_last_cycle_exit_code", "Exit code of the last cycle.", value=readings.exit_code
     )
     yield InfoMetricFamily("renewer_build", "The program.", value={"version": __version__})
 

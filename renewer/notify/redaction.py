@@ -1,10 +1,10 @@
-"""What another program printed, without what only it should know: pure.
+"""Removes secrets from another program's output. Pure.
 
-Nobody can tell every secret from a word, so this looks at form: keys, tokens, JSON web tokens (RFC 7519), and
-what stands in an address besides its host. Fingerprints, and the paths of files, stay to be read.
+Secrets are recognised by form: keys, tokens, JSON web tokens (RFC 7519), and the parts of an address other
+than its host. Fingerprints and file paths are kept.
 
-What cannot be seen goes before anything is looked at, or a colour in the middle of a secret would make two
-harmless words of it; an escape in its place would do the same.
+Invisible characters are removed first: a colour in the middle of a secret would split it into two harmless
+words, and so would an escape in its place.
 """
 
 import re
@@ -12,7 +12,7 @@ import re
 from renewer.core.printable import printable
 
 SHOWN = 200
-"""How many characters of a line are shown."""
+"""Characters of a line that are shown."""
 
 HIDDEN = "[…]"
 
@@ -31,10 +31,10 @@ _SEQUENCE = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS
     r"|\x1b[ -/]*[0-~]"
 )
-"""What a terminal obeys."""
+"""Sequences that a terminal interprets."""
 
 _INTRODUCED = re.compile(r"(?i)(?:fingerprint|sha-?(?:1|256|384|512)|serial|digest|checksum|commit)\W{1,3}$")
-"""What stands before a long number that everybody may read."""
+"""The word before a long number that is no secret."""
 
 _FILES = {"file", "unix"}
 _PLAIN_PART = re.compile(r"[A-Za-z._-]{0,24}|v[0-9]{1,2}")
@@ -42,14 +42,14 @@ _LONG, _LONG_MIXED, _DIGITS = 32, 20, 2
 
 
 def last_line(output: str) -> str:
-    """Return the last line that a program printed, short, without keys and what looks like a secret."""
+    """Return the last line of a program's output, short, without keys or anything like a secret."""
     plain = _KEY.sub("[a private key]", _seen(output))
     last = next((line.strip() for line in reversed(plain.splitlines()) if line.strip()), "")
     return printable(_WORD.sub(_shown, last), SHOWN)
 
 
 def _seen(output: str) -> str:
-    """Return what is to be seen of an output on a terminal."""
+    """Return the visible part of an output."""
     return "".join(one for one in _SEQUENCE.sub("", output) if one.isprintable() or one.isspace())
 
 
@@ -70,7 +70,7 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def _address(scheme: str, rest: str) -> str:
-    """Return an address with its host, and of its path what is plain words."""
+    """Return an address with its host, and only plain words of its path."""
     if scheme.lower() in _FILES:
         return f"{scheme}://{rest}"
     core = rest.rstrip(".,;:!")
@@ -88,7 +88,7 @@ def _address(scheme: str, rest: str) -> str:
 
 
 def _public(word: str) -> bool:
-    """Return whether a word is none that chance made: the path of a file, a name, a number."""
+    """Return whether a word is not random: a file path, a name, a number."""
     if word.startswith(("/", "./", "../", "~/")):
         return True
     if word.startswith("eyJ") and "." in word:  # {" in base64url
@@ -99,6 +99,6 @@ def _public(word: str) -> bool:
 
 
 def _mixed(word: str) -> bool:
-    """Return whether small letters, capital ones and digits are mixed in a long word."""
+    """Return whether a long word mixes lower-case letters, upper-case letters and digits."""
     kinds = (r"[a-z]", r"[A-Z]", rf"(?:[0-9].*){{{_DIGITS}}}")
     return len(word) >= _LONG_MIXED and all(re.search(kind, word) for kind in kinds)

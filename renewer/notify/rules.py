@@ -1,7 +1,7 @@
-"""What those outside are told after a cycle, and what they were told before: pure.
+"""Decides which messages to send after a cycle. Pure.
 
-A trouble is told once, when it is more than "try later" or when that lasts; that a certificate will expire,
-at two points of its life and at its end; and that all is well again once, to whoever heard of the trouble.
+A problem is notified once, unless it is a "try later" that does not last; the expiry of a certificate at two
+points of its life and at its end; a recovery once, to the recipients that were told of the problem.
 """
 
 import re
@@ -29,37 +29,37 @@ from renewer.core.site import SiteOutcome
 from renewer.core.timefmt import at, distance
 
 LASTING = timedelta(days=1)
-"""How long a trouble that is only "try later" goes untold."""
+"""How long a "try later" has to last to be notified."""
 
 OF_LIFE = 1 / 10
-"""The part of a certificate's life that it goes untold at most."""
+"""How long at most, as a share of the certificate's life."""
 
 _CALL = re.compile(r"<(?=\S)|(?<![\w.+-])@(?=[\w&!])|\](?=\()")
-"""What a chat takes for more than text: `@everyone`, `<!channel>`, `<URL|a text>`, `[a text](URL)`."""
+"""Text that chats interpret: `@everyone`, `<!channel>`, `<URL|a text>`, `[a text](URL)`."""
 
 LONGEST = 3000
-"""Characters of a message: some services take no more than 4,096."""
+"""Characters of a message: some services accept no more than 4,096."""
 
 
 def certificate(name: str) -> str:
-    """Return the subject that stands for a certificate."""
+    """Return the subject of a certificate."""
     return f"certificate/{name}"
 
 
 def site(name: str) -> str:
-    """Return the subject that stands for a site."""
+    """Return the subject of a site."""
     return f"site/{name}"
 
 
 def hook(name: str) -> str:
-    """Return the subject that stands for a deploy hook."""
+    """Return the subject of a deploy hook."""
     return f"hook/{name}"
 
 
 def findings(
     outcome: Outcome, broke: RenewerError | None, kept: Mapping[str, Material | None]
 ) -> tuple[SubjectStatus, ...]:
-    """Return how everything stands; `broke` ended the cycle early, `kept` is every certificate as stored."""
+    """Return the status of every subject; `broke` ended the cycle early, `kept` has what is stored."""
     looked = {one.name: one for one in outcome.certificates}
     certificates = (_certificate(name, looked.get(name), material) for name, material in kept.items())
     sites = (_whole(site(one.name), f"the site {one.name}", one) for one in outcome.sites)
@@ -75,7 +75,7 @@ def findings(
 def troubles(
     before: Mapping[str, Trouble], found: Sequence[SubjectStatus], now: datetime
 ) -> Mapping[str, Trouble]:
-    """Return the troubles after a cycle; what it did not look at stays as it was."""
+    """Return the problems after a cycle; a subject that it did not check keeps its state."""
     after = dict(before)
     for finding in found:
         if finding.looked and finding.error is None:
@@ -91,7 +91,7 @@ def troubles(
 def news(
     found: Sequence[SubjectStatus], record: Record, recipient: str, now: datetime, share: float
 ) -> tuple[Notice, ...]:
-    """Return what this recipient has to be told now."""
+    """Return the notices that are due for this recipient."""
     heard = record.heard.get(recipient, {})
     told = (
         _notice(
@@ -106,9 +106,9 @@ def news(
 
 
 def verdict(found: Sequence[SubjectStatus], record: Record) -> bool | None:
-    """Return whether all is well, or a thing that was looked at failed; `None` where neither can be said.
+    """Return whether all is well (True) or a checked subject failed (False); otherwise `None`.
 
-    That has to be tried later, or that something else failed before, is neither.
+    It is `None` for a "try later", and for a problem of something that this cycle did not check.
     """
     standing = record.troubles
     if any(one.looked and one.subject in standing and standing[one.subject].grave for one in found):
@@ -148,7 +148,7 @@ def _patience(life: Life | None) -> timedelta:
 
 
 def _notice(finding: SubjectStatus, trouble: Trouble | None, heard: Heard, warned: Warned) -> Notice | None:
-    """Return what is to be told of a subject, if anything."""
+    """Return the notice that is due for a subject, if any."""
     before = heard.of(finding.life)
     failing = trouble.since if trouble and trouble.grave else None
     fingerprint = finding.life.fingerprint if finding.life else ""
@@ -168,7 +168,7 @@ def _notice(finding: SubjectStatus, trouble: Trouble | None, heard: Heard, warne
 
 
 def _harmless(text: str) -> str:
-    """Return a sentence that calls nobody in a chat and has no link under another text."""
+    """Return a sentence without mentions and without links under another text, for a chat."""
     return _CALL.sub(r"\g<0> ", text)
 
 
@@ -177,13 +177,13 @@ def _paragraph(notice: Notice, now: datetime) -> str:
     finding, life = notice.finding, notice.finding.life
     lines = [f"{finding.name} {notice.kind}."]
     if notice.kind is NoticeKind.RECOVERED:
-        lines += [f"It had failed since {at(notice.since)}."] if notice.since else []
+        lines += [f"It had been failing since {at(notice.since)}."] if notice.since else []
     elif finding.error:
-        lines += [f"What: {_harmless(finding.error)}"]
+        lines += [f"Problem: {_harmless(finding.error)}"]
         lines += [f"Since: {at(notice.since)}"] if notice.since else []
         lines += [f"What to do: {_harmless(finding.hint) or 'see renewer status'}"]
     else:
         lines += ["What to do: see renewer status and renewer renew"]
     if life:
-        lines.append(f"Its certificate ends {at(life.end)}, {distance(life.end - now)}.")
+        lines.append(f"Its certificate expires {at(life.end)}, {distance(life.end - now)}.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Which keys a site has next: pure. See `core.site` for the phases."""
+"""Decides which keys a site has next. Pure; see `core.site` for the phases."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,8 +26,8 @@ Draw = Callable[[], str]
 def wanted(spec: SiteSpec, kept: Kept, context: SiteContext, draw: Draw) -> Ring:
     """Return the keys that the site shall have now; equal to those that it has if nothing is to be done.
 
-    What an earlier cycle wanted and nginx was not seen to take up goes first, so a rotation is finished
-    before the next one begins: a key that nginx may not know yet is never made the current one.
+    An earlier cycle's keys that nginx does not use yet come first, so a rotation is finished before the next
+    one begins: a key that nginx may not know yet never becomes the current one.
     """
     before = kept.wanted or kept.served
     if before is None or _asked(spec, context) == Asked(spec.name, at_once=True):
@@ -46,19 +46,19 @@ def wanted(spec: SiteSpec, kept: Kept, context: SiteContext, draw: Draw) -> Ring
 def rotation(spec: SiteSpec, ring: Ring) -> datetime:
     """Return when the next rotation is due at the latest.
 
-    With the certificates' rhythm, that is in time for the last session opened with the current key to live as
-    long as the grace after it: a certificate that is not renewed must not shut the site.
+    If keys rotate with the certificates, that is early enough for the last session of the current key to
+    outlive the grace: a certificate that is not renewed must not lock people out.
     """
     return ring.since + spec.rotate if spec.rotate else ring.session_end - spec.grace
 
 
 def honoured_until(spec: SiteSpec, ring: Ring) -> datetime | None:
-    """Return when the oldest key that is retiring ends."""
+    """Return when the oldest retiring key stops being accepted."""
     return min((one.since + spec.grace for one in ring.retiring), default=None)
 
 
 def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool, detail: str = "") -> SiteOutcome:
-    """Return what it means for the site to have these keys; `detail` is what nginx lacks."""
+    """Return the outcome for a site that gets these keys; `detail` says what is missing in nginx."""
     rotated = kept.served is None or kept.served.current != ring.current
     until, planned = honoured_until(spec, ring), rotation(spec, ring)
     return SiteOutcome(
@@ -75,7 +75,7 @@ def outcome(spec: SiteSpec, kept: Kept, ring: Ring, *, due: bool, detail: str = 
 
 
 def ahead(told: SiteOutcome, spec: SiteSpec, kept: Kept, now: datetime) -> SiteOutcome:
-    """Return the outcome while it is still to come: with the keys that the site has, and none before that."""
+    """Return the outcome before it is applied, with the keys that the site has at present."""
     if not told.due:
         return told
     until = honoured_until(spec, kept.served) if kept.served else None
@@ -89,7 +89,7 @@ def ahead(told: SiteOutcome, spec: SiteSpec, kept: Kept, now: datetime) -> SiteO
 
 
 def held(spec: SiteSpec, kept: Kept, error: RenewerError, now: datetime) -> SiteOutcome:
-    """Return how the site stands while its keys, and whom they are for, are left alone for that reason."""
+    """Return the outcome for a site whose keys and people are left alone, because of this error."""
     ring = kept.served
     return SiteOutcome(
         name=spec.name,
@@ -143,7 +143,7 @@ def _rotation_due(spec: SiteSpec, ring: Ring, context: SiteContext) -> bool:
 
 
 def _rotating(kept: Kept) -> bool:
-    """Return whether a rotation is under way that nginx was not seen to take up."""
+    """Return whether a rotation is under way that nginx has not taken up."""
     if kept.wanted is None:
         return False
     return kept.served is None or kept.served.published != kept.wanted.published

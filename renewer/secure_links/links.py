@@ -1,4 +1,4 @@
-"""The links that open a site: pure."""
+"""Makes the links that open a site. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from renewer.core.errors import ConfigError, Refused
 from renewer.core.site import Kept, Mode, Ring, SiteSpec
 
 LIFE, URL_LIFE = timedelta(minutes=15), timedelta(days=1)
-"""How long a link is good for, unless a person says otherwise."""
+"""The default lifetimes of a link and of a signed URL."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A link as a person asks for it: for somebody, or for the path of a URL; `end` is when it expires."""
+    """A requested link: for a person, or for the path of a URL; `end` is when it expires."""
 
     person: str | None
     uri: str | None
@@ -24,36 +24,32 @@ class Wanted:
 
 
 def life(expires: str | None, uri: str | None) -> timedelta:
-    """Return how long a link is to be good for; raises `ConfigError`."""
+    """Return the lifetime of a link; raises `ConfigError`."""
     if expires is None:
         return URL_LIFE if uri else LIFE
     usual = "a day" if uri else "15 minutes"
     try:
         return fields.duration(expires)
     except ConfigError as error:
-        raise ConfigError(
-            f"--expires {error}", hint=f"leave it out for {usual}, or write --expires 1h"
-        ) from None
+        raise ConfigError(f"--expires {error}", hint=f"omit it for {usual}, or write --expires 1h") from None
 
 
 def find(specs: Sequence[SiteSpec], name: str) -> SiteSpec:
-    """Return the site of this name; raises `ConfigError`."""
+    """Return the site with this name; raises `ConfigError` if there is none."""
     for spec in specs:
         if spec.name == name:
             return spec
     known = ", ".join(spec.name for spec in specs)
-    raise ConfigError(f"the configuration has no site named {name}", hint=f"it has {known or 'none'}")
+    raise ConfigError(f"the configuration has no site named {name}", hint=f"its sites: {known or 'none'}")
 
 
 def made(spec: SiteSpec, kept: Kept, wanted: Wanted) -> str:
-    """Return the link, signed with a key that nginx was seen to work with; raises `RenewerError`."""
+    """Return the link, signed with a key that nginx is known to use; raises `RenewerError`."""
     ring = kept.served
     if ring is None:
         raise _not_yet(f"{spec.name} has no key in nginx yet")
     if kept.wanted and ring.current not in kept.wanted.honoured:
-        raise _not_yet(
-            f"the keys of {spec.name} are being ended, and nginx was not seen to take up the new ones"
-        )
+        raise _not_yet(f"the keys of {spec.name} are being replaced, and nginx does not use the new ones yet")
     if spec.mode is Mode.URL:
         return _url(spec, ring, wanted)
     return _opening(spec, ring, wanted)
@@ -63,7 +59,7 @@ def _url(spec: SiteSpec, ring: Ring, wanted: Wanted) -> str:
     if wanted.uri is None or wanted.person is not None or wanted.fragment:
         raise ConfigError(
             f"{spec.name} is in url mode: its links are signed URLs",
-            hint=f"write: renewer link {spec.name} --uri /the/path",
+            hint=f"run: renewer link {spec.name} --uri /the/path",
         )
     return spec.host + tokens.url(ring.current, spec.name, wanted.uri, wanted.end)
 
@@ -71,13 +67,13 @@ def _url(spec: SiteSpec, ring: Ring, wanted: Wanted) -> str:
 def _opening(spec: SiteSpec, ring: Ring, wanted: Wanted) -> str:
     if wanted.person is None or wanted.uri is not None:
         raise ConfigError(
-            f"{spec.name} is in session mode: a link opens it for a person",
-            hint=f"write: renewer link {spec.name} {spec.people[0] if spec.people else 'PERSON'}",
+            f"{spec.name} is in session mode: its links are for a person",
+            hint=f"run: renewer link {spec.name} {spec.people[0] if spec.people else 'PERSON'}",
         )
     if wanted.person not in spec.people:
         raise ConfigError(
             f"{spec.name} has no person {wanted.person}",
-            hint=f"it has {', '.join(spec.people) or 'none'}: see people in the configuration",
+            hint=f"its people: {', '.join(spec.people) or 'none'}; see people in the configuration",
         )
     if wanted.person not in ring.people:
         raise _not_yet(f"nginx does not know {wanted.person} yet")

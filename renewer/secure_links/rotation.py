@@ -1,8 +1,8 @@
 """The sites behind secure links: rotates the keys of nginx's `secure_link` on the engine's cycle.
 
-What is wanted is kept before nginx is asked, and counts as served only after nginx was seen to work with it.
-So a rotation that died anywhere is finished by the next run, and nothing is signed with a key that nginx does
-not know.
+The wanted keys are stored before nginx gets them, and count as served only once nginx is known to use them.
+So the next run finishes a rotation that was interrupted anywhere, and nothing is signed with a key that nginx
+does not know.
 """
 
 import grp
@@ -23,7 +23,7 @@ from renewer.store.state import State
 from renewer.system import files
 
 _MASTER = 32
-"""Bytes of a key, as many as the hash that keys are derived with gives (RFC 2104, section 3)."""
+"""Bytes of a key, as many as the hash that derives keys returns (RFC 2104, section 3)."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class SecureLink:
     def propose(self, context: SiteContext) -> Proposal:
         """Return what nginx is to take up; the keys that it needs are kept as wanted.
 
-        Nothing, where the configuration has changed since it was read: who is let in is the newest one's
-        business. Nginx is held, so nobody who goes by a newer one has written anything before this looks.
+        It is empty if the configuration has changed since it was read: only the newest one decides who has
+        access. nginx is held, so no run with a newer one can write anything before this check.
         """
         if outdated := self.follower.outdated():
             return self._held(outdated, context)
@@ -64,7 +64,7 @@ class SecureLink:
         return proposal
 
     def settle(self, proposal: Proposal) -> Mapping[str, RenewerError]:
-        """Keep the keys as served, forget those of sites that are no more, and hand the current ones on."""
+        """Store the keys as served, delete those of removed sites, and pass on keys to signing programs."""
         if proposal.guard:
             with self.vault.sites() as ledger:
                 for gate in proposal.guard.gates:
@@ -110,7 +110,7 @@ class SecureLink:
         return Proposal(None if nothing else guard, outcomes, ends_access and not nothing)
 
     def _sign(self, spec: SiteSpec, signer: Signer) -> None:
-        """Let the signing program's file hold the current key; not by a reading that is not the newest."""
+        """Write the current key to the signing program's file, if this reading is the newest."""
         ring = self.vault.site(spec.name).served
         if ring is None or _holds(signer, _signing(spec, ring)):
             return
@@ -136,7 +136,7 @@ def _loses(kept: Kept, spec: SiteSpec) -> bool:
 
 
 def _signing(spec: SiteSpec, ring: Ring) -> bytes:
-    """Return what another program needs to sign; a URL that is valid for `grace` seconds outlives no key."""
+    """Return what another program needs to sign; a URL valid for `grace` seconds outlives no key."""
     secret = tokens.derived(ring.current.master, spec.name)
     told = {
         "site": spec.name,
@@ -148,19 +148,19 @@ def _signing(spec: SiteSpec, ring: Ring) -> bytes:
 
 
 def _holds(signer: Signer, content: bytes) -> bool:
-    """Return whether the signing program's file holds just this, with its owner and mode."""
+    """Return whether the signing program's file has this content, owner and mode."""
     return files.holds(signer.path, content, _ids(signer.owner), signer.mode)
 
 
 def _hand_over(signer: Signer, content: bytes) -> None:
-    """Let the signing program's file hold this, with its owner and mode, whole or not at all."""
+    """Write the signing program's file with its owner and mode, whole or not at all."""
     files.folder(signer.path.parent, 0o755)
     files.write(signer.path, content, signer.mode, _ids(signer.owner))
     files.sweep(signer.path.parent, signer.path.name)
 
 
 def _ids(owner: str | None) -> tuple[int, int]:
-    """Return user and group by number; raises `ConfigError` for one that this machine does not have."""
+    """Return user and group by number; raises `ConfigError` if one does not exist on this machine."""
     if owner is None:
         return os.geteuid(), os.getegid()
     user, _, group = owner.partition(":")
@@ -169,5 +169,6 @@ def _ids(owner: str | None) -> tuple[int, int]:
         return known.pw_uid, grp.getgrnam(group).gr_gid if group else known.pw_gid
     except KeyError:
         raise ConfigError(
-            f"signer_owner: this machine has no {owner}", hint='name a user, or "user:group", that it has'
+            f"signer_owner: {owner} does not exist on this machine",
+            hint='name an existing user, or "user:group"',
         ) from None

@@ -1,4 +1,4 @@
-"""The configuration as the daemon holds it, checked in a process of its own: the parent loads no reader."""
+"""The configuration the daemon uses, checked in a separate process so that the parent needs no reader."""
 
 import json
 import subprocess
@@ -12,10 +12,10 @@ from typing import Protocol
 from renewer.core.errors import ConfigError, Transient
 
 CHECK = 60.0
-"""Seconds that the check of a configuration may take, the watchdog unfed, before it is taken to hang."""
+"""Seconds the check of a configuration may take before it counts as hung; the watchdog waits meanwhile."""
 
 RENEWER = (sys.executable, "-P", "-m", "renewer")
-"""The program itself; the folder that it is started in is no place to find modules (-P)."""
+"""The program itself; with -P, modules are not searched in the working directory."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class ConfigurationReader(Protocol):
     """Reads and checks the configuration; raises what `accept` does."""
 
     def __call__(self, *, quiet: bool) -> Accepted:
-        """Return the configuration as it is now; `quiet` reports no faults."""
+        """Return the current configuration; with `quiet`, no faults are reported."""
         ...
 
 
 def accept(file: str, *, quiet: bool = False) -> Accepted:
-    """Have a configuration checked, in a process of its own; its faults are told on standard error.
+    """Have a configuration checked by a separate process, which reports faults on standard error.
 
-    Raises `ConfigError` for a faulty one, and `Transient` where the check came to no end of its own.
+    Raises `ConfigError` for a faulty configuration, and `Transient` if the check did not finish.
     """
     code, said = _checked((*RENEWER, "--config", file, "accept"), quiet=quiet)
     if code == ConfigError.exit_code:
         raise ConfigError(
-            f"{file} has the faults that are told above",
-            hint="mend them, then: systemctl reload renewer, or wait a minute; until then a restart fails",
+            f"{file} has the faults listed above",
+            hint="fix them, then: systemctl reload renewer, or wait a minute; until then a restart fails",
         )
     if code:
         raise _unchecked(
@@ -60,7 +60,7 @@ def accept(file: str, *, quiet: bool = False) -> Accepted:
 
 
 def _checked(command: Sequence[str], *, quiet: bool = False) -> tuple[int, bytes]:
-    """Return the exit code of a check (minus the signal that killed it), and what it answered."""
+    """Return the exit code of a check (minus the signal that killed it), and its output."""
     try:
         ended = subprocess.run(  # noqa: S603 - our own program
             command,
@@ -70,12 +70,12 @@ def _checked(command: Sequence[str], *, quiet: bool = False) -> tuple[int, bytes
             timeout=CHECK,
         )
     except subprocess.TimeoutExpired:
-        raise _unchecked(f"the check took more than {CHECK:g} s and was ended") from None
+        raise _unchecked(f"the check took more than {CHECK:g} s and was killed") from None
     except OSError as error:
         raise _unchecked(f"the check cannot be started: {error.strerror}") from error
     return ended.returncode, ended.stdout
 
 
 def _unchecked(why: str) -> Transient:
-    hint = "the lines above say more, or journalctl -k (was memory short?); then start or reload it again"
+    hint = "see the lines above, or journalctl -k (did it run out of memory?); then start or reload it again"
     return Transient(f"the configuration could not be checked: {why}", hint=hint)

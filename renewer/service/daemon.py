@@ -1,7 +1,7 @@
-"""The daemon, on `apscheduler`: a lean parent that keeps time and starts the `renew` that a person would.
+"""The daemon, on `apscheduler`: a lean parent that keeps time and starts `renew` as a worker process.
 
-Nothing of a cycle stays in this process, nor what reads a configuration: keys and nonces do not age in
-memory, a crash in a cycle cannot stop the clock, and idle it holds little more than the scheduler.
+No cycle and no reading of the configuration happens in this process: keys and nonces do not age in memory, a
+crash in a cycle cannot stop the clock, and while idle it holds little more than the scheduler.
 """
 
 import json
@@ -30,29 +30,29 @@ from renewer.system.sd_notify import notify, watched
 from renewer.system.signals import Signals
 
 HEARTBEAT = 60
-"""Seconds; the longest that a suspend, or a clock that jumps, delays a cycle. It also feeds the watchdog."""
+"""Seconds; the longest that a suspend or a clock change delays a cycle. It also feeds the watchdog."""
 
 LOOK = timedelta(minutes=30)
-"""A worker is started this often at least, whatever is planned: it looks, or sees that nothing changed."""
+"""The longest time between two workers, whatever is planned; a worker without work ends quickly."""
 
 GRACE = 4.0
-"""Seconds that a worker has to end its step when the daemon is asked to end."""
+"""Seconds a worker gets to finish its step when the daemon is asked to stop."""
 
 GAP = timedelta(seconds=5)
-"""The least time from one cycle to the next, whatever is due."""
+"""The shortest time between two cycles, whatever is due."""
 
 AFTER_A_CRASH = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
-"""How long to wait when the first, second, … worker in a row ended without a word; the last goes on."""
+"""Waits after the first, second, … worker in a row that ended without an answer; the last one repeats."""
 
 LAST_WORDS = timedelta(minutes=2)
-"""How long it may take to tell those outside that a worker was killed, before that hangs too."""
+"""How long the notification of a killed worker may take before it is killed, too."""
 
 
 class Daemon:
     """Runs a cycle at once, then whenever one is due.
 
-    `read` checks the configuration as `accept` does; `quiet` it reports no faults. That `file`, the
-    configuration, has changed is noticed at each heartbeat and before each cycle.
+    `read` checks the configuration as `accept` does. A change of `file`, the configuration, is noticed at
+    each heartbeat and before each cycle.
     """
 
     def __init__(self, read: ConfigurationReader, report: Report, file: str) -> None:
@@ -90,15 +90,15 @@ class Daemon:
                 self._reload()
             else:
                 self._beat()
-        notify("STOPPING=1", "STATUS=ending")
+        notify("STOPPING=1", "STATUS=stopping")
         self._scheduler.pause()
         self._end_worker()
 
     def _beat(self) -> None:
-        """Feed the watchdog, and catch up with what the scheduler slept through.
+        """Feed the watchdog, and run a cycle that the scheduler slept through.
 
-        A clock that was set, or a suspend, changes the wall clock's distance to the monotonic one. The
-        scheduler goes by the wall clock, so this is none of its jobs: set back, it would come a day late.
+        A clock change or a suspend shifts the wall clock against the monotonic one. The scheduler uses the
+        wall clock, so this is not one of its jobs: after the clock was set back, it would run a day late.
         """
         notify("WATCHDOG=1")
         before, self._distance = self._distance, _distance()
@@ -108,37 +108,37 @@ class Daemon:
             self._plan(_now())
 
     def _cycle(self) -> None:
-        """Run a worker and plan the next; one at a time."""
+        """Run a worker, unless one is running, and plan the next."""
         if not self._working.acquire(blocking=False):
             return
         try:
             self._look()
             config = self._config
-            notify("STATUS=looking at every certificate")
+            notify("STATUS=running a cycle")
             due = max(self._work(config), _now() + GAP)
         finally:
             self._working.release()
         self._plan(due)
         if (
             config is not self._config
-        ):  # it was read again, and the plan made then may just have been replaced
+        ):  # the configuration was read again, and the plan made then may just have been replaced
             self._plan(_now())
 
     def _plan(self, due: datetime) -> None:
         self._due = due
         self._scheduler.add_job(self._cycle, "date", run_date=due, id="cycle", replace_existing=True)
-        notify(f"STATUS=next look at {due:%Y-%m-%d %H:%M:%S} UTC")
+        notify(f"STATUS=next cycle at {due:%Y-%m-%d %H:%M:%S} UTC")
 
     def _work(self, config: Accepted) -> datetime:
-        """Run one cycle in a process of its own; return when the next is due."""
-        late = f"a cycle took more than {config.deadline} and was ended"
+        """Run one cycle in a worker process; return when the next one is due."""
+        late = f"a cycle took more than {config.deadline} and was killed"
         code, answer = self._run(config, config.deadline, late, "renew", "--json")
-        if code < 0:  # killed, so that it could not tell anybody itself
-            self._run(config, LAST_WORDS, "nobody could be told in time that a cycle was lost", "lost")
+        if code < 0:  # it was killed, and could not send its notifications
+            self._run(config, LAST_WORDS, "the notification of a killed cycle took too long", "lost")
         return self._next(answer)
 
     def _run(self, config: Accepted, deadline: timedelta, late: str, *arguments: str) -> tuple[int, str]:
-        """Run the program; return its exit code (minus the signal that killed it) and what it answered."""
+        """Run the program; return its exit code (minus the signal that killed it) and its output."""
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         environment[HANDED] = config.handed
         command = (*RENEWER, "--verbose", "--config", "-", *arguments)
@@ -158,7 +158,7 @@ class Daemon:
         return worker.returncode, answer
 
     def _next(self, answer: str) -> datetime:
-        """Return when a cycle is needed again, by the worker's own answer or, without one, a little later."""
+        """Return when the next cycle is due: what the worker says or, if it says nothing, a little later."""
         try:
             due = min([*_planned(answer), _now() + LOOK])
         except (KeyError, TypeError, ValueError):
@@ -168,7 +168,7 @@ class Daemon:
         return due
 
     def _reload(self) -> None:
-        """Read the configuration, whether or not it has changed."""
+        """Read the configuration again, changed or not."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "WATCHDOG=1")
         with self._reading:
             self._file.changed()
@@ -178,10 +178,10 @@ class Daemon:
         notify("READY=1", "WATCHDOG=1")
 
     def _look(self) -> bool:
-        """Take what the file holds if that has changed; return whether another text is in force.
+        """Load the file if it has changed; return whether a different configuration is now in force.
 
-        One that was refused is read again, quietly: a file that it names may be mended. A thread that finds
-        another one here leaves it to that.
+        A rejected one is read again, quietly, because a file it names may have been fixed. If another thread
+        is already here, leave it to that one.
         """
         if self._ending or not self._reading.acquire(blocking=False):
             return False
@@ -193,16 +193,16 @@ class Daemon:
             self._reading.release()
 
     def _take(self, *, asked: bool = False, quiet: bool = False) -> bool:
-        """Take the configuration or, if that is faulty, keep the old one; return whether another is in force.
+        """Load the configuration or, if it is faulty, keep the old one; return whether a new one is in force.
 
-        Between the notice of a change and the check, the file may have changed once more: that is noticed in
-        its turn, and by then is no news. Who asked for a reload always gets an answer.
+        If the file changes again between the notice and this check, the next notice finds nothing new and
+        reports nothing. A requested reload is always reported.
         """
         try:
             found = self._read(quiet=quiet)
             self._refuse_another_state(found)
         except RenewerError as error:
-            if not quiet:  # else it was reported when it was met first
+            if not quiet:  # it was reported the first time
                 self._keep(error)
             return False
         new = asked or self._refused or found.text != self._config.text
@@ -213,7 +213,7 @@ class Daemon:
 
     def _keep(self, error: RenewerError) -> None:
         """Report why the old configuration stays in force."""
-        if isinstance(error, Transient):  # nothing is known about the new one yet
+        if isinstance(error, Transient):  # the new one could not be checked yet
             self._file.forget()
         self._refused = True
         self._report.problem("renewer", f"the old configuration stays in force: {error}", error.hint)
@@ -222,12 +222,12 @@ class Daemon:
         """Raise `ConfigError` for another state folder: the lease is held on the old one."""
         if found.state != self.state:
             raise ConfigError(
-                f"the state folder is {found.state} there, no longer {self.state}, which takes a restart",
+                f"the state folder is now {found.state} instead of {self.state}, which requires a restart",
                 hint="run: systemctl restart renewer",
             )
 
     def _end_worker(self) -> None:
-        """Let the worker end its step; what it cannot end in time the next run finishes."""
+        """Let the worker finish its step; the next run completes what it cannot finish in time."""
         with self._starting:
             self._ending = True
             worker = self._worker
@@ -240,7 +240,7 @@ class Daemon:
 
 
 def main() -> NoReturn:
-    """Run the daemon for the configuration that the command line names; `renewer run` turns into this."""
+    """Run the daemon for the configuration on the command line; `renewer run` execs this."""
     speak_for_all()
     report = Lines()
     try:
@@ -249,7 +249,7 @@ def main() -> NoReturn:
         with FileStore(daemon.state).lease("daemon", LOOK):
             daemon.run()
     except ConfigError as error:
-        sys.exit(error.exit_code)  # what is wrong was told by the check
+        sys.exit(error.exit_code)  # the check has reported the fault
     except RenewerError as error:
         sys.exit(_last_words(error))
     sys.exit(0)
@@ -261,9 +261,9 @@ def _last_words(error: RenewerError) -> int:
 
 
 def _planned(answer: str) -> list[datetime]:
-    """Return when something is due; raises KeyError, TypeError or ValueError where the answer tells nothing.
+    """Return the times when something is due; raises KeyError, TypeError or ValueError if there are none.
 
-    A worker that ended before it looked at anything answers with its `error` alone.
+    A worker that stopped before its cycle answers only with an `error`.
     """
     found = json.loads(answer)
     if "error" in found:

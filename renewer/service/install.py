@@ -1,4 +1,4 @@
-"""The steps of putting the service in place and of taking it out again: what is due, and how it is done."""
+"""Steps to install the service and to remove it: which are needed, and how each is carried out."""
 
 import grp
 import os
@@ -27,7 +27,7 @@ _UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Step:
-    """Something that is due: what it is, and how it is done; without `act` it is only to be known."""
+    """A step to take; without `act`, a note for the administrator."""
 
     what: str
     act: Callable[[], object] | None = None
@@ -37,11 +37,11 @@ def _systemctl(*arguments: str) -> Callable[[], object]:
     return lambda: systemd.told("systemctl", *arguments)
 
 
-RELOAD = Step("let systemd read its units", _systemctl("daemon-reload"))
+RELOAD = Step("have systemd reload its units", _systemctl("daemon-reload"))
 
 
 def install(setting: Setting, *, timer: bool) -> Iterator[Step]:
-    """Yield what is due for the daemon to run, or with `timer` the one-shot, each when its turn is."""
+    """Yield the steps that install the daemon, or with `timer` the one-shot; each is decided when reached."""
     wanted, other = (TIMER, DAEMON) if timer else (DAEMON, TIMER)
     files = list(_files(setting))
     changed = any(step.act for step in files)
@@ -67,19 +67,19 @@ def install(setting: Setting, *, timer: bool) -> Iterator[Step]:
 
 
 def remove(setting: Setting) -> Iterator[Step]:
-    """Yield what is due for the service to be gone; state, certificates and configuration stay."""
+    """Yield the steps that remove the service; state, certificates and configuration stay."""
     yield from _off(DAEMON, TIMER, PATH)
     if systemd.is_("active", ONE_SHOT):
         yield Step(f"stop {ONE_SHOT}", _systemctl("stop", ONE_SHOT))
     yield from _files_away(setting)
     state = setting.config.state
     if state.exists() and not is_roots(state):
-        yield Step(f"give {state} back to root", lambda: take_back(state))
+        yield Step(f"hand {state} back to root", lambda: take_back(state))
     if _uid() != _UNKNOWN:
-        yield Step(f"the user {USER} stays, as do {setting.file} and {state}")
+        yield Step(f"these stay: the user {USER}, {setting.file} and {state}")
     if opened := [str(path) for path in _opened(setting) if _readable_by_group(path)]:
         names = shlex.join(opened)
-        yield Step(f"the group {USER} can still read {', '.join(opened)}; to end that: chgrp root {names}")
+        yield Step(f"the group {USER} can still read {', '.join(opened)}; to revoke that: chgrp root {names}")
 
 
 def _off(*units: str) -> Iterator[Step]:
@@ -90,12 +90,12 @@ def _off(*units: str) -> Iterator[Step]:
 
 def _user() -> Iterator[Step]:
     if _uid() == _UNKNOWN:
-        yield Step(f"make the system user {USER}", lambda: systemd.told("systemd-sysusers", SYSUSERS.name))
+        yield Step(f"create the system user {USER}", lambda: systemd.told("systemd-sysusers", SYSUSERS.name))
 
 
 def _runtime() -> Iterator[Step]:
     if not RUNTIME.is_dir() or RUNTIME.stat().st_uid != _uid():
-        yield Step(f"make {RUNTIME}", lambda: systemd.told("systemd-tmpfiles", "--create", TMPFILES.name))
+        yield Step(f"create {RUNTIME}", lambda: systemd.told("systemd-tmpfiles", "--create", TMPFILES.name))
 
 
 def _files_away(setting: Setting) -> Iterator[Step]:
@@ -103,7 +103,7 @@ def _files_away(setting: Setting) -> Iterator[Step]:
     ours = [path for path, state in found if state in (FileState.SAME, FileState.OLDER)]
     for path, state in found:
         if state is FileState.EDITED:
-            yield Step(f"{path} was edited, so it stays: remove it yourself")
+            yield Step(f"{path} was edited and stays: remove it yourself")
     for path in ours:
         yield Step(f"remove {path}", partial(_take_out, path))
     if ours:
@@ -115,7 +115,7 @@ def _take_out(path: Path) -> None:
     for folder in path.parents:
         if folder.is_relative_to(HELPER.parent):
             above = safe_paths.enter(folder.parent)
-            with suppress(OSError):  # something else is in it
+            with suppress(OSError):  # it is not empty
                 os.rmdir(folder.name, dir_fd=above)
             os.close(above)
 
@@ -123,7 +123,7 @@ def _take_out(path: Path) -> None:
 def _notes(setting: Setting) -> Iterator[Step]:
     yield from map(Step, setting.limits())
     if CRON.exists():
-        yield Step(f"{CRON} is there too; one of the two is enough: remove it")
+        yield Step(f"{CRON} exists, too: remove it, because one trigger is enough")
 
 
 def _files(setting: Setting) -> Iterator[Step]:
@@ -132,23 +132,23 @@ def _files(setting: Setting) -> Iterator[Step]:
             case FileState.MISSING:
                 yield Step(f"write {file.path}", file.put)
             case FileState.OLDER:
-                yield Step(f"bring {file.path} up to date", file.put)
+                yield Step(f"update {file.path}", file.put)
             case FileState.EDITED:
-                yield Step(f"{file.path} was edited, so it stays; move it away to get renewer's again")
+                yield Step(f"{file.path} was edited and stays; move it away to get renewer's version")
             case FileState.SAME:
                 pass
 
 
 def _state(state: Path) -> Iterator[Step]:
     if not state.exists():
-        yield Step(f"make {state}", lambda: _make(state))
+        yield Step(f"create {state}", lambda: _make(state))
     elif not is_shared(state, _uid(), _gid()):
-        what = f"give {state} to the user {USER}, and to root what nginx includes of it"
+        what = f"hand {state} to the user {USER}, except for the nginx includes, which become root's"
         yield Step(what, lambda: share(state, _uid(), _gid()))
 
 
 def _readable(setting: Setting) -> Iterator[Step]:
-    """Yield what is due for the group to read the configuration, and for others not to."""
+    """Yield the steps that let only the group read the configuration."""
     for path in _opened(setting):
         if not _readable_by_group(path):
             yield Step(f"let the group {USER} read {path}", partial(_let_read, path))
@@ -166,7 +166,7 @@ def _readable_by_group(path: Path) -> bool:
 
 
 def _let_read(path: Path) -> None:
-    """Let the group read what is root's; `setting.refuse_unfit` has refused what others could exchange."""
+    """Let the group read a file of root's; `refuse_unfit` has ruled out that others replace it."""
     parent, name = safe_paths.beside(path, follow=True)
     try:
         handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -180,7 +180,7 @@ def _let_read(path: Path) -> None:
 
 
 def _mode(status: os.stat_result) -> int:
-    """Return the mode of a file that its group reads, or of a folder that it enters."""
+    """Return the mode of a file its group may read, or of a folder it may enter."""
     return 0o750 if stat.S_ISDIR(status.st_mode) else 0o640
 
 

@@ -1,7 +1,8 @@
-"""Whose the state folder is, and handing it over without being led astray by what lies in it.
+"""The owner of the state folder, and how to hand the folder over safely, whatever it contains.
 
-A service shares it with root: the folder itself is root's, and so is what nginx includes, because nginx reads
-that as root; all else is the service's. The folder is sticky, so that the service cannot rename root's own.
+A service shares it with root: the folder itself and the nginx includes are root's, because nginx reads those
+as root; everything else is the service's. The folder is sticky, so that the service cannot rename root's
+files.
 """
 
 import os
@@ -23,20 +24,20 @@ INCLUDED = "nginx"
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LINK = "current"
-"""What the links in the state folder are called; no other belongs there."""
+"""The name of the links in the state folder; no others belong there."""
 
 Owner = tuple[int, int]
 """A user and a group."""
 
 Modes = tuple[int, int]
-"""Those of folders and of files."""
+"""The modes of folders and of files."""
 
 _READ_BY_GROUP: Modes = (0o750, 0o640)
 _PRIVATE: Modes = (0o700, 0o600)
 
 
 def is_shared(state: Path, uid: int, gid: int) -> bool:
-    """Return whether all of the state folder is as a service of this user and group wants it."""
+    """Return whether the whole state folder is set up for a service of this user and group."""
     top, included = state.lstat(), state / INCLUDED
     if (_owner(top), stat.S_IMODE(top.st_mode)) != ((ROOT, gid), SHARED) or not included.is_dir():
         return False
@@ -48,12 +49,12 @@ def is_shared(state: Path, uid: int, gid: int) -> bool:
 
 
 def share(state: Path, uid: int, gid: int) -> None:
-    """Let the user and group work in the state folder, and root alone in what nginx includes.
+    """Hand the state folder to the user and group, except for the nginx includes, which become root's.
 
-    What was broken off is finished by another call. No link is followed. Raises `Refused` for what could be
-    another user's file by a second name and, among what is root's, for links that renewer did not make.
+    An interrupted call is completed by the next. No link is followed. Raises `Refused` for hard links, which
+    could be another user's files, and among root's files for links that renewer did not make.
     """
-    _settle(state, (ROOT, gid), SHARED)  # first, so that nobody renames what comes next
+    _settle(state, (ROOT, gid), SHARED)  # first, so that nobody can rename what follows
     included = state / INCLUDED
     disk.folder(included, _READ_BY_GROUP[0])
     _take(included, gid, _READ_BY_GROUP)
@@ -63,9 +64,9 @@ def share(state: Path, uid: int, gid: int) -> None:
         if not path.is_relative_to(included):
             try:
                 _give(path, handle, (uid, gid))
-            except Refused as error:  # all else goes to whom it belongs
+            except Refused as error:  # go on with the others
                 refused.append(error)
-    top = os.open(state, _READ | os.O_DIRECTORY)  # the user may not get there from above
+    top = os.open(state, _READ | os.O_DIRECTORY)  # the user may not be able to reach it from above
     with _acting((uid, gid)):
         _own_links(top, uid)
     os.close(top)
@@ -74,19 +75,19 @@ def share(state: Path, uid: int, gid: int) -> None:
 
 
 def is_roots(state: Path) -> bool:
-    """Return whether the state folder and all in it belongs to root alone."""
+    """Return whether the state folder and everything in it belongs to root."""
     return not permissions.shared(state) and not any(
         status.st_uid for status in (state.lstat(), *(status for _, status, _ in _within(state)))
     )
 
 
 def take_back(state: Path) -> None:
-    """Give the state folder and all in it to root; raises `Refused` as `share` does."""
+    """Hand the state folder and everything in it to root; raises `Refused` as `share` does."""
     _take(state, ROOT, _PRIVATE)
 
 
 def _take(folder: Path, gid: int, modes: Modes) -> None:
-    """Let root have the folder and all in it, from the top, so that nobody meddles meanwhile."""
+    """Hand the folder and everything in it to root, from the top, so that nobody can interfere."""
     _settle(folder, (ROOT, gid), modes[0])
     for place, folders, files, handle in os.fwalk(folder, follow_symlinks=False):
         for name in (*folders, *files):
@@ -94,11 +95,11 @@ def _take(folder: Path, gid: int, modes: Modes) -> None:
 
 
 def _hold(state: Path) -> None:
-    """Let root have all other folders for now, so that nobody exchanges what is about to be given away."""
+    """Hand all other folders to root for now, so that nobody can replace what is handed over next."""
     for place, folders, _, handle in os.fwalk(state, follow_symlinks=False):
         folders[:] = [name for name in folders if Path(place, name) != state / INCLUDED]
         for name in folders:
-            with suppress(FileNotFoundError, NotADirectoryError):  # a cycle has taken it out meanwhile
+            with suppress(FileNotFoundError, NotADirectoryError):  # a cycle has removed it in the meantime
                 inner = os.open(name, _READ | os.O_DIRECTORY, dir_fd=handle)
                 os.fchown(inner, ROOT, -1)
                 os.fchmod(inner, os.fstat(inner).st_mode & ~safe_paths.BY_OTHERS)
@@ -107,7 +108,7 @@ def _hold(state: Path) -> None:
 
 @contextmanager
 def _acting(owner: Owner) -> Iterator[None]:
-    """Have the rights of a user for a while."""
+    """Take on the privileges of a user temporarily."""
     groups, group = os.getgroups(), os.getegid()
     os.setgroups([])
     os.setegid(owner[1])
@@ -121,7 +122,7 @@ def _acting(owner: Owner) -> Iterator[None]:
 
 
 def _own_links(state: int, uid: int) -> None:
-    """Let the user, whose rights are in effect, make the links anew: chown has no handle for a link."""
+    """Make the links anew as the user, whose privileges are in effect: a link has no handle for chown."""
     for _, folders, files, handle in os.fwalk(".", follow_symlinks=False, dir_fd=state):
         for name in {_LINK}.intersection((*folders, *files)):
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -145,7 +146,7 @@ def _settle(folder: Path, owner: Owner, mode: int) -> None:
 
 
 def _give(path: Path, parent: int, owner: Owner, modes: Modes | None = None) -> None:
-    with suppress(FileNotFoundError):  # a cycle has taken it out meanwhile
+    with suppress(FileNotFoundError):  # a cycle has removed it in the meantime
         _hand_over(path, parent, owner, modes)
 
 
@@ -153,23 +154,23 @@ def _hand_over(path: Path, parent: int, owner: Owner, modes: Modes | None) -> No
     mode = os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
         if owner[0] == ROOT and path.name != _LINK:
-            raise Refused(f"{path} is a link, which renewer did not make", hint="look at it, and remove it")
+            raise Refused(f"{path} is a link that renewer did not make", hint="inspect it, and remove it")
         if owner[0] == ROOT:
             _remake(path.name, parent)
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise Refused(f"{path} is neither a file nor a folder", hint="look at it, and remove it")
+        raise Refused(f"{path} is neither a file nor a folder", hint="inspect it, and remove it")
     handle = os.open(path.name, _READ, dir_fd=parent)
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise Refused(
-                f"{path} was exchanged meanwhile", hint="stop what writes there, then run this again"
+                f"{path} was replaced in the meantime", hint="stop what writes there, then run this again"
             )
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise Refused(
-                f"{path} has a second name elsewhere (a hard link), so it may be another user's file",
-                hint=f"see which: find / -xdev -samefile {shell(path)}; then remove one of them",
+                f"{path} has a hard link elsewhere, so it may be another user's file",
+                hint=f"find it: find / -xdev -samefile {shell(path)}; then remove one of them",
             )
         os.fchown(handle, *owner)
         if modes:
@@ -183,9 +184,9 @@ def _owner(status: os.stat_result) -> Owner:
 
 
 def _within(folder: Path) -> Iterator[tuple[Path, os.stat_result, int]]:
-    """Yield all that is in the folder, the deepest first: its path, its status, and its folder's handle.
+    """Yield everything in the folder, deepest first: path, status, and the handle of its folder.
 
-    What a cycle takes out meanwhile is left out.
+    Files that a cycle removes in the meantime are left out.
     """
     for place, folders, files, handle in os.fwalk(folder, topdown=False, follow_symlinks=False):
         for name in (*folders, *files):

@@ -1,4 +1,4 @@
-"""What has to hold before anything is put in place: the machine, the program, what the service reads."""
+"""Requirements for installing the service: the machine, the program, the files that the service reads."""
 
 import os
 import stat
@@ -21,23 +21,23 @@ FOLDER = Path("/etc/renewer")
 """Where the service's own files are, which it is let into."""
 
 RUNTIME = Path("/run/renewer")
-"""The only place besides the state folder where the service may write."""
+"""The only folder besides the state folder that the service may write to."""
 
-_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - places that the service cannot see
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - folders the service cannot see
 _PYTHON = Path("/usr/bin/python3")
-_FOR_ALL = "install it for everybody: sudo PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install …"
+_FOR_ALL = "install it for all users: sudo PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install …"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The configuration that the service is to run with, and where it stands."""
+    """The configuration the service will run with, and its file."""
 
     file: Path
     config: Config
 
     @property
     def adaptation(self) -> Adaptation:
-        """What the shipped files have to name."""
+        """The paths to put into the shipped files."""
         nginx = self.config.nginx
         return Adaptation(
             program=program(),
@@ -50,53 +50,53 @@ class Setting:
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """The files that the service itself has to read, and others need not."""
+        """The files that the service itself reads, and other users need not."""
         authorities = (self.config.acme, *self.config.acme.fallbacks)
         notify = self.config.notify
         secrets = (*(one.eab_hmac_key_file for one in authorities), notify.urls_file, notify.ping_file)
         return (self.file, *(secret for secret in secrets if secret))
 
     def limits(self) -> Iterator[str]:
-        """Yield what the configuration asks for and a service without rights cannot do."""
+        """Yield the parts of the configuration that an unprivileged service cannot carry out."""
         if self.config.hooks.commands:
-            yield f"hooks run as the user {USER}: examples/other-programs has the rule for a reload"
+            yield f"hooks run as the user {USER}: see examples/other-programs for a rule that allows a reload"
         if self.config.metrics.textfile:
             place = self.config.metrics.textfile.parent
-            yield f"metrics.textfile: the user {USER} has to be let into {place}: see examples/MONITORING.md"
+            yield f"metrics.textfile: give the user {USER} access to {place}, see examples/MONITORING.md"
         for name, site in self.config.sites.items():
             if site.signer_owner not in (None, USER, f"{USER}:{USER}"):
-                yield f"site.{name}.signer_owner: the user {USER} may not give files away: leave it out"
+                yield f"site.{name}.signer_owner: the user {USER} may not change a file's owner: remove it"
             if site.signer_file and not site.signer_file.is_relative_to(RUNTIME):
-                yield f"site.{name}.signer_file: the service may write below {RUNTIME} only"
+                yield f"site.{name}.signer_file: the service may write only below {RUNTIME}"
 
 
 def setting(file: str, config: Config) -> Setting:
-    """Return the setting; raises `ConfigError` for a configuration that is in no file."""
+    """Return the setting; raises `ConfigError` if the configuration is not in a file."""
     if file == STANDARD_INPUT:
         raise ConfigError("the service reads its configuration from a file: name it with -c FILE")
     return Setting(Path(os.path.abspath(file)), config)  # noqa: PTH100  (Path.absolute keeps "..")
 
 
 def refuse_unfit(setting: Setting) -> None:
-    """Raise `ConfigError` with all that a person has to change before the service can run here."""
+    """Raise `ConfigError` with everything that has to change before the service can run here."""
     if faults := tuple(_faults(setting)):
         raise ConfigError(faults, hint="nothing was touched")
     permissions.refuse_unsafe_above(setting.config.state)
 
 
 def require_systemd() -> None:
-    """Raise `Refused` on a machine that systemd does not run, or without root's rights."""
+    """Raise `Refused` on a machine without systemd, or if not run as root."""
     if not systemd.booted():
         raise Refused(
-            "systemd does not run this machine, so there is nothing to install a service into",
-            hint='call "renewer renew" from cron: see README.md, To keep it going',
+            "this machine does not run systemd, so no service can be installed",
+            hint='run "renewer renew" from cron: see README.md, "To keep it going"',
         )
     if os.geteuid() != 0:
         raise Refused("only root can install a service", hint="run: sudo renewer install-service")
 
 
 def program() -> Path:
-    """Return the program as it was called, the link in /usr/local/bin rather than what that leads to."""
+    """Return the path the program was called by: the link in /usr/local/bin, not its target."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         called = Path(sys.executable).parent / "renewer"
@@ -118,15 +118,15 @@ def _faults(setting: Setting) -> Iterator[Fault]:
             yield Fault("", f"the service could not read {path}: {why}")
     state = setting.config.state
     if state.is_symlink() or (state.exists() and not state.is_dir()):
-        yield Fault("state", f"{state} is not a folder, or a link to one: name the folder itself")
+        yield Fault("state", f"{state} is not a folder, or is a link to one: name the folder itself")
 
 
 def _programs() -> Iterator[Fault]:
-    """Yield what is wrong with the programs that the units start."""
+    """Yield the problems with the programs that the units start."""
     if not os.access(_PYTHON, os.X_OK):
-        yield Fault("", f"{_PYTHON}, which runs the reload helper, is not there: apt install python3")
+        yield Fault("", f"{_PYTHON}, which runs the reload helper, does not exist: apt install python3")
     if not program().exists():
-        yield Fault("", f"{program()}, the program to start, is not there")
+        yield Fault("", f"{program()}, the program to start, does not exist")
     for path in (program(), program().resolve(), Path(sys.executable).resolve(), Path(__file__)):
         if why := _out_of_reach(path):
             yield Fault("", f"the service could not run {path}: {why}; {_FOR_ALL}")
@@ -134,10 +134,10 @@ def _programs() -> Iterator[Fault]:
 
 
 def _out_of_reach(path: Path) -> str:
-    """Return what keeps an unprivileged service from the file or folder, empty if nothing does."""
+    """Return why an unprivileged service cannot reach the file or folder; empty if it can."""
     if str(path).startswith(tuple(f"{hidden}/" for hidden in _HIDDEN)):
-        return "it does not see the homes of people, nor temporary folders"
+        return "it cannot see home folders or temporary folders"
     for folder in (path, *path.parents) if path.is_dir() else path.parents:
         if not folder.stat().st_mode & stat.S_IXOTH:
-            return f"only some may enter {folder}"
+            return f"not every user may enter {folder}"
     return ""

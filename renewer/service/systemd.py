@@ -1,4 +1,4 @@
-"""What systemd is asked for, in the words of its programs."""
+"""systemd, through its own programs."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from renewer.core.errors import Refused
 from renewer.system import process
 
 LIMIT = 150.0
-"""Seconds that a program of systemd may take; a start waits until the daemon says that it is ready."""
+"""Seconds a systemd program may take; a start waits until the daemon reports that it is ready."""
 
 NOT_FOUND = "not-found"
-"""What `is-enabled` says of a unit that is not there; older ones say a sentence."""
+"""What `is-enabled` prints for a missing unit; older versions print a sentence."""
 
 _BOOTED = Path("/run/systemd/system")
 
@@ -25,22 +25,22 @@ def is_(what: str, unit: str) -> bool:
 
 
 def word(verb: str, unit: str) -> str:
-    """Return what `is-active` or `is-enabled` says of a unit, in systemd's own word."""
+    """Return what `is-active` or `is-enabled` prints for a unit."""
     said = process.run(("systemctl", verb, unit), LIMIT).output.split("\n", 1)[0].strip()
     return NOT_FOUND if not said or said.startswith("Failed ") else said
 
 
 def shown(unit: str, name: str) -> str:
-    """Return a property of a unit, as `systemctl show` writes it."""
+    """Return a property of a unit, as `systemctl show` prints it."""
     return process.run(("systemctl", "show", "--value", "-p", name, unit), LIMIT).output.strip()
 
 
 def told(*argv: str) -> None:
-    """Run a program of systemd's; raises `Refused` with its last words if it fails."""
+    """Run a systemd program; raises `Refused` with its output if it fails."""
     ended = process.run(argv, LIMIT)
     if ended.code:
         lines = [line for line in ended.output.splitlines() if line.strip()]
-        said = lines[0] if lines else f"it ended with {ended.code}"
+        said = lines[0] if lines else f"it exited with {ended.code}"
         units = [word for word in argv if word.endswith((".service", ".timer", ".path"))]
         raise Refused(
             f"{' '.join(argv)}: {said}",

@@ -1,9 +1,9 @@
-"""The files that come with the program, where they go, and what is adapted to this machine in them.
+"""The files shipped for systemd, where they are installed, and what is adapted to this machine.
 
-What nginx includes for secure links comes twice: the program has its texts, and root's helper has root's own.
+The nginx includes for secure links exist twice: in the program, and as root's own copies for the root helper.
 
-A file that is put in place says so in a line of its own, with a checksum of the rest: so an edited one is
-known, and never overwritten.
+Each installed file contains a line that says so, with a checksum of the rest: an edited file is recognised,
+and never overwritten.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from renewer.system import files
 
 UNITS = Path("/etc/systemd/system")
 PACKAGED = Path("/usr/lib/systemd/system/renewer.service")
-"""Where a package of the distribution has the unit: the files are then the package's business."""
+"""The unit of a Debian package: if it exists, all these files are the package's."""
 
 HELPER = Path("/usr/local/libexec/renewer/reload")
 SYSUSERS = Path("/etc/sysusers.d/renewer.conf")
@@ -43,7 +43,7 @@ _FIT = re.compile(r"/[A-Za-z0-9_.,+@=/:-]+")
 
 
 class FileState(StrEnum):
-    """How a file stands to what is to be there."""
+    """An installed file compared with the shipped one."""
 
     MISSING = "missing"
     SAME = "same"
@@ -72,7 +72,7 @@ class Adaptation:
         for path in paths.values():
             if not _FIT.fullmatch(str(path)):
                 raise ConfigError(
-                    f"{path} has a character that cannot stand in a unit of systemd",
+                    f"{path} has a character that a systemd unit cannot contain",
                     hint="rename it: letters, digits and _.,+@=:- are fine",
                 )
         for shipped, here in self._replacements().items():
@@ -92,19 +92,19 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class Placed:
-    """A file of ours: where it goes and what it holds."""
+    """A shipped file: where to install it, and its text."""
 
     path: Path
     text: str
 
     @property
     def mode(self) -> int:
-        """The helper is a program, the rest is read."""
+        """The file mode: executable for the helper."""
         return 0o755 if self.text.startswith("#!") else 0o644
 
     @property
     def state(self) -> FileState:
-        """How what is there now stands to it."""
+        """How the installed file compares with this one."""
         found = files.read(self.path)
         if found is None:
             return FileState.MISSING
@@ -116,13 +116,13 @@ class Placed:
         return FileState.OLDER if untouched else FileState.EDITED
 
     def put(self) -> None:
-        """Write it, as root's."""
+        """Write the file, owned by root."""
         files.folder(self.path.parent, 0o755)
         files.write(self.path, self._marked.encode(), self.mode, (0, 0))
 
     @property
     def _marked(self) -> str:
-        """The text with the line that says who put it there, behind the one that says how it is run."""
+        """The text with the checksum line, which comes after the #! line if there is one."""
         head, rest = "", self.text
         if rest.startswith("#!"):
             head, _, rest = rest.partition("\n")
@@ -131,7 +131,7 @@ class Placed:
 
 
 def works_with(file: Path, root: Path = Path("/")) -> Iterator[str]:
-    """Yield the units in place that start the program with this configuration."""
+    """Yield the installed units that start the program with this configuration."""
     for unit in ("renewer.service", "renewer-renew.service"):
         for place in (UNITS, PACKAGED.parent):
             with suppress(RenewerError):
@@ -141,7 +141,7 @@ def works_with(file: Path, root: Path = Path("/")) -> Iterator[str]:
 
 
 def placed(adaptation: Adaptation) -> Iterator[Placed]:
-    """Yield the files for this machine; none where a package of the distribution brought them."""
+    """Yield the files for this machine; none if a Debian package brought them."""
     if PACKAGED.exists():
         return
     for name, path in _PLACES.items():
@@ -151,7 +151,7 @@ def placed(adaptation: Adaptation) -> Iterator[Placed]:
 
 
 def folder() -> Path:
-    """Return where the shipped files are: in an installed program beside this file, else in the checkout."""
+    """Return the folder of the shipped files: beside this module if installed, else in the checkout."""
     installed = Path(__file__).parent / "systemd"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "systemd"
 

@@ -1,4 +1,4 @@
-"""Whether a file holds something else than it did: for the daemon, which loads nothing that reads it."""
+"""Whether a file has changed; for the daemon, which imports nothing that parses it."""
 
 import os
 import stat
@@ -7,11 +7,11 @@ import time
 from renewer.engine.idle import stamps
 
 SETTLED = 2.0
-"""Seconds after which a file cannot change and keep its stamp: the coarsest times that a file system has."""
+"""Seconds after which a change is sure to change the stamp: the coarsest timestamps of any file system."""
 
 
 class Watched:
-    """A file, of which only the stamp is looked at while that stays the same; see `stamps`."""
+    """A file whose content is read only if its stamp has changed; see `idle_files`."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -29,12 +29,12 @@ class Watched:
         return self._content != before
 
     def forget(self) -> None:
-        """Let what it holds be new when this is asked next."""
+        """Report the file as changed at the next call."""
         self._stamp, self._content = b"", b"\0"
 
 
 def _content(file: str) -> bytes | None:
-    """Return what the file holds; `None` where it cannot be read, or is no file."""
+    """Return the content of the file; `None` if it cannot be read or is not a regular file."""
     try:
         with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123
             return opened.read() if stat.S_ISREG(os.fstat(opened.fileno()).st_mode) else None

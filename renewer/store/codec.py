@@ -1,11 +1,11 @@
-"""Values as JSON documents, whole, and read strictly as what they should be.
+"""Encodes values as JSON documents, and decodes them strictly.
 
 msgspec learns how a dataclass looks when it is first asked for one, and keeps that with the class from the
 moment it begins: a thread that decodes the same class meanwhile follows pointers that are not there yet, and
 the whole process ends (SIGSEGV, seen with 0.22). So one thread at a time learns, whatever the class: classes
 hold each other, which a `Once` for each could not see.
 
-Documents call the directory of a CA `server`, as they have from the first version on.
+Documents call a CA's directory URL `server`, as they have from the first version on.
 """
 
 import json
@@ -24,24 +24,24 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 class UnreadableError(ValueError):
-    """The bytes are not the document that is expected; says where and why."""
+    """The bytes are not the expected document; the message says where and why."""
 
 
 def encode(value: object) -> bytes:
-    """Return the document of a value, with an escape for whatever is not fit to be printed."""
+    """Return the document of a value, with escapes for characters that are not printable."""
     text = msgspec.json.encode(value).replace(_OURS, _STORED).decode()
     return (text if text.isprintable() else _UNFIT.sub(_escaped, text)).encode()
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Return a character as a string of JSON may hold it; nowhere else is one that is not ASCII's."""
+    """Return a character as JSON escapes it; characters outside ASCII occur only within strings."""
     if found[0].isprintable():
         return found[0]
     return "\\u007f" if found[0] == "\x7f" else json.dumps(found[0])[1:-1]
 
 
 def decode(data: bytes, form: type[Value]) -> Value:
-    """Return the value, of the form, that the document is; raises `UnreadableError`."""
+    """Return the value of a document; raises `UnreadableError` if it does not have this form."""
     with _learning:
         decoder = _decoders.get(form) or _decoders.setdefault(form, msgspec.json.Decoder(form))
     try:

@@ -1,7 +1,7 @@
 """The store in a local folder: a file for each value, a lock file for each lease.
 
-A lease is an flock(2): it ends with the process that holds it, however that dies. Its file tells a person who
-holds it.
+A lease is an flock(2), which the kernel releases when its process ends, however it ends. The lock file names
+the holder.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ class FileStore:
         self._guard = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
-        """Return the value, or `None`."""
+        """Return the value, or `None` if there is none."""
         return files.read(self._path(key))
 
     def put(self, key: str, value: bytes, fence: Fence) -> None:
@@ -40,19 +40,19 @@ class FileStore:
         self._sweep(path)
 
     def delete(self, key: str, fence: Fence) -> None:
-        """Take the value out."""
+        """Delete the value."""
         self._require(fence)
         path = self._path(key)
         files.remove(path)
         self._sweep(path)
 
     def set_aside(self, key: str, fence: Fence) -> str:
-        """Give the file of an unreadable value another name, with the time of its last change in it."""
+        """Rename the file of an unreadable value; its new name contains the time of its last change."""
         self._require(fence)
         return str(files.set_aside(self._path(key)))
 
     def keys(self, prefix: str) -> Iterable[str]:
-        """Return the keys that begin with `prefix`, sorted; only the folder that it names is looked into."""
+        """Return the keys that begin with `prefix`, sorted; only the folder in `prefix` is searched."""
         found = (
             str(path.relative_to(self._values).with_suffix(""))
             for path in (self._values / prefix.rpartition("/")[0]).rglob("*.json")
@@ -62,7 +62,7 @@ class FileStore:
 
     @contextmanager
     def lease(self, name: str, ttl: timedelta) -> Iterator[Fence]:
-        """Hold `name` alone; `ttl` is not needed here, the kernel frees a dead process's lock."""
+        """Hold the lease exclusively; `ttl` is unused, because the kernel releases a dead holder's lock."""
         del ttl
         files.folder(self._locks)
         handle = files.lock(self._locks / name)
@@ -79,9 +79,9 @@ class FileStore:
             files.let_go(handle)
 
     def _sweep(self, path: Path) -> None:
-        """Take out what dead runs left aside for this file.
+        """Remove temporary files that killed runs left beside this file.
 
-        A folder is listed once: what runs that die meanwhile leave there, the next process sees.
+        Each folder is listed only once; what runs killed later leave there is removed by the next process.
         """
         with self._guard:
             left = self._left.get(path.parent)
@@ -94,8 +94,8 @@ class FileStore:
         with self._guard:
             if self._held.get(fence.name) != fence.token:
                 raise LostLease(
-                    f"the lease on {fence.name} is not held any more; nothing was written",
-                    hint="the next run goes on from here",
+                    f"the lease on {fence.name} has been lost; nothing was written",
+                    hint="the next run resumes here",
                 )
 
     def _path(self, key: str) -> Path:
@@ -103,9 +103,9 @@ class FileStore:
 
 
 def holder(folder: Path, name: str) -> str:
-    """Return the number of the process that holds the lease `name` in the folder; empty if nobody is seen to.
+    """Return the process number of the holder of the lease `name` in the folder; empty if there is none.
 
-    Nothing is written, and whoever wants the lease meanwhile gets it.
+    Nothing is written, and nobody is kept from the lease.
     """
     try:
         handle = os.open(folder / "lock" / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -115,7 +115,7 @@ def holder(folder: Path, name: str) -> str:
     try:
         if not process or not Path("/proc", process).exists():
             return ""
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # the number may be another process's by now
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # the number may have been reused
     except BlockingIOError:
         return process
     finally:
@@ -124,7 +124,7 @@ def holder(folder: Path, name: str) -> str:
 
 
 def _take(handle: int, path: Path) -> int:
-    """Lock the file, count the lease up and note the holder; the token is the count."""
+    """Lock the file, increment its counter and record the holder; return the counter as the token."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -132,8 +132,8 @@ def _take(handle: int, path: Path) -> int:
         holder = _words(handle)[1:2]
         by = f" (process {holder[0]})" if holder else ""
         raise LockBusy(
-            f"another renewer{by} is at work on {name.partition('.')[2] or name}",
-            hint="wait until it is done, then run this again",
+            f"another renewer{by} is working on {name.partition('.')[2] or name}",
+            hint="wait until it has finished, then run this again",
         ) from None
     token = int((_words(handle) or ["0"])[0]) + 1
     files.note(handle, f"{token} {os.getpid()}\n".ljust(32).encode(), path)

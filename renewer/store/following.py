@@ -1,12 +1,12 @@
-"""Which configuration a state folder follows: one, and the newest text of it that is on disk.
+"""Decides whether a reading of the configuration is the newest one for its state folder.
 
-Two may work in a state folder at the same time, with different readings of its configuration: the daemon read
-it an hour ago, a person has taken a device out since and run `renewer renew`. What the older reading does not
-know, it would destroy: a device would get in again, a new site would lose its keys. So whoever is about to
-change access, or to take away what his reading has no table for, asks here whether that is still the newest.
+Two processes may use a state folder at the same time with different readings of its configuration: the daemon
+read it an hour ago; since then a person has removed a device and run `renewer renew`. The older reading would
+undo that: the device would get access again, a new site would lose its keys. So whatever changes access, or
+removes what its reading has no table for, first asks here whether it is still the newest.
 
-What the file holds decides. Where it cannot be taken (it is gone, faulty, or has another state folder), the
-text that the state last followed does, which is kept in the store.
+The file on disk decides. If it cannot be used (it is gone, faulty, or names another state folder), the text
+that the state followed last decides, which is kept in the store.
 """
 
 import os
@@ -23,23 +23,23 @@ from renewer.core.followed import Followed, View
 from renewer.core.interfaces import Clock, Report
 from renewer.store.state import State
 
-_AGAIN = "run it again, as the daemon does by itself: what the file says now is then in force"
+_AGAIN = "run it again, as the daemon does automatically: it then uses the file as it is now"
 
 
 class Alone:
-    """The `Follower` of a run that nobody else's reading can meet."""
+    """The `Follower` of a run that no other reading can conflict with."""
 
     def refuse_foreign(self) -> None:
         """Refuse nothing."""
 
     def begin(self) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
     def follow(self, keep: Callable[[Followed], None]) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
     def outdated(self) -> Outdated | None:
-        """Return that no newer one is known."""
+        """Return that no newer reading is known."""
         return None
 
 
@@ -48,7 +48,7 @@ ALONE = Alone()
 
 @dataclass(frozen=True)
 class Following:
-    """The `Follower` for one reading; `usable` tells of another whether it could be in force here."""
+    """The `Follower` for one reading; `usable` says whether another configuration could be in force here."""
 
     vault: State
     state: Path
@@ -64,15 +64,15 @@ class Following:
             return
         if file is None:
             if not self._holds(known):
-                raise self._refusal(known, "what standard input holds")
+                raise self._refusal(known, "the configuration on standard input")
         elif not _same(known.path, file) and self._stands(known.path):
             raise self._refusal(known, str(file))
 
     def begin(self) -> None:
-        """Note that the state follows this reading, before anything is done with it.
+        """Record that the state follows this reading, before anything else is done with it.
 
-        What stands in the way, such as another process or a full disk, does so again where access is to be
-        changed, and is told there.
+        Errors such as a busy lease or a full disk are ignored: they occur again, and are reported, when
+        access is to be changed.
         """
         if self._noted(self.vault.followed()):
             return
@@ -85,7 +85,7 @@ class Following:
             return
 
     def follow(self, keep: Callable[[Followed], None]) -> None:
-        """See `interfaces.Follower`; raises `ConfigError` as `refuse_foreign` does, too."""
+        """See `interfaces.Follower`; raises `ConfigError` as `refuse_foreign` does."""
         self.refuse_foreign()
         if outdated := self.outdated():
             raise outdated
@@ -93,8 +93,8 @@ class Following:
         if file is None or self._noted(known):
             return
         if known and not _same(known.path, file):
-            place = f"the state folder {self.state} followed {known.file}"
-            self.report.problem("configuration", f"{place}, which is gone; from now on it follows {file}")
+            place = f"the state folder {self.state} belonged to {known.file}"
+            self.report.problem("configuration", f"{place}, which is gone; it now belongs to {file}")
         keep(Followed(str(file), self.view.digest, self.view.read))
 
     def outdated(self) -> Outdated | None:
@@ -105,13 +105,13 @@ class Following:
             return None
         found = self._on_disk(file)
         if found is not None:
-            changed = Outdated(f"{file} was changed after this run had read it", hint=_AGAIN)
+            changed = Outdated(f"{file} was changed after this run read it", hint=_AGAIN)
             return None if found == self.view.text else changed
         if known is None or known.digest == self.view.digest or not self._since(known):
             return None
         return Outdated(
-            f"what this run has read of {file} was replaced, and by now the file has faults or is gone",
-            hint=f"see what is wrong with it: renewer -c {file} check",
+            f"{file} was changed after this run read it, and now it has faults or is gone",
+            hint=f"find out what is wrong with it: renewer -c {file} check",
         )
 
     def _noted(self, known: Followed | None) -> bool:
@@ -121,15 +121,15 @@ class Following:
         return known.digest == self.view.digest and _same(known.path, file)
 
     def _holds(self, known: Followed) -> bool:
-        """Return whether this reading, which is from no file, is that of the file known."""
+        """Return whether this reading, which is from no file, is the known file's."""
         found = self._on_disk(known.path)
         return known.digest == self.view.digest if found is None else found == self.view.text
 
     def _on_disk(self, file: Path) -> str | None:
-        """Return what the file holds, if that can be taken now."""
+        """Return the text of the file, if it is usable now."""
         with suppress(OSError):
             if not stat.S_ISREG(file.stat().st_mode):
-                return None  # a pipe would be waited for
+                return None  # reading a pipe would block
         try:
             text = load.read(file)
             if text == self.view.text:
@@ -140,11 +140,11 @@ class Following:
         return text if _one_folder(found.state, self.state) and self.usable(found) else None
 
     def _since(self, known: Followed) -> bool:
-        """Return whether the text known was read after this one; a clock that was set back orders nothing."""
+        """Return whether the known text was read after this one, unless the clock has been set back since."""
         return self.view.read < known.read <= self.clock.now()
 
     def _stands(self, file: Path) -> bool:
-        """Return whether a file exists and names this state folder; one that cannot be seen counts as one."""
+        """Return whether a file exists and names this state folder; an inaccessible one counts."""
         try:
             plain = stat.S_ISREG(file.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
@@ -157,25 +157,25 @@ class Following:
             return True
 
     def _refusal(self, known: Followed, mine: str) -> ConfigError:
-        what = f"{self.state} belongs to the configuration {known.file}, and {mine} is another one"
-        hint = (
-            f"give it a state folder of its own; or, if it is to take the place of {known.file}, rename that"
-        )
+        what = f"{self.state} belongs to the configuration {known.file}, not to {mine}"
+        hint = f"choose another state folder; or, if this one is to replace {known.file}, rename that file"
         if not _seen(known.path):
-            hint = f"{hint} and, since this user cannot see it, remove {self.state}/store/configuration.json"
+            hint = (
+                f"{hint} and, because this user cannot see it, remove {self.state}/store/configuration.json"
+            )
         return ConfigError([Fault("state", what)], hint=f"{hint}; nothing was touched")
 
 
 def _one_folder(one: Path, other: Path) -> bool:
-    """Return whether both paths lead to one folder, whatever `..` or link they are written with."""
+    """Return whether both paths lead to the same folder, with any `..` or links."""
     try:
         return one == other or one.samefile(other)
-    except OSError:  # one of them is not there yet, or cannot be seen
+    except OSError:  # one of them does not exist yet, or is inaccessible
         return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Return whether both are one file, by whatever names."""
+    """Return whether both paths lead to the same file."""
     if one == other:
         return True
     try:

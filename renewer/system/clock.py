@@ -1,4 +1,4 @@
-"""The real clock, real chance, and word to systemd."""
+"""The system clock and random numbers."""
 
 import random
 import threading
@@ -9,7 +9,7 @@ from renewer.core.errors import Stopped
 
 
 class SystemClock:
-    """The machine's clock; `stop` ends every wait at once."""
+    """The system clock; `stop` ends every wait at once."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
@@ -19,13 +19,13 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds that only go forward."""
+        """Return seconds of a clock that only goes forward."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; raises `Stopped` once the program is asked to end."""
+        """Wait; raises `Stopped` once the program is asked to stop."""
         if self._stopping.wait(max(seconds, 0)):
-            raise Stopped("asked to end", hint="the next run goes on from here")
+            raise Stopped("interrupted", hint="the next run resumes here")
 
     def fraction(self) -> float:
         """Return a random number in [0, 1)."""
@@ -33,9 +33,9 @@ class SystemClock:
 
     @property
     def stopping(self) -> bool:
-        """Whether the program was asked to end."""
+        """Whether the program was asked to stop."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """End every wait; not for a signal's handler, which may have struck in the middle of one."""
+        """End every wait; not safe in a signal handler, which may interrupt a wait."""
         self._stopping.set()

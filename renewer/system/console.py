@@ -1,7 +1,7 @@
-"""What a person sees while it runs, on standard error: problems only, lines for a log, or a live display.
+"""Output on standard error while the program runs: problems only, lines for a log, or a live display.
 
-Every line is made printable here, whoever it comes from, and only the first of what is said begins at the
-margin, where journald takes `<0>` for a level.
+Every line is made printable here, whatever its source, and only the first line of a message begins at the
+margin, where journald would read `<0>` as a log level.
 """
 
 import logging
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Quiet:
-    """Problems and nothing else: what cron sends by mail should be worth reading."""
+    """Problems only, because cron sends them by e-mail."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -31,37 +31,37 @@ class Quiet:
         return None
 
     def doing(self, subject: str, what: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def idle(self, subject: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def done(self, subject: str, what: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def problem(self, subject: str, what: str, hint: str = "") -> None:
-        """Print the sentence and, on a line of its own, what to do."""
+        """Print the sentence and, on a line of its own, the hint."""
         self._write(told(subject, what, hint))
 
     def bug(self, subject: str, error: BaseException) -> None:
-        """Print the traceback: it is what a bug report needs."""
+        """Print the traceback, for a bug report."""
         self._write(told(subject, "".join(traceback.format_exception(error)).rstrip()))
 
     def _write(self, text: str) -> None:
-        with suppress(OSError):  # what nobody can hear must not end a cycle
-            # In one, for many threads speak.
+        with suppress(OSError):  # an error of standard error must not end a cycle
+            # In one call, because many threads print.
             print(f"{text}\n", end="", file=self._stream, flush=True)
 
 
 class _Logged(logging.Handler):
-    """What libraries log as worth a warning."""
+    """Prints warnings and errors that libraries log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         Quiet().problem(record.name, self.format(record))
 
 
 def speak_for_all() -> None:
-    """Let what nobody catches, what libraries log and what Python warns of be told like all else."""
+    """Print uncaught exceptions, the log of libraries and Python's warnings in the program's own form."""
     sys.excepthook = lambda _, error, __: Quiet().bug("renewer", error)
     threading.excepthook = _thrown
     logging.basicConfig(handlers=[_Logged()])
@@ -74,7 +74,7 @@ def _thrown(by_thread: threading.ExceptHookArgs) -> None:
 
 
 class Silent(Quiet):
-    """Nothing at all, for those who look at what went wrong themselves."""
+    """No output at all, for callers that handle errors themselves."""
 
     def _write(self, text: str) -> None:
         del text
@@ -88,12 +88,12 @@ class Lines(Quiet):
         self._write(told(subject, what))
 
     def done(self, subject: str, what: str) -> None:
-        """Print what happened."""
+        """Print what was done."""
         self._write(told(subject, what))
 
 
 class _Losing:
-    """A stream that loses what it cannot take: a terminal may go while a run goes on."""
+    """A stream that discards what it cannot write: a terminal may be closed during a run."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -112,13 +112,13 @@ class _Losing:
 
 
 _AS_IT_STANDS: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
-"""How the live display prints a text of which it is to make nothing else."""
+"""Options with which the live display prints a text verbatim."""
 
 
 class Live(Quiet):
     """One moving line for each subject, with what it waits for and for how long; on a terminal only.
 
-    The display is loaded with the first word, so that a run with nothing to do does not pay for it.
+    The display is loaded with the first message, so that a run with nothing to do does not pay for it.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -132,7 +132,7 @@ class Live(Quiet):
             self._display.stop()
 
     def doing(self, subject: str, what: str) -> None:
-        """Show the step in place of the one before; its clock starts anew."""
+        """Show the step in place of the previous one, and restart its clock."""
         with self._guard:
             display, shown = self._shown(), printable(what)
             if subject in self._tasks:
@@ -141,13 +141,13 @@ class Live(Quiet):
                 self._tasks[subject] = display.add_task(shown, total=None, subject=printable(subject))
 
     def idle(self, subject: str) -> None:
-        """Take its line away."""
+        """Remove its line."""
         with self._guard:
             if self._display and subject in self._tasks:
                 self._display.remove_task(self._tasks.pop(subject))
 
     def done(self, subject: str, what: str) -> None:
-        """Leave a line above the moving ones."""
+        """Print a line above the moving ones."""
         with self._guard:
             self._shown().console.print(told(subject, what), **_AS_IT_STANDS)
 
@@ -159,7 +159,7 @@ class Live(Quiet):
 
     def _shown(self) -> "Progress":
         if self._display is None:
-            from rich.console import Console  # noqa: PLC0415 - loaded only when a person looks
+            from rich.console import Console  # noqa: PLC0415 - loaded only for a terminal
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
             self._display = Progress(
@@ -175,14 +175,15 @@ class Live(Quiet):
 
 
 def plain() -> bool:
-    """Return whether to print text alone: no colour is wanted (no-color.org) or the terminal has none."""
+    """Return whether to print plain text: colours are off (no-color.org), or the terminal has none."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def told(subject: str, what: str, hint: str = "") -> str:
-    """Return a problem as it is told: the sentence, and on the next line what to do.
+    """Return a problem as text: the sentence, and on the next line the hint.
 
-    What has several lines, such as the faults of a configuration or a traceback, is indented from the second.
+    If it has several lines, such as the faults of a configuration or a traceback, all but the first are
+    indented.
     """
     first, *others = lines(what)
     sentence = f"{printable(subject)}: {first}" if subject else first

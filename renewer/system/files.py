@@ -1,10 +1,10 @@
-"""Files written whole or not at all, and on disk when the call returns.
+"""Writes files whole or not at all, and on disk when the call returns.
 
-Everything is first written aside in the same folder and then renamed, all by the folder's handle; owner and
-mode are given to the handle that wrote the file. No link that stands at the end of a path is ever followed,
-and none on the way that another user can have put there (`trail`). What the disk refuses becomes `Refused`
-(permission, something else in the way) or `Transient` (full, read-only, failing), with the path and what to
-do; nothing half-written is left.
+Every file is written under a temporary name in the same folder and then renamed, all through the folder's
+handle; owner and mode are set on the handle that wrote it. A link at the end of a path is never followed, and
+none on the way that another user could have created (see `safe_paths`). Errors become `Refused` (no
+permission, something else at the path) or `Transient` (full, read-only or failing disk), with the path and a
+hint; nothing half-written is left.
 """
 # ruff: noqa: PTH208  (pathlib knows no handles)
 
@@ -23,26 +23,26 @@ from renewer.system import safe_paths
 from renewer.system.permissions import user
 
 FILE, TREE, LINK = ".tmp-", ".new-", ".cur-"
-"""What the names of files, folders and links begin with while they are written aside."""
+"""The beginnings of the temporary names of files, folders and links."""
 
 LARGEST = 64 << 20
-"""Bytes; nothing that the program keeps is longer."""
+"""Bytes; no file of the program is longer."""
 
 _NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | _NEVER_FOLLOW
 _IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM}
 _HINTS = {
-    errno.ENOSPC: "free some space on that disk; the next run goes on from here",
-    errno.EDQUOT: "raise the disk quota or delete something; the next run goes on from here",
-    errno.EROFS: "mount that disk writable again; the next run goes on from here",
-    errno.EIO: "the disk fails: look into the kernel's log (dmesg) before anything else",
-    errno.ENOENT: "make the folder above it, or correct the path in the configuration",
+    errno.ENOSPC: "free some space on that disk; the next run resumes here",
+    errno.EDQUOT: "raise the disk quota or delete something; the next run resumes here",
+    errno.EROFS: "mount that disk writable again; the next run resumes here",
+    errno.EIO: "the disk is failing: check the kernel's log (dmesg) before anything else",
+    errno.ENOENT: "create the folder above it, or correct the path in the configuration",
 }
 
 
 def read(path: Path) -> bytes | None:
-    """Return the file's content, or `None` where there is none; raises `Refused` for one without end."""
+    """Return the contents of the file, or `None` if there is none; raises `Refused` if it is too long."""
     with _border("read", path):
         try:
             with _beside(path) as (parent, name):
@@ -52,13 +52,13 @@ def read(path: Path) -> bytes | None:
 
 
 def changed(path: Path) -> float:
-    """Return when the file was last written, in seconds since 1970."""
-    with _border("look at", path), _beside(path) as (parent, name):
+    """Return when the file was last changed, in seconds since 1970."""
+    with _border("stat", path), _beside(path) as (parent, name):
         return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mtime
 
 
 def holds(path: Path, data: bytes, owner: tuple[int, int], mode: int) -> bool:
-    """Return whether the file holds this, belongs to this user and group (by number) and has this mode."""
+    """Return whether the file has this content, user and group (by number) and mode."""
     with _border("read", path):
         try:
             with _beside(path) as (parent, name):
@@ -70,28 +70,28 @@ def holds(path: Path, data: bytes, owner: tuple[int, int], mode: int) -> bool:
 
 
 def lock(path: Path) -> int:
-    """Open the lock file, made if need be, and return its descriptor; whoever asked has to `let_go` of it."""
+    """Open the lock file, created if needed, and return its descriptor, to be closed with `let_go`."""
     with _border("open the lock", path), _beside(path) as (parent, name):
         return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NEVER_FOLLOW, 0o600, dir_fd=parent)
 
 
 def let_go(handle: int) -> None:
-    """Unlock the file (flock(2)) and close it; closing alone would not do where a program has a copy.
+    """Unlock the file (flock(2)) and close it; closing is not enough while another process has a copy.
 
-    One that another thread is just starting has copies of all handles, until it is executed.
+    A process that another thread is starting has copies of all descriptors until its exec.
     """
     fcntl.flock(handle, fcntl.LOCK_UN)
     os.close(handle)
 
 
 def note(handle: int, text: bytes, path: Path) -> None:
-    """Write the text at the beginning of the lock file `path`, which is open."""
+    """Write the text to the beginning of the open lock file `path`."""
     with _border("write the lock", path):
         os.pwrite(handle, text, 0)
 
 
 def names(folder: Path) -> tuple[str, ...]:
-    """Return what lies in the folder, sorted; nothing where there is no folder."""
+    """Return the names in the folder, sorted; none if it does not exist."""
     with _border("list", folder):
         try:
             with _opened(folder) as handle:
@@ -101,7 +101,7 @@ def names(folder: Path) -> tuple[str, ...]:
 
 
 def target(link: Path) -> str | None:
-    """Return where the link leads, as it is written; `None` if there is no link."""
+    """Return the target of the link, as written; `None` if there is no link."""
     with _border("read", link):
         try:
             with _beside(link) as (parent, name):
@@ -109,16 +109,16 @@ def target(link: Path) -> str | None:
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno == errno.EINVAL:  # something else stands there
+            if error.errno == errno.EINVAL:  # it is not a link
                 return None
             raise
 
 
 def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
-    """Put the file there with this content; `mode` as far as the umask allows.
+    """Write the file with this content; `mode` is subject to the umask.
 
-    With `owner` (user and group by number) the mode holds whatever the umask. Such a file is for other
-    programs and may go into another user's folder, but into none that everybody can write.
+    With `owner` (user and group by number) it is not. Such a file is for other programs; its folder may be
+    another user's, but not writable by everybody.
     """
     with _border("write", path), _opened(path.parent) as parent:
         if owner:
@@ -133,7 +133,7 @@ def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | N
 
 
 def create(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put a new file there; raises `Refused` where anything stands already, which stays as it is."""
+    """Write a new file; raises `Refused` if anything exists at the path, and leaves it alone."""
     with _border("write", path), _opened(path.parent) as parent:
         aside = _aside(f"{FILE}{path.name}-")
         try:
@@ -145,11 +145,11 @@ def create(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def folder(path: Path, mode: int = 0o700) -> None:
-    """Make the folder and those above it that are missing; one that is there stays as it is.
+    """Create the folder and its missing parents; an existing one is not changed.
 
-    Raises `Refused` where it would have to be made in another user's folder, who could exchange it at once.
+    Raises `Refused` if the parent is another user's, who could replace the folder at once.
     """
-    with _border("make the folder", path):
+    with _border("create the folder", path):
         try:
             with _opened(path):
                 return
@@ -160,14 +160,14 @@ def folder(path: Path, mode: int = 0o700) -> None:
         with _opened(path.parent) as parent:
             if not safe_paths.trusted(os.fstat(parent)):
                 raise Refused(
-                    f"cannot make the folder {path}: others can exchange what is in {path.parent}",
-                    hint=f"make it yourself: mkdir {shell(path)}; or name another in the configuration",
+                    f"cannot create the folder {path}: other users can replace what is in {path.parent}",
+                    hint=f"create it yourself: mkdir {shell(path)}; or name another in the configuration",
                 )
             _make(path.name, mode, parent)
 
 
 def tree(path: Path, files: Mapping[str, bytes]) -> None:
-    """Put a new folder (0700) with these files (0600) there, all at once; `path` must be free."""
+    """Create a folder (0700) with these files (0600), all at once; `path` must not exist."""
     with _border("write", path), _opened(path.parent) as parent:
         aside = _aside(TREE)
         try:
@@ -186,7 +186,7 @@ def tree(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def point(link: Path, to: str) -> None:
-    """Let the link lead there; a file or folder in its place is moved to `NAME.replaced-TIME`."""
+    """Point the link at this target; a file or folder at its path is moved to `NAME.replaced-TIME`."""
     with _border("write the link", link), _opened(link.parent) as parent:
         if target(link) is None and link.name in os.listdir(parent):
             replaced = f"{link.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -201,14 +201,14 @@ def point(link: Path, to: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take the file out; absent already is fine."""
+    """Remove the file, if it exists."""
     with _border("remove", path), suppress(FileNotFoundError), _opened(path.parent) as parent:
         os.unlink(path.name, dir_fd=parent)
         os.fsync(parent)
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that is no good, so that nothing reads it any more; return where it is now."""
+    """Rename an invalid file, so that nothing reads it any more; return its new path."""
     when = datetime.fromtimestamp(changed(path), UTC)
     aside = path.with_name(f"{path.name}.corrupt-{when:%Y%m%dT%H%M%SZ}")
     with _border("rename", path), _opened(path.parent) as parent:
@@ -218,7 +218,7 @@ def set_aside(path: Path) -> Path:
 
 
 def discard(path: Path) -> None:
-    """Take the folder and the files in it out, so that nobody sees half of it; absent already is fine."""
+    """Remove the folder and its files, if it exists, so that nobody sees half of it."""
     with _border("remove", path), suppress(FileNotFoundError), _opened(path.parent) as parent:
         aside = _aside(TREE)
         os.rename(path.name, aside, src_dir_fd=parent, dst_dir_fd=parent)
@@ -227,10 +227,10 @@ def discard(path: Path) -> None:
 
 
 def sweep(folder: Path, file: str = "") -> None:
-    """Take out what a run that died left aside in the folder, for one file or for any.
+    """Remove the temporary files that a killed run left in the folder, for one file or for all.
 
-    To be called while nobody else writes there. For one file nothing but files is removed: its folder may be
-    another user's, who could have renamed a folder of others so.
+    Call it only while nobody else writes there. For one file, only files are removed: the folder may be
+    another user's, who could have renamed someone else's folder to such a name.
     """
     begin = (f"{FILE}{file}-",) if file else (FILE, TREE, LINK)
     for name in names(folder):
@@ -254,7 +254,7 @@ def _opened(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[tuple[int, str]]:
-    """Open the folder of a file to look into it, which takes fewer rights than to list it."""
+    """Open the folder of a file for lookups, which needs fewer permissions than listing it."""
     handle, name = safe_paths.beside(path)
     try:
         yield handle, name
@@ -263,7 +263,7 @@ def _beside(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _read(name: str, parent: int) -> bytes:
-    """Return what a file holds; nothing for a pipe, which could hold the program up."""
+    """Return the contents of a file; nothing for a pipe, which could block."""
     handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NEVER_FOLLOW, dir_fd=parent)
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -275,12 +275,12 @@ def _read(name: str, parent: int) -> bytes:
 
 
 def _make(name: str, mode: int, parent: int) -> None:
-    """Make a folder; its mode holds whatever the umask, because another program may have to enter it."""
+    """Create a folder with this mode whatever the umask, because other programs may have to enter it."""
     made = False
     with suppress(FileExistsError):
         os.mkdir(name, mode, dir_fd=parent)
         made = True
-    handle = os.open(name, _FOLDER, dir_fd=parent)  # whoever was faster must have made a folder
+    handle = os.open(name, _FOLDER, dir_fd=parent)  # if it existed already, it must be a folder
     try:
         if made:
             os.fchmod(handle, mode)
@@ -292,33 +292,33 @@ def _make(name: str, mode: int, parent: int) -> None:
 def _refuse_open(folder: Path, handle: int) -> None:
     if os.fstat(handle).st_mode & stat.S_IWOTH:
         raise Refused(
-            f"cannot write into {folder}: everybody can write there, and put something else in its place",
+            f"cannot write into {folder}: everybody can write there, and could replace the file",
             hint=f"run: chmod o-w {shell(folder)}; or name another in the configuration",
         )
 
 
 def _create(name: str, data: bytes, mode: int, parent: int, owner: tuple[int, int] | None = None) -> None:
-    """Write a new file. Owner and mode are given to the handle: its name may be another file's by then."""
+    """Write a new file. Owner and mode are set on the handle: the name may be another file's by then."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER_FOLLOW
     handle = os.open(name, flags, 0o600 if owner else mode, dir_fd=parent)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         if owner:
-            if owner != (os.geteuid(), os.getegid()):  # a service without rights may not even ask
+            if owner != (os.geteuid(), os.getegid()):  # even a no-op chown is forbidden to the service
                 os.fchown(handle, *owner)
             os.fchmod(handle, mode)
         os.fsync(handle)
 
 
 def _unlink(name: str, parent: int) -> None:
-    """Take out a file or a link, as far as it is there and can be; never a folder."""
+    """Remove a file or a link, if that is possible; never a folder."""
     with suppress(OSError):
         os.unlink(name, dir_fd=parent)
 
 
 def _drop(name: str, parent: int) -> None:
-    """Take out a file, a link or a folder of ours, as far as it is there and can be."""
+    """Remove a file, a link or a folder of ours, if that is possible."""
     _unlink(name, parent)
     with suppress(OSError):
         handle = os.open(name, _FOLDER, dir_fd=parent)
@@ -341,10 +341,10 @@ def _border(doing: str, path: Path) -> Iterator[None]:
 def _translated(error: OSError, what: str, path: Path) -> RenewerError:
     code, cause = error.errno or 0, (error.strerror or str(error)).lower()
     if code in _DENIED:
-        hint = f"let the user {user(os.geteuid())} in (ls -ld {shell(path)} {shell(path.parent)})"
+        hint = f"give the user {user(os.geteuid())} access (ls -ld {shell(path)} {shell(path.parent)})"
         return Refused(f"{what}: {cause}", hint=hint)
     if code == errno.ELOOP:
-        return Refused(f"{what}: a link stands there", hint="find out who put it there, then remove it")
+        return Refused(f"{what}: it is a link", hint="find out who created the link, then remove it")
     if code in _IN_THE_WAY:
-        return Refused(f"{what}: {cause}", hint="something else stands there: move it away")
+        return Refused(f"{what}: {cause}", hint="something else has this name: move it away")
     return Transient(f"{what}: {cause}", hint=_HINTS.get(code, "the next run tries again"))

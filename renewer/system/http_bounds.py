@@ -1,7 +1,7 @@
-"""Bounds on what a server may do with us over HTTP: the time and the size of an answer, and where it leads.
+"""Limits for servers we talk to over HTTP: the time and the size of an answer, and redirects.
 
-Whoever answers may be broken or hostile. An answer may drip for ever, unpack to any size, or redirect a
-request to a machine that only this one reaches; none of that may cost more than the request.
+A server may be broken or hostile: its answer may never end, unpack to any size, or redirect to a machine that
+only this one can reach. None of that may cost more than the request.
 """
 
 import threading
@@ -16,34 +16,34 @@ from renewer.core.errors import Refused, Transient
 Value = TypeVar("Value")
 
 LARGEST = 1024 * 1024
-"""Bytes of an answer that are read at most; the longest there is, a page of zones, has 150,000."""
+"""Most bytes of an answer that are read; the longest in practice, a page of zones, has 150,000."""
 
 LEFT = 4
-"""How many requests may be left behind at one server; beyond that it is asked nothing more in this run."""
+"""Most abandoned requests to one server; beyond that it gets no more requests in this run."""
 
 _SHOWN = 200
-"""How many characters of a foreign address are shown."""
+"""Characters of a foreign address that are shown."""
 
 _left: Counter[str] = Counter()
 _guard = threading.Lock()
 
 
 class Astray(Refused):
-    """An answer leads to where nobody should be asked: a redirect, or a URL that is not https."""
+    """An answer leads elsewhere: a redirect, or a URL that is not https."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is asked over HTTP: its name in a sentence, and what names it in the configuration."""
+    """An HTTP server: its name in messages, and the configuration key that names it."""
 
     name: str
     setting: str
 
     def within(self, seconds: float, ask: Callable[[], Value]) -> Value:
-        """Return what `ask` returns, or raise what it raises; raise `Transient` where that takes too long.
+        """Return what `ask` returns, or raise what it raises; raise `Transient` if it takes too long.
 
-        It is run in a thread, which is left behind then: looking up a name, the next of many addresses, and
-        each single byte begin the timeout of a socket anew.
+        It runs in a thread, which is then abandoned: a socket's timeout starts anew with the lookup of a
+        name, the next of many addresses, and each single byte.
         """
         with _guard:
             if _left[self.name] >= LEFT:
@@ -53,8 +53,8 @@ class Peer:
             threading.Thread(target=_fulfil, args=(asked, ask), daemon=True).start()
         except RuntimeError as error:
             raise Transient(
-                f"{self.name} cannot be asked: {error}",
-                hint="raise the limit of threads (ulimit -u, or TasksMax= of the unit)",
+                f"no request to {self.name} can be sent: {error}",
+                hint="raise the limit on threads (ulimit -u, or TasksMax= of the unit)",
             ) from error
         try:
             return asked.result(seconds)
@@ -67,17 +67,17 @@ class Peer:
         raise self._endless(seconds)
 
     def require_plain(self, status: int, location: str, encoding: str) -> None:
-        """Raise unless an answer stays here and is not compressed, by its status and these two headers."""
+        """Raise if an answer is a redirect or compressed, given its status and these two headers."""
         if status // 100 == 3:  # noqa: PLR2004  (Redirection 3xx, RFC 9110, section 15.4)
             raise Astray(
                 f"{self.name} redirects to {location[:_SHOWN] or 'nowhere'}, which is not followed",
-                hint=f"check {self.setting}: name there what answers by itself",
+                hint=f"check {self.setting}: it must name the server that answers itself",
             )
         if encoding.strip().lower() not in {"", "identity"}:
-            raise self._odd(f"sends a compressed answer ({encoding[:_SHOWN]}) that was not asked for")
+            raise self._odd(f"sends a compressed answer ({encoding[:_SHOWN]}), although none was requested")
 
     def whole(self, pieces: Iterable[bytes]) -> bytes:
-        """Return a body that comes in pieces; raise `Transient` as soon as it is too large."""
+        """Return the body from its pieces; raise `Transient` as soon as it is too large."""
         body = bytearray()
         for piece in pieces:
             body += piece
@@ -90,15 +90,15 @@ class Peer:
             _left[self.name] -= 1
 
     def _endless(self, seconds: float) -> Transient:
-        return self._odd(f"gives no whole answer within {seconds:g} seconds")
+        return self._odd(f"did not send a complete answer within {seconds:g} seconds")
 
     def _odd(self, what: str) -> Transient:
-        hint = f"check {self.setting}, and what stands between it and this machine; nothing is lost"
+        hint = f"check {self.setting}, and any proxy or firewall between; nothing is lost"
         return Transient(f"{self.name} {what}", hint=hint)
 
 
 def _fulfil(asked: "Future[Value]", ask: Callable[[], Value]) -> None:
     try:
         asked.set_result(ask())
-    except BaseException as error:  # noqa: BLE001 - who waits raises it
+    except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
         asked.set_exception(error)

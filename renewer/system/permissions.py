@@ -1,4 +1,4 @@
-"""Whether files and folders are safe: who else could change them, or put another in their place."""
+"""Whether files and folders are safe: who else could change or replace them."""
 
 import os
 import pwd
@@ -14,21 +14,20 @@ _BY_OTHERS = safe_paths.BY_OTHERS
 
 
 def foreign(path: Path) -> str:
-    """Return why somebody else than root and this user can change the file, empty where nobody can.
+    """Return why users other than root and this one can change the file; empty if they cannot.
 
-    It is the end of a sentence that begins with the file. Where the file cannot be found, whoever opens it is
-    told so.
+    It continues a sentence that begins with the file. A missing file is left to whoever opens it.
     """
     with suppress(OSError):
         if found := safe_paths.stranger(path):
             status = os.lstat(found)
             whose = f"{found} belongs to {user(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}"
-            return f"can be changed or exchanged by others ({whose})"
+            return f"can be changed or replaced by other users ({whose})"
     return ""
 
 
 def alone(path: Path) -> str:
-    """Return the commands that keep others from changing the file, once it is seen to be right."""
+    """Return the commands that keep other users from changing the file, to be run after a check of it."""
     found, commands = str(path), []
     with suppress(OSError):
         found = safe_paths.stranger(path) or found
@@ -37,22 +36,22 @@ def alone(path: Path) -> str:
         commands += ["chmod go-w"] if status.st_mode & _BY_OTHERS else []
     place = shell(found)
     run = " && ".join(f"{command} {place}" for command in commands)
-    return f"look whether it is as it should be, then run: {run or f'ls -ld {place}'}"
+    return f"check that nobody has tampered with it, then run: {run or f'ls -ld {place}'}"
 
 
 def refuse_unsafe(path: Path) -> None:
-    """Raise `ConfigError` if somebody else could put files or links of his own into the state folder.
+    """Raise `ConfigError` if other users could put files or links into the state folder.
 
-    It must be ours and writable by nobody else, or shared with root, and every folder above it must be safe.
-    There, a sticky one such as /tmp is fine: nobody can rename what is ours. Where it is not there yet, those
-    above count.
+    It must be ours and writable by nobody else, or shared with root, and every folder above it must be safe;
+    a sticky one such as /tmp is, because nobody else can rename our files there. If it does not exist yet,
+    only the folders above it are checked.
     """
     place = Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
     try:
         _refuse_unsafe(place)
     except PermissionError:
         raise ConfigError(
-            f"the state folder {place} cannot be looked at by {user(os.geteuid())}: permission denied",
+            f"{user(os.geteuid())} cannot access the state folder {place}: permission denied",
             hint=f"let that user enter every folder above it: namei -l {shell(place)}",
         ) from None
 
@@ -66,13 +65,13 @@ def _refuse_unsafe(place: Path) -> None:
         _refuse_foreign(place)
         if place.stat().st_mode & _BY_OTHERS:
             raise ConfigError(
-                f"the state folder {place} can be written by others", hint=f"run: chmod go-w {shell(place)}"
+                f"other users can write to the state folder {place}", hint=f"run: chmod go-w {shell(place)}"
             )
     refuse_unsafe_above(place)
 
 
 def shared(place: Path) -> bool:
-    """Return whether the folder is root's, and its group may write but rename nothing of root's (sticky)."""
+    """Return whether the folder is root's, writable by its group, and sticky, so root's files are safe."""
     with suppress(FileNotFoundError):
         status = place.lstat()
         rights = status.st_mode & (stat.S_ISVTX | _BY_OTHERS)
@@ -85,11 +84,11 @@ def shared(place: Path) -> bool:
 
 
 def refuse_unsafe_above(place: Path) -> None:
-    """Raise `ConfigError` if somebody else could exchange the state folder from above."""
+    """Raise `ConfigError` if other users could replace the state folder, or a folder above it."""
     for above in dict.fromkeys((*place.parents, *place.resolve().parents)):
         if above.exists() and _open_to_others(above):
             raise ConfigError(
-                f"{above}, above the state folder, can be written by others, or belongs to another user",
+                f"{above}, above the state folder, is writable by other users, or belongs to one",
                 hint=f"run: chmod go-w {shell(above)}",
             )
 
@@ -116,7 +115,7 @@ def _open_to_others(above: Path) -> bool:
 
 
 def user(uid: int) -> str:
-    """Return what a user is called, by number."""
+    """Return the name of a user, by number."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

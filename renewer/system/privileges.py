@@ -1,8 +1,8 @@
-"""Whose rights this process works with.
+"""The user whose privileges this process has.
 
-Root never works in another user's folder: it would follow the links that the user puts there, and leave
-files that the user's own service cannot write. So it becomes that user, for good, before it touches anything.
-A state folder that root shares with a service is worked in by the user that is called as the folder's group.
+Root never works in another user's folder: it could be misled by that user's links, and would leave files that
+the service cannot write. So it switches to that user, for good, before it touches anything. In a state folder
+that root shares with a service, that is the user with the name of the folder's group.
 """
 
 import grp
@@ -21,9 +21,9 @@ from renewer.system import permissions
 
 
 def settle(state: Path, secret_files: Iterable[Path], remember: Callable[[Iterable[Path]], None]) -> None:
-    """Let root become the owner of the state folder, if that is somebody else; see `become`.
+    """Switch from root to the owner of the state folder, if that is another user; see `become`.
 
-    `remember` keeps those secret files in memory before that only root may read.
+    Before that, `remember` reads those secret files into memory that only root can read.
     """
     owner = owner_to_become(state)
     if owner is not None:
@@ -32,7 +32,7 @@ def settle(state: Path, secret_files: Iterable[Path], remember: Callable[[Iterab
 
 
 def owner_to_become(state: Path) -> pwd.struct_passwd | None:
-    """Return the user who works in the state folder, if this is root and that is somebody else."""
+    """Return the user to switch to for the state folder, if this is root and the folder is another user's."""
     if os.geteuid() != 0:
         return None
     try:
@@ -46,18 +46,18 @@ def owner_to_become(state: Path) -> pwd.struct_passwd | None:
     except KeyError:
         whom = f"user #{status.st_uid}" if status.st_uid else f"user of the group #{status.st_gid}"
         raise ConfigError(
-            f"the state folder {state} belongs to the {whom}, whom this machine does not know",
-            hint=f"give it to root: chown -R root: {shell(state)};"
+            f"the state folder {state} belongs to the {whom}, who does not exist on this machine",
+            hint=f"hand it to root: chown -R root: {shell(state)};"
             " or to the service: renewer install-service",
         ) from None
 
 
 def become(user: pwd.struct_passwd, state: Path) -> None:
-    """Take on the user's rights and groups; there is no way back.
+    """Take on the user's privileges and groups; this cannot be undone.
 
-    The kernel then lets no process of that user look into this one, which may hold what root has read
-    (prctl(2), PR_SET_DUMPABLE). Raises `ConfigError` if the user may not read the program, parts of which are
-    loaded later.
+    The kernel then keeps other processes of that user out of this one, which may hold secrets that root has
+    read (prctl(2), PR_SET_DUMPABLE). Raises `ConfigError` if the user may not read the program, parts of
+    which are loaded later.
     """
     _take_on(user, for_good=True)
     os.environ["HOME"] = user.pw_dir
@@ -65,18 +65,18 @@ def become(user: pwd.struct_passwd, state: Path) -> None:
 
 
 def require_program(user: pwd.struct_passwd, state: Path) -> None:
-    """Raise `ConfigError` if the user, whose rights are in effect, may not read the program."""
+    """Raise `ConfigError` if the user, whose privileges are in effect, may not read the program."""
     for path in (Path(__file__).parents[1], Path(os.__file__).parent, Path(sys.executable)):
         if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
             raise ConfigError(
                 f"the state folder {state} belongs to {user.pw_name}, who may not read the program in {path}",
-                hint="install it where everybody can read it: PIPX_HOME=/opt/pipx pipx install renewer",
+                hint="install it where every user can read it: PIPX_HOME=/opt/pipx pipx install renewer",
             )
 
 
 @contextmanager
 def as_owner(state: Path) -> Iterator[pwd.struct_passwd | None]:
-    """Be the user of `owner_to_become`, whom this yields, and root again afterwards."""
+    """Switch to the user of `owner_to_become`, which is yielded, and back to root afterwards."""
     owner = owner_to_become(state)
     if owner is None:
         yield None
@@ -92,7 +92,7 @@ def as_owner(state: Path) -> Iterator[pwd.struct_passwd | None]:
 
 
 def _take_on(user: pwd.struct_passwd, *, for_good: bool) -> None:
-    """Take on groups and rights; the real and the saved ones, that lead back, only `for_good`."""
+    """Take on groups and privileges; the real and saved ids, which allow a return, only `for_good`."""
     group, person = user.pw_gid, user.pw_uid
     os.initgroups(user.pw_name, group)
     os.setresgid(group if for_good else -1, group, group if for_good else -1)
@@ -100,6 +100,6 @@ def _take_on(user: pwd.struct_passwd, *, for_good: bool) -> None:
 
 
 def never_dump_core() -> None:
-    """Let no crash write the keys in the memory of this process, or of one that it starts, to a disk."""
-    if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):  # a service that has it so may not set it
+    """Disable core dumps of this process and its children: they would contain keys."""
+    if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):  # a service with that limit may not set it
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

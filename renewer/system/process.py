@@ -1,4 +1,4 @@
-"""Other programs, run by an argument list with a time limit: no shell, no secret in the environment."""
+"""Runs other programs, by argument list and with a time limit: no shell, no secret in the environment."""
 
 import os
 import select
@@ -14,10 +14,10 @@ from typing import IO
 from renewer.core.errors import ConfigError, Transient
 
 KEPT = 64 * 1024
-"""How many bytes of a program's output are kept, counted from its end."""
+"""Bytes kept of a program's output, counted from its end."""
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where a program is looked for that is named without a folder, whatever the environment says."""
+"""The folders searched for a program named without one, whatever the environment says."""
 
 _TICK = 0.05
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -25,7 +25,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that ended: its exit code (minus the signal that killed it) and all that it said."""
+    """A program that has ended: its exit code (minus the signal that killed it) and its output."""
 
     code: int
     output: str
@@ -40,16 +40,17 @@ def run(
 ) -> Finished:
     """Run the program, with `given` on its standard input, and return how it ended.
 
-    It has the descriptors `handed` too. Its environment is `environment` and a few variables that any is
-    given. After `timeout` seconds it and all that it started are killed and `Transient` is raised. A program
-    that is not there or cannot be run raises `ConfigError`.
+    It inherits the descriptors `handed`. Its environment is `environment` and a few variables that every
+    program gets. After `timeout` seconds it is killed with all its children, and `Transient` is raised. A
+    program that is missing or cannot be run raises `ConfigError`.
     """
     child = _start(argv, environment, given, handed)
     try:
         output = _listen(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
         raise Transient(
-            f"{argv[0]} did not end within {timeout:g} s and was killed", hint=f"see what holds {argv[0]} up"
+            f"{argv[0]} did not finish within {timeout:g} s and was killed",
+            hint=f"find out what blocks {argv[0]}",
         ) from None
     finally:
         _kill(child)
@@ -72,7 +73,7 @@ def _start(
                 pass_fds=handed,
             )
     except BlockingIOError as error:
-        raise Transient(f"{argv[0]} cannot be started now: {error.strerror}") from error
+        raise Transient(f"{argv[0]} cannot be started at the moment: {error.strerror}") from error
     except OSError as error:
         raise ConfigError(
             f"{argv[0]} cannot be run: {(error.strerror or str(error)).lower()}",
@@ -81,7 +82,7 @@ def _start(
 
 
 def _at_hand(given: bytes) -> IO[bytes]:
-    """Return a file in memory alone, so that a program which does not read cannot hold us up."""
+    """Return an in-memory file, so that a program that does not read it cannot block us."""
     file = os.fdopen(os.memfd_create("given"), "w+b")
     file.write(given)
     file.seek(0)
@@ -89,9 +90,9 @@ def _at_hand(given: bytes) -> IO[bytes]:
 
 
 def _listen(child: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """Return the end of what it says; raises TimeoutExpired.
+    """Return the end of its output; raises TimeoutExpired.
 
-    What a program leaves running may hold its output open for ever, so its own end counts, not the output's.
+    Its children may hold the output open for ever, so the end of the program counts, not that of the output.
     """
     pipe, kept = _pipe(child), b""
     while (left := deadline - time.monotonic()) > 0:
@@ -114,7 +115,7 @@ def _pipe(child: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Close its output and, if it still runs, kill its whole group."""
+    """Close its output and, if it is still running, kill its process group."""
     _pipe(child).close()
     if child.poll() is None:
         with suppress(ProcessLookupError):

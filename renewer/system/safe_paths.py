@@ -1,10 +1,11 @@
-"""Paths followed by handle, one folder after the other, so that nobody else decides where they lead.
+"""Follows paths by handle, one folder after the other, so that no other user decides where they lead.
 
-Whoever may write a folder can put a link, or another folder, in the place of what lies in it. A link on the
-way is therefore followed only where nobody but root and this user can have put it, and nothing is looked up
-by its path a second time. Only what every interpreter has loaded anyway is imported: a run at rest uses this.
+Anyone who can write a folder can replace what is in it by a link or another folder. So a link on the way is
+only followed if nobody but root and this user can have created it, and nothing is looked up by its path
+twice. Only modules that every interpreter has loaded are imported, because a run with nothing to do uses
+this.
 """
-# ruff: noqa: PTH109, PTH118  (pathlib would be half of that run)
+# ruff: noqa: PTH109, PTH118  (pathlib would take half the time of such a run)
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import errno
 import os
 import stat
 
-TYPE_CHECKING = False  # that of `typing` would have to be loaded
+TYPE_CHECKING = False  # importing `typing` would take time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,11 +23,11 @@ _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = _PLACE | os.O_DIRECTORY
 _NO_FOLDER = (errno.ENOTDIR, errno.ELOOP)
 _MOST_LINKS = 40
-"""As many as Linux follows (path_resolution(7))."""
+"""The limit of Linux (path_resolution(7))."""
 
 
 def trusted(folder: os.stat_result) -> bool:
-    """Return whether nobody but root and this user can exchange what these two own in the folder."""
+    """Return whether only root and this user can replace what they own in the folder."""
     guarded = not folder.st_mode & BY_OTHERS or folder.st_mode & stat.S_ISVTX
     return _ours(folder) and bool(guarded)
 
@@ -34,8 +35,8 @@ def trusted(folder: os.stat_result) -> bool:
 def beside(path: str | os.PathLike[str], *, follow: bool = False) -> tuple[int, str]:
     """Return a handle (O_PATH) of the folder that a path leads to, and the path's last name.
 
-    With `follow` the last name is that of no link: a link there is followed too. Raises OSError, with ELOOP
-    for a link that somebody else can have put on the way.
+    With `follow`, the last name is not a link: a link there is followed, too. Raises OSError, with ELOOP for
+    a link that another user could have created.
     """
     names, links = _names(_whole(path)), 0
     here = os.open("/", _FOLDER)
@@ -63,7 +64,7 @@ def beside(path: str | os.PathLike[str], *, follow: bool = False) -> tuple[int, 
 
 
 def enter(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
-    """Open a folder; raises OSError as `beside` does, and without `follow` for a link in its place."""
+    """Open a folder; raises OSError as `beside` does, and without `follow` also if it is a link."""
     parent, name = beside(path, follow=follow)
     try:
         return os.open(name, flags | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -76,9 +77,9 @@ def enter(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: boo
 
 
 def content(path: str | os.PathLike[str], most: int) -> bytes:
-    """Return the beginning of a plain file, `most` bytes of it; raises OSError for anything else.
+    """Return the first `most` bytes of a regular file; raises OSError for anything else.
 
-    A link there is followed if nobody else can have put it; nothing is waited for.
+    A link is followed if no other user can have created it. It never blocks.
     """
     handle = _plain(path)
     try:
@@ -88,7 +89,7 @@ def content(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def end(path: str | os.PathLike[str], most: int, start: int = 0) -> bytes:
-    """Return the last bytes of a plain file, those from `start` on; raises OSError as `content` does."""
+    """Return the last `most` bytes of a regular file, none before `start`; raises OSError as `content`."""
     handle = _plain(path)
     try:
         return os.pread(handle, most, max(start, os.fstat(handle).st_size - most))
@@ -109,16 +110,16 @@ def _plain(path: str | os.PathLike[str]) -> int:
 
 
 def stranger(path: str | os.PathLike[str]) -> str:
-    """Return the first place on the way to a file that somebody else can change; empty if there is none.
+    """Return the first place on the way to a file that another user can change; empty if there is none.
 
-    Places are the folders, the links that are followed, and the file itself. Whose they are is looked at from
-    the top, so that what was found in order stays so. A file that is not there is nobody's.
+    Places are the folders, the links that are followed, and the file itself. They are checked from the top,
+    so that a place found safe stays safe. A missing file is safe.
     """
     return next((place for place, other in _places(path) if other), "")
 
 
 def _places(path: str | os.PathLike[str]) -> Iterator[tuple[str, bool]]:
-    """Yield every place on the way to what a path names, and whether somebody else can change it."""
+    """Yield every place on the way to the end of a path, and whether another user can change it."""
     names, links, place = _names(_whole(path)), 0, "/"
     here = os.open("/", _FOLDER)
     try:
@@ -133,7 +134,7 @@ def _places(path: str | os.PathLike[str]) -> Iterator[tuple[str, bool]]:
             status = os.fstat(there)
             if stat.S_ISLNK(status.st_mode):
                 os.close(there)
-                # In a folder that is guarded by its sticky bit alone, links may be anybody's.
+                # In a folder that only its sticky bit protects, a link may be any user's.
                 yield entry, not _ours(status) and bool(folder.st_mode & BY_OTHERS)
                 links += 1
                 target = _target(name, here, links)
@@ -151,7 +152,7 @@ def _places(path: str | os.PathLike[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _target(name: str, folder: int, links: int) -> str:
-    """Return where a link leads; raises OSError (ELOOP) for one that somebody else can have put there."""
+    """Return the target of a link; raises OSError (ELOOP) if another user could have created it."""
     status, around = os.stat(name, dir_fd=folder, follow_symlinks=False), os.fstat(folder)
     mine = trusted(around) and (_ours(status) or not around.st_mode & BY_OTHERS)
     if links > _MOST_LINKS or not mine:
@@ -171,7 +172,7 @@ def _whole(path: str | os.PathLike[str]) -> str:
 
 
 def _names(path: str) -> list[str]:
-    """Return the names in a path, the first one at the end."""
+    """Return the names in a path, in reverse order."""
     return [name for name in reversed(path.split("/")) if name not in {"", "."}]
 
 

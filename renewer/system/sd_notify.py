@@ -1,11 +1,11 @@
-"""Word to systemd: the state of the service, and its watchdog."""
+"""Notifies systemd of the state of the service, and feeds its watchdog."""
 
 import os
 import socket
 
 
 def watched(usual: float) -> float:
-    """Return how often to feed systemd's watchdog, in seconds: twice as often as it asks for, or as usual.
+    """Return the seconds between two watchdog notifications: half of systemd's interval, at most `usual`.
 
     See sd_watchdog_enabled(3).
     """
@@ -14,9 +14,9 @@ def watched(usual: float) -> float:
 
 
 def notify(*states: str) -> None:
-    """Send the service's state to systemd, if it asked for it (sd_notify(3)); never an error.
+    """Send the service's state to systemd, if it wants it (sd_notify(3)); never raises.
 
-    A name that begins with `@` is in the abstract namespace.
+    An address that begins with `@` is in the abstract namespace.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
@@ -27,4 +27,4 @@ def notify(*states: str) -> None:
             speaker.connect(target)
             speaker.sendall("\n".join(states).encode())
     except OSError:
-        return  # a service runs on when its supervisor does not listen
+        return  # the service works without its supervisor

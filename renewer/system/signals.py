@@ -1,4 +1,4 @@
-"""The signals that a process gets, none of them lost."""
+"""Receives signals without losing any."""
 
 import os
 import select
@@ -8,8 +8,8 @@ import signal
 class Signals:
     """Signals in the order of their arrival, none of them lost.
 
-    A handler runs only once the main thread gets to it: never, if that thread is just about to wait for a
-    lock. So the number of each signal goes through a pipe (signal.set_wakeup_fd), which any thread can read.
+    Python runs a handler only in the main thread: never, if that thread is about to wait for a lock. So the
+    number of each signal goes through a pipe (signal.set_wakeup_fd), which any thread can read.
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
@@ -20,17 +20,17 @@ class Signals:
             signal.signal(number, _noted)
 
     def wait(self) -> int:
-        """Return the next signal's number, as soon as there is one."""
+        """Wait for the next signal; return its number."""
         return os.read(self._arrived, 1)[0]
 
     def wait_for(self, seconds: float) -> int | None:
-        """Return the next signal's number, or `None` if none has come when the seconds are over.
+        """Return the number of the next signal, or `None` if none arrives within these seconds.
 
-        They are those of the monotonic clock, whatever the wall clock is set to.
+        They are seconds of the monotonic clock.
         """
         ready, _, _ = select.select([self._arrived], [], [], seconds)
         return self.wait() if ready else None
 
 
 def _noted(*_: object) -> None:
-    """Do nothing: what matters is that the signal does not end the program."""
+    """Do nothing; having a handler keeps the signal from ending the program."""

@@ -74,7 +74,7 @@ def fill(file: Path) -> None:
     """Put certificates that are fresh, and asked about at the CA, where a run would have put them."""
     settings = load.load(str(file))
     layout = Layout(settings.state)
-    files.folder(layout.snippet("any").parent)
+    files.folder(layout.include("any").parent)
     now = datetime.now(UTC)
     with _careless():
         for spec in settings.specs:

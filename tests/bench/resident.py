@@ -77,8 +77,8 @@ def _cycle_ends(told: socket.socket) -> None:
     worked = False
     while True:
         said = told.recv(4096).decode()
-        worked = worked or "looking at every certificate" in said
-        if worked and "STATUS=next look" in said:
+        worked = worked or "running a cycle" in said
+        if worked and "STATUS=next cycle" in said:
             return
 
 

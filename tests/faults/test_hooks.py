@@ -33,16 +33,16 @@ GOOD = 'echo "$RENEWER_CERTIFICATES|$RENEWER_SITES|$RENEWER_STATE|$1" >>TOLD'
 
 FAULTS: dict[str, tuple[str, str]] = {
     "fails": ("echo it is too cold; exit 3", "failed with 3: it is too cold"),
-    "hangs": ("exec sleep 1000", "did not end within 2 s"),
-    "hangs deaf": ("trap '' TERM HUP INT; while :; do sleep 1; done", "did not end within 2 s"),
+    "hangs": ("exec sleep 1000", "did not finish within 2 s"),
+    "hangs deaf": ("trap '' TERM HUP INT; while :; do sleep 1; done", "did not finish within 2 s"),
     "prints a secret": (f"echo {SECRET}; exit 1", "failed with 1: […]"),
     "prints the private key": (
         f'cat "$RENEWER_STATE/certificates/{NAME}/current/privkey.pem"; exit 1',
         "[a private key]",
     ),
     "is killed": ("kill -9 $$", "was killed by signal 9"),
-    "prints without end": ("while :; do echo yes; done", "did not end within 2 s"),
-    "hangs while a child of it holds its output": ("sleep 1000 & sleep 1000", "did not end within 2 s"),
+    "prints without end": ("while :; do echo yes; done", "did not finish within 2 s"),
+    "hangs while a child of it holds its output": ("sleep 1000 & sleep 1000", "did not finish within 2 s"),
 }
 
 
@@ -68,11 +68,11 @@ def test_a_hook_that(faulty: Faulty, fault: str) -> None:
     assert not _running(faulty)
 
 
-@pytest.mark.parametrize("fault", ["is not there", "is no program", "others can write"])
+@pytest.mark.parametrize("fault", ["does not exist", "is not a program", "other users can write"])
 def test_a_hook_whose_program(faulty: Faulty, fault: str) -> None:
-    modes = {"is no program": 0o600, "others can write": 0o722}
+    modes = {"is not a program": 0o600, "other users can write": 0o722}
     told = hook(faulty, GOOD, modes.get(fault, 0o700))
-    if fault == "is not there":
+    if fault == "does not exist":
         (faulty.world.folder / "hook").unlink()
     done = faulty.renew()
     assert (done.code, done.one["served"], done.one["error"]) == (1, True, None)

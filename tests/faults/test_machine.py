@@ -37,7 +37,7 @@ def test_nginx_is_broken_by_hand(faulty: Faulty) -> None:
     before = faulty.world.glimpse()
     config.write_text(good + "\nnonsense;\n")
     done = faulty.renew()
-    assert (done.code, "not by renewer" in done.one["error"]) == (1, True)
+    assert (done.code, "not because of renewer" in done.one["error"]) == (1, True)
     assert (faulty.world.glimpse(), faulty.world.ca.orders) == (before, 2)
     config.write_text(good)
     assert faulty.calm().one["action"] == "deployed"

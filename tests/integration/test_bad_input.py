@@ -186,14 +186,14 @@ class Token:
 
 
 TOKENS = {
-    "others can read it": Token(UNKNOWN_TOKEN, 0o644, ["read or written by others", "chmod 600"]),
-    "its group can write it": Token(UNKNOWN_TOKEN, 0o620, ["read or written by others", "chmod 600"]),
+    "others can read it": Token(UNKNOWN_TOKEN, 0o644, ["mode ", "chmod 600"]),
+    "its group can write it": Token(UNKNOWN_TOKEN, 0o620, ["mode ", "chmod 600"]),
     "it is empty": Token("", 0o600, ["is empty"]),
     "it holds only a newline": Token("\n", 0o600, ["is empty"]),
     "it has two lines": Token(f"{UNKNOWN_TOKEN}\n{UNKNOWN_TOKEN}\n", 0o600, ["more than one line"]),
     "it has a blank in it": Token(f"{UNKNOWN_TOKEN} x\n", 0o600, ["blank"]),
     "it is a header": Token(f"Bearer {UNKNOWN_TOKEN}\n", 0o600, ["begins with the word Bearer"]),
-    "it is quoted": Token(f'"{UNKNOWN_TOKEN}"\n', 0o600, ["stands in quotes"]),
+    "it is quoted": Token(f'"{UNKNOWN_TOKEN}"\n', 0o600, ["quotes"]),
     "it is a Global API Key": Token("0123456789abcdef0123456789abcdef01234\n", 0o600, ["Global API Key"]),
     "it is not there": Token(None, 0o600, ["cannot be read", "No such file"]),
 }
@@ -263,7 +263,7 @@ def test_a_state_folder_that_others_can_write(world: World) -> None:
     world.state.chmod(0o777)
     try:
         with nothing_changed(world):
-            told_well(world.renewer("renew"), 78, [str(world.state), "by others", "chmod go-w"])
+            told_well(world.renewer("renew"), 78, [str(world.state), "chmod go-w"])
     finally:
         world.state.chmod(0o700)
 
@@ -284,7 +284,7 @@ def test_a_state_folder_below_one_that_others_can_write(world: World, tmp_path: 
     open_to_all.chmod(0o777)
     write(world, edit=replaced(f'state = "{world.state}"', f'state = "{open_to_all}/state"'))
     with nothing_changed(world):
-        told_well(world.renewer("renew"), 78, [str(open_to_all), "by others", "chmod go-w"])
+        told_well(world.renewer("renew"), 78, [str(open_to_all), "chmod go-w"])
     assert list(open_to_all.iterdir()) == []
 
 

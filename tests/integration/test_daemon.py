@@ -182,9 +182,7 @@ def test_sighup_brings_a_new_configuration_in_force_and_a_faulty_one_not(make: M
     assert world.shown(OTHER).fingerprint != world.shown().fingerprint
     world.write(table(NAME), table(OTHER), edit=lambda text: text.replace("timeout =", "timeuot ="))
     daemon.send(signal.SIGHUP)
-    told = (
-        f"stays in force: {world.config} has the faults that are told above\n  -> mend them, then: systemctl"
-    )
+    told = f"stays in force: {world.config} has the faults listed above\n  -> fix them, then: systemctl"
     eventually(lambda: told in daemon.err)
     assert daemon.err.index("is not known") < daemon.err.index(told)
     assert "propagation.timeuot" in daemon.err

@@ -39,7 +39,7 @@ def test_only_the_end_of_much_output_is_kept() -> None:
 
 def test_what_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     begin = time.monotonic()
-    with pytest.raises(Transient, match=r"sh did not end within 0\.3 s"):
+    with pytest.raises(Transient, match=r"sh did not finish within 0\.3 s"):
         shell(f"sleep 60 & echo $! > {tmp_path}/pid; sleep 60", timeout=0.3)
     assert time.monotonic() - begin < 5
     pid = (tmp_path / "pid").read_text().strip()

@@ -200,7 +200,7 @@ def test_a_certificate_waits_until_a_broken_nginx_is_mended(world: World, served
     (sentence,), (hint,) = done.sentences, done.hints
     assert sentence.startswith(f"{NAME}: ")
     assert place in sentence
-    assert "not by renewer" in sentence
+    assert "not because of renewer" in sentence
     assert "kept" in hint
     assert (world.glimpse(), world.ca.orders) == (before, orders + 1)
     still = world.renew()

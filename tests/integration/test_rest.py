@@ -50,7 +50,7 @@ def generation(world: World) -> Path:
     return (world.state / "certificates" / NAME / "current").resolve()
 
 
-def snippet(world: World) -> Path:
+def include(world: World) -> Path:
     return world.state / "nginx" / "certificates" / f"{NAME}.conf"
 
 
@@ -69,12 +69,12 @@ def restart(world: World) -> None:
 
 def show_the_placeholder(world: World) -> None:
     """Let nginx serve something else, and then put the file that it includes back just as it was."""
-    text = snippet(world).read_text()
-    snippet(world).write_text(
+    text = include(world).read_text()
+    include(world).write_text(
         text.replace(str(generation(world)), str(generation(world).parent / "placeholder"))
     )
     reload(world)
-    snippet(world).write_text(text)
+    include(world).write_text(text)
 
 
 def touch(path: Path) -> None:
@@ -89,8 +89,8 @@ CHANGES: dict[str, tuple[Callable[[World], object], str]] = {
         lambda world: (generation(world) / "cert.pem").write_text("x"),
         "deployed",
     ),
-    "what nginx includes is written anew": (lambda world: touch(snippet(world)), "fresh"),
-    "what nginx includes is another": (lambda world: snippet(world).write_text("# mine\n"), "fresh"),
+    "what nginx includes is written anew": (lambda world: touch(include(world)), "fresh"),
+    "what nginx includes is another": (lambda world: include(world).write_text("# mine\n"), "fresh"),
     "current leads nowhere": (lambda world: (generation(world).parent / "current").unlink(), "fresh"),
     "what is stored is written anew": (
         lambda world: touch(world.state / "store" / "certificate" / f"{NAME}.json"),

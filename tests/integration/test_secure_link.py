@@ -240,11 +240,11 @@ class TestRotating:
         assert site.visit(site.session("tablet")).status == 200
 
     def test_status_says_what_is_not_guarded(self, site: Site) -> None:
-        assert "nothing is guarded" not in site.world.renewer("status").out
+        assert "not guarded" not in site.world.renewer("status").out
         served = site.world.nginx.config.read_text()
         site.world.nginx.config.write_text(served.replace("set $rn_scope shop;", "set $rn_scope nodered;"))
         lines = site.world.renewer("status").out.splitlines()
-        (place,) = [place for place, line in enumerate(lines) if "nothing is guarded" in line]
+        (place,) = [place for place, line in enumerate(lines) if "not guarded" in line]
         assert next(line for line in reversed(lines[:place]) if line[0] != " ").startswith("shop ")
         assert lines[place].endswith("set $rn_scope shop;")
         site.world.nginx.config.write_text(re.sub("include [^;]*/http.conf;", "", served))
@@ -275,7 +275,7 @@ class TestRotating:
         failed = site.world.renewer("rotate", "nodered", "--json")
         assert failed.code == 1
         assert [one["action"] for one in failed.answer["sites"]] == ["failed"] * 3
-        assert "not by renewer" in failed.answer["sites"][0]["error"]
+        assert "not because of renewer" in failed.answer["sites"][0]["error"]
         assert site.visit(site.session()).status == 200
         text = site.world.nginx.config.read_text().removesuffix("nonsense;\n")
         site.world.nginx.config.write_text(text)

@@ -9,7 +9,7 @@ from support.machine import Machine, image
 
 from renewer.core.site import Guard
 from renewer.core.x509 import self_signed
-from renewer.nginx.layout import pair_files, snippet_text
+from renewer.nginx.layout import include_text, pair_files
 from renewer.nginx.secure_link import gates
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def lay_out(machine: Machine) -> None:
 
 PAIR = pair_files(*self_signed(("example.com",), datetime.now(UTC)))
 WISHES = {
-    f"{STATE}/wanted/certificates/example.com.conf": snippet_text(Path(COPIES, "g000001"), PAIR).decode(),
+    f"{STATE}/wanted/certificates/example.com.conf": include_text(Path(COPIES, "g000001"), PAIR).decode(),
     **{
         f"{STATE}/wanted/secure_link/{name}": text for name, text in gates.texts(Guard(()), "ab" * 32).items()
     },

@@ -66,7 +66,7 @@ def test_what_is_honest_is_found(home: Path, tmp_path: Path) -> None:
     lego(home, lambda folder: write(folder, HELD, json.dumps({"domain": f"WWW.{NAME}"})))
     (one,) = found(tmp_path)
     assert one.status == "warning"
-    assert f"lego has a certificate for www.{NAME} too (/home/me/{LEGO}/{HELD})" in one.what
+    assert f"lego has a certificate for www.{NAME}, too (/home/me/{LEGO}/{HELD})" in one.what
 
 
 LEADING: dict[str, Callable[[int, str], object]] = {

@@ -9,7 +9,7 @@ import pytest
 from support.hostile import attacker
 from support.roots_helper import loaded
 
-from renewer.nginx.layout import Layout, pair_names, snippet_text
+from renewer.nginx.layout import Layout, include_text, pair_names
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user attacks root")
 
@@ -56,7 +56,7 @@ def issue(state: Path, name: str = NAME, generation: str = GENERATION) -> Path:
 def want(state: Path, name: str = NAME, generation: str = GENERATION) -> None:
     folder = Layout(state).copy(state / "certificates" / name / generation)
     wish = state / "wanted" / "certificates" / f"{name}.conf"
-    wish.write_bytes(snippet_text(folder, FILES))
+    wish.write_bytes(include_text(folder, FILES))
     attacker.own(wish)
 
 
@@ -67,7 +67,7 @@ def wants_nothing(state: Path) -> None:
 
 def before_copies(state: Path, name: str = NAME, generation: str = GENERATION) -> None:
     """Let nginx include the lines that an earlier helper wrote: they name renewer's own folder."""
-    lines = snippet_text(state / "certificates" / name / generation, FILES)
+    lines = include_text(state / "certificates" / name / generation, FILES)
     (state / "nginx" / "certificates" / f"{name}.conf").write_bytes(lines)
 
 
@@ -107,7 +107,7 @@ def test_nginx_is_given_files_of_root_s_that_renewer_cannot_touch(state: Path) -
     held = below(state / "nginx")
     copy = f"copies/certificates/{NAME}/{GENERATION}"
     assert {file: text for file, (_, _, mode, text) in held.items() if mode == 0o640} == {
-        f"certificates/{NAME}.conf": snippet_text(state / "nginx" / copy, FILES).decode(),
+        f"certificates/{NAME}.conf": include_text(state / "nginx" / copy, FILES).decode(),
         **{f"{copy}/{file}": f"{NAME} {GENERATION} {file}" for file in FILES},
     }
     assert {facts[:2] for facts in held.values()} == {(0, attacker.UID)}
@@ -228,7 +228,7 @@ def test_lines_from_before_there_were_copies_are_mended_by_the_first_request(sta
     assert carry_out(state, place_only=True) == ("ok", "")
     held = below(state / "nginx")
     copy = f"copies/certificates/{NAME}/{GENERATION}"
-    assert held[f"certificates/{NAME}.conf"][3] == snippet_text(state / "nginx" / copy, FILES).decode()
+    assert held[f"certificates/{NAME}.conf"][3] == include_text(state / "nginx" / copy, FILES).decode()
     assert held[f"{copy}/privkey.pem"] == (0, attacker.UID, 0o640, f"{NAME} {GENERATION} privkey.pem")
 
 
@@ -344,7 +344,7 @@ def test_a_certificate_with_more_kinds_of_keys_than_there_are_is_refused(state: 
     wish = state / "wanted" / "certificates" / f"{NAME}.conf"
     folder = Layout(state).copy(state / "certificates" / NAME / GENERATION)
     many = [name for number in range(HELPER.PAIRS + 1) for name in pair_names(f"-k{number}")]
-    wish.write_bytes(snippet_text(folder, many))
+    wish.write_bytes(include_text(folder, many))
     assert carry_out(state)[0] == "bad-request"
     assert copies(state) == []
 

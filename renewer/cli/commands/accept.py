@@ -1,4 +1,4 @@
-"""`renewer accept`, for the daemon alone: check a configuration, and tell what has to be known of it."""
+"""`renewer accept`, for the daemon: check a configuration and print what the daemon needs to know."""
 
 import json
 from datetime import timedelta
@@ -10,13 +10,13 @@ from renewer.cli.commands.context import Call
 from renewer.cli.commands.output import raw
 
 CYCLE = timedelta(minutes=30)
-"""How long a cycle may take beyond the longest wait for the DNS and the hooks before it is taken to hang."""
+"""How long a cycle may take, beyond the longest waits for the DNS and for hooks, before it counts as hung."""
 
 
 @click.command(hidden=True)
 @click.pass_obj
 def accept(call: Call) -> int:
-    """Check the configuration, and print what the daemon has to know of it."""
+    """Check the configuration, and print what the daemon needs to know about it."""
     settings = call.load()
     app.check(settings)
     call.follower(settings, call.report()).refuse_foreign()

@@ -1,4 +1,4 @@
-"""`renewer check`: everything that could go wrong, before it does."""
+"""`renewer check`: find everything that could go wrong, before it does."""
 
 import shutil
 import textwrap
@@ -21,14 +21,14 @@ MARKS = {
 }
 
 LEAST, NARROW, WIDE = 30, 72, 110
-"""The bounds of a line's length; with less room than the second, a group has a line of its own."""
+"""The shortest and the longest line; on a terminal narrower than the middle one a group gets its own line."""
 
 GROUP, MARK = 15, 9
-"""Columns before a sentence: for its group, then for how bad it is."""
+"""Columns before a sentence: the group, then the status."""
 
 
 @click.command(
-    short_help="Look for everything that could go wrong, before it does.",
+    short_help="Find everything that could go wrong, before it does.",
     epilog=examples(
         "renewer check",
         "renewer check --json | jq '.findings[] | select(.status != \"ok\")'",
@@ -37,14 +37,14 @@ GROUP, MARK = 15, 9
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_obj
 def check(call: Call, *, as_json: bool) -> int:
-    """Look for everything that could go wrong, before it does.
+    """Find everything that could go wrong, before it does.
 
-    Token, zones, name servers, CAA, the CA, the clock, the state folder, nginx, what sets renewals off, those
-    outside who are told, and other clients. Nothing is ordered, reloaded or sent; a TXT record named
-    _renewer-check is created in each zone and removed again, to see that the token may. Run by root it looks
-    as the owner of the state folder does, but for what only root may see.
+    Checks the token, zones, name servers, CAA, the CA, the clock, the state folder, nginx, what triggers
+    renewals, notifications, and other ACME clients. Nothing is ordered, reloaded or sent. To test the token,
+    a TXT record named _renewer-check is created in each zone and removed again. When run as root, it checks
+    with the privileges of the state folder's owner, except for what only root can read.
 
-    Exits with 1 when something will fail, with 0 when nothing will.
+    Exits with 1 if something will fail, otherwise with 0.
     """
     findings = _findings(call)
     if as_json:
@@ -55,7 +55,7 @@ def check(call: Call, *, as_json: bool) -> int:
 
 
 def _findings(call: Call) -> tuple[Finding, ...]:
-    from renewer.check import registry  # noqa: PLC0415 - its help is wanted more often
+    from renewer.check import registry  # noqa: PLC0415 - the help does not need it
     from renewer.check.context import Scene  # noqa: PLC0415
 
     try:
@@ -79,7 +79,7 @@ def _record(finding: Finding) -> dict[str, str]:
 
 
 def _lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield the findings for a person: by group, the sentence, and below it why it matters and what to do."""
+    """Yield the findings by group: the sentence, and below it why it matters and what to do."""
     columns = shutil.get_terminal_size((WIDE, 0)).columns
     margin = 2 if columns < NARROW else GROUP
     indent = " " * (margin + MARK)
@@ -102,7 +102,7 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _wrapped(text: str, first: str, others: str, columns: int, *, dim: bool = False) -> Iterator[str]:
-    """Yield a text in lines; words such as paths and addresses stay whole."""
+    """Yield a text wrapped into lines; words such as paths and addresses stay whole."""
     width = min(max(columns, LEAST), WIDE) - len(others)
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
     yield first + click.style(lines[0], dim=dim or None)
@@ -114,13 +114,10 @@ def _summary(findings: Sequence[Finding]) -> str:
     warnings = sum(one.status is Status.WARNING for one in findings)
     if not errors and not warnings:
         return click.style("Everything is in order.", fg="green", bold=True)
-    parts = [
-        _count(errors, "thing", "will fail"),
-        _count(warnings, "more thing" if errors else "thing", "may bite"),
-    ]
-    told = ", ".join(part for part in parts if part)
-    return click.style(f"{told}.", fg="red" if errors else "yellow", bold=True)
+    parts = [_count(errors, "error"), _count(warnings, "warning")]
+    counted = ", ".join(part for part in parts if part)
+    return click.style(f"{counted}.", fg="red" if errors else "yellow", bold=True)
 
 
-def _count(number: int, what: str, does: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''} {does}" if number else ""
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}" if number else ""

@@ -1,4 +1,4 @@
-"""`renewer completion`: what makes a shell complete commands, options and names."""
+"""`renewer completion`: the shell completion script."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -10,11 +10,11 @@ SHELLS = ("bash", "fish", "zsh")
 
 PROGRAM = "renewer"
 VARIABLE = "_RENEWER_COMPLETE"
-"""By what is in it, the program knows that a shell asks it, and for what (click's own scheme)."""
+"""The variable in which a shell asks the program for completions (click's own scheme)."""
 
 
 @click.command(
-    short_help="Print what makes a shell complete commands and names.",
+    short_help="Print the shell completion script.",
     epilog=examples(
         "renewer completion bash | sudo tee /etc/bash_completion.d/renewer",
         "renewer completion zsh >~/.zfunc/_renewer        # a folder of $fpath",
@@ -24,9 +24,9 @@ VARIABLE = "_RENEWER_COMPLETE"
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
-    """Print the script that makes a shell complete commands, options and the names in the configuration.
+    """Print the script that lets a shell complete commands, options and names from the configuration.
 
-    Names are completed for those who may read the configuration.
+    Names are completed only for users who can read the configuration.
     """
     found = get_completion_class(shell)
     if found is None:

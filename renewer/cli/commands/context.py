@@ -1,4 +1,4 @@
-"""What every command is given, and how an outcome becomes words and an exit code."""
+"""The context every command gets, and how an outcome becomes text and an exit code."""
 
 import os
 import signal
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from renewer.engine.cycle import Engine
 
 ONE_WISH = 1.0
-"""Seconds in which one wish to end may come several times.
+"""Seconds within which several signals count as one request to stop.
 
-Ctrl-C reaches the daemon and its worker, which the daemon then asks too; that a terminal was closed both the
-shell and the kernel tell.
+Ctrl-C reaches both the daemon and its worker, and the daemon passes it on to the worker as well; when a
+terminal is closed, the shell and the kernel both send SIGHUP.
 """
 
 
 @dataclass(frozen=True)
 class Call:
-    """What every command is given."""
+    """The context every command gets."""
 
     file: str
     verbose: bool
 
     @cached_property
     def view(self) -> View:
-        """The configuration as it is read, once: standard input is empty then, and a file may change.
+        """The configuration, read once: standard input is then used up, and a file may change.
 
-        Raises `ConfigError` where there is none to be had.
+        Raises `ConfigError` if it cannot be read.
         """
         now = datetime.now(UTC)
         text = load.read(self.file)
@@ -60,26 +60,26 @@ class Call:
         try:
             str(file).encode()
         except UnicodeEncodeError:
-            raise ConfigError("the name of the configuration file is no UTF-8", hint="rename it") from None
+            raise ConfigError("the name of the configuration file is not UTF-8", hint="rename it") from None
         return View(text, now, file)
 
     def load(self) -> schema.Config:
         """Return the configuration; raises `ConfigError` with every fault."""
         return load.parse(self.view.text, self.file)
 
-    def follower(self, settings: schema.Config, told: Report) -> Follower:
-        """Return who knows whether this reading of the configuration is the newest."""
-        return app.follower(settings, self.view, SystemClock(), told)
+    def follower(self, settings: schema.Config, report: Report) -> Follower:
+        """Return the follower, which knows whether this is the newest reading of the configuration."""
+        return app.follower(settings, self.view, SystemClock(), report)
 
-    def engine(self, told: Report) -> "Engine":
-        """Build the program from the configuration; SIGTERM and SIGINT end its waits."""
+    def engine(self, report: Report) -> "Engine":
+        """Build the engine from the configuration; SIGTERM and SIGINT end its waits."""
         settings = self.load()
-        return app.build(settings, self.clock(), told, self.follower(settings, told))
+        return app.build(settings, self.clock(), report, self.follower(settings, report))
 
     def clock(self) -> SystemClock:
-        """Return the machine's clock; SIGTERM, SIGINT and SIGHUP end its waits, unless they are ignored.
+        """Return the system clock; SIGTERM, SIGINT and SIGHUP end its waits, unless they are ignored.
 
-        nohup(1) lets SIGHUP be ignored, and a shell's script SIGINT by what it starts in the background.
+        nohup(1) makes SIGHUP ignored, and a shell script SIGINT for what it starts in the background.
         """
         clock = SystemClock()
         asking = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -92,22 +92,22 @@ class Call:
             again = signals.wait()
             while clock.monotonic() < one_wish:
                 again = signals.wait()
-            os._exit(128 + again)  # who asks twice does not want to wait
+            os._exit(128 + again)  # a second request means now
 
         threading.Thread(target=end, daemon=True).start()
         return clock
 
-    def cycle(self, told: Report, work: Callable[["Engine"], Outcome]) -> Outcome:
-        """Do a cycle's work; whoever listens outside is told how it ended, also if it could not begin.
+    def cycle(self, report: Report, work: Callable[["Engine"], Outcome]) -> Outcome:
+        """Do a cycle's work and send the notifications, even if the cycle could not start.
 
-        They are not told that it was asked to end, nor that a person asked for what is not to be had.
+        Nothing is sent for a cycle that was interrupted or whose request was invalid.
         """
         settings, clock = self.load(), self.clock()
         resting, began = Resting(settings, self.view, clock), Began.at(clock)
-        follower, observer = self.follower(settings, told), None
+        follower, observer = self.follower(settings, report), None
         try:
-            observer = audience.observer(settings, clock, told, follower)
-            engine = app.build(settings, clock, told, follower)
+            observer = audience.observer(settings, clock, report, follower)
+            engine = app.build(settings, clock, report, follower)
             follower.begin()
         except RenewerError as error:
             if observer:
@@ -117,7 +117,7 @@ class Call:
             outcome = work(engine)
         except (ConfigError, Declined):
             raise
-        except Exception as error:  # whatever it is goes on from here, once those outside have heard of it
+        except Exception as error:  # it is raised again, once the notifications have been sent
             if observer and not clock.stopping:
                 observer.saw(Outcome(()), broken(error))
             raise
@@ -130,7 +130,7 @@ class Call:
         return outcome
 
     def report(self) -> console.Quiet:
-        """Return how to speak: live on a terminal, or in lines where nothing may move; else problems only."""
+        """Return the report: live on a terminal, plain lines if nothing may move, otherwise problems only."""
         on_terminal = sys.stderr.isatty()
         if self.verbose or (on_terminal and console.plain()):
             return console.Lines()
@@ -138,9 +138,9 @@ class Call:
 
 
 class Answering(click.Command):
-    """A command with `--json`: what ends it before it has an outcome is an answer too, with its `error`.
+    """A command with `--json`: an error that stops it before it has an outcome is printed as JSON too.
 
-    `empty` are the lists that its answer has otherwise.
+    `empty` names the lists its JSON has otherwise.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Answering(click.Command):
         self._empty = tuple(empty)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; whoever waits for JSON gets some whatever it raises."""
+        """Run the command; with --json, print JSON whatever it raises."""
         try:
             return super().invoke(ctx)
         except RenewerError as error:
@@ -160,14 +160,14 @@ class Answering(click.Command):
 
 
 def broken(error: Exception) -> RenewerError:
-    """Return what ended a cycle as it is told outside."""
+    """Return the error that ended a cycle, as notifications report it."""
     if isinstance(error, RenewerError):
         return error
-    return Unexpected(f"{type(error).__name__}: {error}", hint="this is a bug of renewer: please report it")
+    return Unexpected(f"{type(error).__name__}: {error}", hint="this is a bug in renewer: please report it")
 
 
 def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
-    """Print the outcome: problems always, the rest on a terminal or with -v; return the exit code."""
+    """Print the outcome and return the exit code: problems always, the rest on a terminal or with -v."""
     for name, error, hint in text.problems(outcome):
         console.Quiet().problem(name, error, hint)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
@@ -175,7 +175,7 @@ def conclude(call: Call, outcome: Outcome, *, as_json: bool) -> int:
 
 
 def present(outcome: Outcome, *, as_json: bool, silent: bool = False, ahead: bool = False) -> int:
-    """Print the outcome and return the exit code; `ahead`: it is still to come."""
+    """Print the outcome and return the exit code; with `ahead`, as what a run would do."""
     if as_json:
         raw(json_output.as_json(outcome))
     elif not silent:

@@ -1,4 +1,4 @@
-"""`renewer list-generations` and `renewer restore`: the certificates that were, and one of them again."""
+"""`renewer list-generations` and `renewer restore`: earlier certificates, and how to go back to one."""
 
 import click
 
@@ -16,20 +16,20 @@ from renewer.nginx.archive import Archive
     "list-generations",
     cls=Answering,
     empty=("generations",),
-    short_help="List what is kept of a certificate.",
+    short_help="List the certificates on disk.",
     epilog=examples("renewer list-generations example.com"),
 )
 @click.argument("name", shell_complete=certificates)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_generations(call: Call, name: str, *, as_json: bool) -> int:
-    """List the generations of the certificate NAME that are on disk, the newest first.
+    """List the generations of the certificate NAME that are on disk, newest first.
 
-    The last three are kept, and those in use; renewer restore NAME GENERATION goes back to one.
+    The last three are kept, and those in use. To go back to one: renewer restore NAME GENERATION
     """
     state = call.load().state
-    with call.report() as told:
-        engine = call.engine(told)
+    with call.report() as report:
+        engine = call.engine(report)
         (spec,) = engine.chosen([name])
         stored, known, now = (
             engine.state.material(spec.name),
@@ -47,18 +47,18 @@ def list_generations(call: Call, name: str, *, as_json: bool) -> int:
 @click.command(
     cls=Answering,
     short_help="Go back to an earlier certificate.",
-    epilog=examples("renewer restore example.com g000003    # one that list-generations names"),
+    epilog=examples("renewer restore example.com g000003    # shown by list-generations"),
 )
 @click.argument("name", shell_complete=certificates)
 @click.argument("generation")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
 @click.pass_obj
 def restore(call: Call, name: str, generation: str, *, as_json: bool) -> int:
-    """Go back to a GENERATION of the certificate NAME: it is stored, and nginx is brought to serve it.
+    """Go back to a GENERATION of the certificate NAME: store it, and have nginx serve it.
 
-    What is stored now is kept as a generation. An earlier certificate is renewed like any other: as soon as
-    it is due, or at once if it is from another CA than those of the configuration, or the configuration wants
-    other names or keys by now. One that renewer has revoked is refused.
+    The certificate stored now is kept as a generation. The restored one is renewed like any other: when it is
+    due, or at once if it is from a CA that is not configured, or if the configuration now asks for other
+    domains or keys. A certificate that renewer has revoked is refused.
     """
     archive = Archive(call.load().state)
 
@@ -66,6 +66,6 @@ def restore(call: Call, name: str, generation: str, *, as_json: bool) -> int:
         (spec,) = engine.chosen([name])
         return engine.restore(spec.name, archive.find(spec.name, generation).pairs, archive.hold)
 
-    with call.report() as told:
-        outcome = call.cycle(told, go_back)
+    with call.report() as report:
+        outcome = call.cycle(report, go_back)
     return conclude(call, outcome, as_json=as_json)

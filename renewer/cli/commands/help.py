@@ -1,4 +1,4 @@
-"""What a command's help has beside its sentences: examples, and the names that a shell completes."""
+"""Parts of a command's help: examples, and the names a shell completes."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,16 +11,16 @@ from renewer.core.errors import RenewerError
 HEADING = "Examples:"
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-"""What `shell_complete` of an argument or option is."""
+"""The type of `shell_complete` of an argument or option."""
 
 
 def examples(*calls: str) -> str:
-    """Return the `epilog` of a command: calls to copy, each with what it is for after a #."""
+    """Return the `epilog` of a command: calls to copy, each with its purpose after a #."""
     return "\n".join(("\b", HEADING, *(f"  {call}" for call in calls)))
 
 
 def _offer(names: Callable[[schema.Config, click.Context], Iterable[str]]) -> Completion:
-    """Complete names of the configuration; one that cannot be read has none, and nothing is said."""
+    """Complete names from the configuration; offer none, silently, if it cannot be read."""
 
     def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         file = context.find_root().params.get("file")
@@ -48,5 +48,5 @@ people = _offer(_people)
 
 
 def files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:  # noqa: ARG001 - click's
-    """Complete the name of a file, which the shell itself does."""
+    """Leave completing a file name to the shell."""
     return [CompletionItem(begun, type="file")]

@@ -1,4 +1,4 @@
-"""`renewer init`: a first configuration, asked for on a terminal or made of options."""
+"""`renewer init`: write a first configuration, from answers on a terminal or from options."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -75,12 +75,16 @@ def _options_of_the_provider(function: Function) -> Function:
 @click.command(
     short_help="Write a first configuration.",
     epilog=examples(
-        "renewer init    # asks for all of it",
+        "renewer init    # asks for everything",
         "renewer init --domain example.com --domain '*.example.com' --staging",
     ),
 )
 @click.option(
-    "--domain", "domains", multiple=True, metavar="NAME", help="A name in the certificate; again for more."
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="NAME",
+    help="Domain name for the certificate (may be repeated).",
 )
 @click.option("--email", metavar="ADDRESS", help="Where the CA may write to.")
 @_options_of_the_provider
@@ -92,6 +96,7 @@ def _options_of_the_provider(function: Function) -> Function:
 @click.option(
     "--nginx-config", metavar="FILE", help="nginx's main configuration, where it is not the usual one."
 )
+@click.option("--nginx-config", metavar="FILE", help="nginx's main configuration file, if not the default.")
 @click.pass_obj
 def init(  # noqa: PLR0913, PLR0917 - one for each option
     call: Call,
@@ -105,12 +110,12 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
     staging: bool,
     **for_dns: str | None,
 ) -> int:
-    """Write a first configuration to the FILE of -c, asking for what the options leave open.
+    """Write a first configuration to the FILE of -c; asks for what the options leave open.
 
-    Nothing that is there already is changed.
+    Existing files are never changed.
     """
     if staging and server:
-        raise click.UsageError("--staging and --server name two CAs: leave one of them out")
+        raise click.UsageError("--staging and --server each choose a CA: use only one of them")
     file = setup.free(call.file)
     authority = server or ("letsencrypt-staging" if staging else DEFAULT.acme.server)
     wishes, person = Wishes(prompts.domains(domains), email, authority), Person(call)
@@ -119,9 +124,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
     if setup.on_terminal():
         wishes = _asked(wishes, file, dns, person, certain=bool(staging or server))
     elif not wishes.domains:
-        raise ConfigError(
-            "there is no terminal to ask on, so --domain is needed", hint="see: renewer init --help"
-        )
+        raise ConfigError("no terminal to ask on: --domain is required", hint="see: renewer init --help")
     draft = Draft(
         certificates=[Planned(wishes.domains[0].removeprefix("*."), wishes.domains)],
         dns=dns.table,
@@ -154,7 +157,7 @@ def _asked(wishes: Wishes, file: Path, dns: Setup, person: Person, *, certain: b
 
 @contextmanager
 def _leaving() -> Iterator[None]:
-    """Raise `Refused` for who leaves in the middle of a question."""
+    """Turn Ctrl-C at a question into `Refused`."""
     try:
         yield
     except click.Abort:
@@ -163,15 +166,15 @@ def _leaving() -> Iterator[None]:
 
 
 def _domains() -> tuple[str, ...]:
-    def some(told: str) -> tuple[str, ...]:
-        if not (names := prompts.domains([told])):
-            raise ConfigError("at least one is needed", hint="Ctrl-C ends it")
+    def some(text: str) -> tuple[str, ...]:
+        if not (names := prompts.domains([text])):
+            raise ConfigError("enter at least one domain", hint="Ctrl-C to stop")
         return names
 
     found = _ask("Domains for the certificate, with blanks between them", some)
     (only, *more), both = found, (*found, f"*.{found[0]}")
     bare = not more and not only.startswith("*.") and only.count(".") == 1
-    if bare and ask(f"Also *.{only}, for all names one level below?", default=True):
+    if bare and ask(f"Also *.{only}, for all its subdomains?", default=True):
         return both
     return found
 
@@ -181,16 +184,18 @@ def _email() -> str:
 
 
 def _server() -> str:
-    staging = ask("\nTry it at Let's Encrypt's CA for tests first, which no browser trusts?", default=False)
+    staging = ask(
+        "\nUse Let's Encrypt's staging CA first? (Browsers won't trust its certificates.)", default=False
+    )
     return "letsencrypt-staging" if staging else DEFAULT.acme.server
 
 
 def _ask(question: str, read: Callable[[str], Answer], *, hide: bool = False) -> Answer:
     """Ask until the answer can be read; it may be empty."""
 
-    def answer(told: str) -> Answer:
+    def answer(text: str) -> Answer:
         try:
-            return read(told)
+            return read(text)
         except ConfigError as error:
             hint = f" ({error.hint})" if error.hint else ""
             raise click.BadParameter(f"{error}{hint}") from None

@@ -1,4 +1,4 @@
-"""`renewer install-service`: the service put in place, and taken out again."""
+"""`renewer install-service`: install the systemd service, or remove it."""
 
 import click
 
@@ -12,30 +12,30 @@ from renewer.system import privileges
 
 @click.command(
     "install-service",
-    short_help="Put the service in place.",
+    short_help="Install and start the systemd service.",
     epilog=examples(
-        "renewer install-service --dry-run    # what it would do",
-        "renewer install-service              # the daemon, as a user without rights",
-        "renewer install-service --timer      # renew four times a day instead",
-        "renewer install-service --remove     # as it was before",
+        "renewer install-service --dry-run    # only print the steps",
+        "renewer install-service              # the daemon, as an unprivileged user",
+        "renewer install-service --timer      # instead, renew four times a day",
+        "renewer install-service --remove     # undo it",
     ),
 )
 @click.option(
-    "--timer", is_flag=True, help="A timer that runs renew four times a day, instead of the daemon."
+    "--timer", is_flag=True, help="Install a timer that runs renew four times a day, instead of the daemon."
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.option(
     "--remove",
     "out",
     is_flag=True,
-    help="Undo it; certificates, state and configuration stay where they are.",
+    help="Remove the service; certificates, state and configuration are kept.",
 )
 @click.pass_obj
 def install_service(call: Call, *, timer: bool, dry_run: bool, out: bool) -> int:
-    """Put the service in place, enable and start it; each thing that is done is told.
+    """Install, enable and start the systemd service, and print every step.
 
-    The daemon runs as a user of its own without any rights; reloading nginx is left to a small helper of
-    root's. Called again, it does what is missing.
+    The daemon runs as a user of its own without privileges; a small root helper reloads nginx for it. Run it
+    again to complete what is missing.
     """
     require_systemd()
     found = setting(call.file, call.load())
@@ -53,5 +53,5 @@ def install_service(call: Call, *, timer: bool, dry_run: bool, out: bool) -> int
         if not dry_run:
             step.act()
     if not done:
-        echo("nothing is in place" if out else "all is in place")
+        echo("nothing is installed" if out else "everything is in place")
     return 0

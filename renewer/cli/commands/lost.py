@@ -1,4 +1,4 @@
-"""`renewer lost`, for the daemon alone: tell those outside that a cycle was killed before it could."""
+"""`renewer lost`, for the daemon: send the notifications for a cycle that was killed."""
 
 import click
 
@@ -13,10 +13,10 @@ from renewer.system.clock import SystemClock
 @click.pass_obj
 def lost(call: Call) -> int:
     """Notify that a cycle ended without a result."""
-    with call.report() as told:
+    with call.report() as report:
         settings = call.load()
-        if observer := audience.observer(settings, SystemClock(), told, call.follower(settings, told)):
-            killed = "a cycle was killed before it could end"
-            hint = "look into the log of that time: memory may have run out, or it hung"
+        if observer := audience.observer(settings, SystemClock(), report, call.follower(settings, report)):
+            killed = "a cycle was killed before it could finish"
+            hint = "see the log of that time: it may have run out of memory, or hung"
             observer.saw(Outcome(()), Unexpected(killed, hint=hint))
     return 0

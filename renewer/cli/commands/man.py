@@ -1,4 +1,4 @@
-"""`renewer man`, for whoever builds a package: write the manual pages."""
+"""`renewer man`, for packagers: write the manual pages."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from renewer.system import files
 @click.argument("sample")
 @click.pass_context
 def man(context: click.Context, folder: Path, sample: str) -> int:
-    """Write the manual pages into FOLDER, and print where: renewer.1 and renewer.toml.5.
+    """Write the manual pages renewer.1 and renewer.toml.5 into FOLDER, and print their paths.
 
-    The first is made from the help of the program, the second from SAMPLE, a configuration with every key and
-    its comment: examples/renewer.toml.
+    The first is made from the program's help, the second from SAMPLE, a configuration with every key and its
+    comment: examples/renewer.toml.
     """
     pages = {
         "renewer.1": manual.program(context.find_root(), __version__),

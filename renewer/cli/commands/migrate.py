@@ -1,4 +1,4 @@
-"""`renewer import`: take over what another ACME client has, so that nothing fresh is ordered anew."""
+"""`renewer import`: take over another ACME client's certificates without reissuing any that is not due."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -31,16 +31,16 @@ from renewer.system.clock import SystemClock
 from renewer.system.console import Quiet
 
 CLIENTS = {"certbot": "certbot", "acme.sh": "acme_sh", "lego": "lego"}
-"""The clients, and the file in `renewer/migrate/` that knows each."""
+"""The clients, each with its module in `renewer/migrate/`."""
 
 
 Say = Callable[..., None]
-"""Prints lines, or nothing where JSON is wanted."""
+"""Prints lines, or nothing if JSON is asked for."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where it all goes: a configuration that is there already, or the text of a new one."""
+    """Where the certificates go: an existing configuration, or the text of a new one."""
 
     file: Path
     settings: Config
@@ -62,23 +62,19 @@ class Destination:
     "import",
     cls=Answering,
     empty=("accounts", "certificates"),
-    short_help="Take over what certbot, acme.sh or lego has.",
+    short_help="Import from certbot, acme.sh or lego.",
     epilog=examples(
-        "renewer import certbot /etc/letsencrypt --dry-run    # what would be done",
-        "renewer import acme.sh ~/.acme.sh --token            # and the token",
+        "renewer import certbot /etc/letsencrypt --dry-run    # only print the steps",
+        "renewer import acme.sh ~/.acme.sh --token            # with the token",
         "renewer import lego .lego",
     ),
 )
 @click.argument("client", type=click.Choice(list(CLIENTS)), metavar="CLIENT")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--server", metavar="URL", help="The directory of the CA, where the folder does not tell it.")
-@click.option(
-    "--token/--no-token", default=None, help="Take the Cloudflare token over too; asked on a terminal."
-)
-@click.option(
-    "--state", metavar="FOLDER", help="Where certificates and keys are kept, in a new configuration."
-)
-@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@click.option("--server", metavar="URL", help="ACME directory URL of the CA, if PATH does not name it.")
+@click.option("--token/--no-token", default=None, help="Also copy the Cloudflare token; asked on a terminal.")
+@click.option("--state", metavar="FOLDER", help="State folder of a new configuration.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_obj
 def import_(  # noqa: PLR0913 - one for each option
@@ -92,10 +88,10 @@ def import_(  # noqa: PLR0913 - one for each option
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Take over accounts, certificates and keys from the folder PATH of certbot, acme.sh or lego.
+    """Import accounts, certificates and keys from PATH, the folder of certbot, acme.sh or lego.
 
-    Nothing there is changed. Without a configuration one is written; to one that is there nothing is added,
-    and the tables that it lacks are printed.
+    Nothing in PATH is changed. A new configuration is written if there is none; an existing one is left as it
+    is, and the tables it lacks are printed.
     """
     module = import_module(f"renewer.migrate.{CLIENTS[client]}")
     estate = _read(module, path, DIRECTORIES.get(server or "", server or ""))
@@ -124,30 +120,30 @@ def import_(  # noqa: PLR0913 - one for each option
 
 
 def _refuse_another(state: str | None, settings: Config | None, file: str) -> None:
-    """Raise `ConfigError` for another state folder than that of the configuration, which stays as it is."""
+    """Raise `ConfigError` if --state contradicts the existing configuration, which is never changed."""
     if state and settings and Path(state).absolute() != settings.state:
         raise ConfigError(
-            f"--state is for a new configuration, but {file} is there, with {settings.state} as its state",
-            hint="leave --state out, or name a new configuration with -c FILE",
+            f"--state is only for a new configuration: {file} exists and has state = {settings.state}",
+            hint="omit --state, or name a new configuration with -c FILE",
         )
 
 
 def _read(module: ModuleType, path: Path, server: str) -> Estate:
-    """Read the folder; raises `ConfigError` for one that is not the client's."""
+    """Read the folder; raises `ConfigError` if it is not the client's."""
     place = folder.opened(path)
     if not place.has(module.MARK):
         client = module.__name__.rpartition(".")[2].replace("_", ".")
         raise ConfigError(
-            f"{path} has no {module.MARK}, so it is no folder of {client}", hint="name the right one"
+            f"{path} has no {module.MARK}, so it is not a folder of {client}", hint="name the right folder"
         )
     estate: Estate = module.read(place, server)
     if not estate.lineages and not estate.troubles:
-        raise Refused(f"{path} has no certificates", hint="a new configuration is written by: renewer init")
+        raise Refused(f"{path} has no certificates", hint="to write a new configuration: renewer init")
     return estate
 
 
 def _target(call: Call, plan: Plan, state: str) -> Destination:
-    """Return a new configuration for what is taken; raises `Refused` where there would be nothing in it."""
+    """Return a new configuration for what is imported; raises `Refused` if it would be empty."""
     file = setup.free(call.file)
     named = [heir for heir in plan.heirs if heir.domains and heir.fate is not Fate.KEPT]
     draft = Draft(
@@ -162,7 +158,7 @@ def _target(call: Call, plan: Plan, state: str) -> Destination:
     if not any(heir.fate is Fate.IMPORTED for heir in plan.heirs):
         for heir in plan.heirs:
             Quiet().problem(heir.lineage, heir.why, heir.hint)
-        raise Refused("there is nothing that can be taken over; nothing was written")
+        raise Refused("nothing can be imported; nothing was written")
     return Destination(file, draft.parsed(f"what {file} would hold"), draft)
 
 
@@ -176,17 +172,17 @@ def _carried_out(call: Call, plan: Plan, target: Destination, *, dry_run: bool) 
     settings, clock = target.settings, SystemClock()
     text = target.draft.text if target.draft else call.view.text
     view = View(text, clock.now(), target.file.absolute())
-    # Only root may read what the other client has, and write the configuration afterwards.
+    # Only root can read the other client's folder, and write the configuration afterwards.
     with call.report() as report, privileges.as_owner(settings.state) as owner:
         if owner is not None:
-            privileges.require_program(owner, settings.state)  # who goes on with what is taken over
+            privileges.require_program(owner, settings.state)  # this user will renew the certificates
         vault = app.vault(settings, report, app.follower(settings, view, clock, report))
         settled = heritage.settle(plan, vault)
         return settled if dry_run else heritage.keep(settled, vault)
 
 
 def _tell(plan: Plan, *, ahead: bool) -> None:
-    """Print what became of everything; what was not taken goes to standard error."""
+    """Print what was done with everything; what was not imported goes to standard error."""
     word = "to be imported" if ahead else "imported"
     for access in plan.accesses:
         if access.fate is Fate.FAILED:
@@ -202,9 +198,9 @@ def _tell(plan: Plan, *, ahead: bool) -> None:
 
 def _line(heir: Imported, word: str) -> str:
     if heir.fate is Fate.KEPT or heir.material is None:
-        return f"left alone: {heir.why}"
+        return f"skipped: {heir.why}"
     ends = f"{heir.material.not_after:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{word} as {heir.name} ({', '.join(heir.domains)}), ends {ends}"
+    return f"{word} as {heir.name} ({', '.join(heir.domains)}), expires {ends}"
 
 
 def _token(secret: Secret | None, target: Destination, say: Say, *, wanted: bool | None) -> str:
@@ -213,7 +209,7 @@ def _token(secret: Secret | None, target: Destination, say: Say, *, wanted: bool
     if secret is None or place is None or fit is None:
         return "none"
     if place.exists():
-        say(f"token: {place} is there already, and is left as it is")
+        say(f"token: {place} exists and is left as it is")
         return "kept"
     refused, value = secret.refused, secret.value
     try:
@@ -221,12 +217,12 @@ def _token(secret: Secret | None, target: Destination, say: Say, *, wanted: bool
     except ConfigError as error:
         refused = error.faults[0].message
     if refused:
-        hint = f"put an API token into {place}; see: renewer init --help"
-        Quiet().problem("token", f"the one in {secret.place} is not taken: {refused}", hint)
+        hint = f"save an API token in {place}; see: renewer init --help"
+        Quiet().problem("token", f"the one in {secret.place} is not imported: {refused}", hint)
         return "refused"
-    question = f"Copy the Cloudflare token of {secret.place} to {place}?"
+    question = f"Copy the Cloudflare token from {secret.place} to {place}?"
     if not (ask(question, default=True) if wanted is None else wanted):
-        say(f"token: there is one in {secret.place}; --token copies it to {place}")
+        say(f"token: found in {secret.place}; copy it to {place} with --token")
         return "offered"
     files.folder(place.parent, 0o755)
     files.create(place, f"{value}\n".encode())
@@ -235,15 +231,15 @@ def _token(secret: Secret | None, target: Destination, say: Say, *, wanted: bool
 
 
 def _configure(target: Destination, plan: Plan, say: Say, *, dry_run: bool) -> bool:
-    """Write the new configuration, or print what the one that is there lacks; tell if it was written."""
+    """Write the new configuration, or print what an existing one lacks; return whether it was written."""
     if target.draft and not dry_run:
         files.folder(target.file.parent, 0o755)
         files.create(target.file, target.draft.text.encode(), 0o644)
         say(f"wrote {target.file}")
         return True
     if target.draft is None and (lacking := _lacking(plan)):
-        told = f"{target.file} is left as it is. To have these renewed, put into it:"
-        say("", told, "", *lacking.split("\n"))
+        intro = f"{target.file} is left as it is. To have these certificates renewed, add to it:"
+        say("", intro, "", *lacking.split("\n"))
     return False
 
 
@@ -260,7 +256,7 @@ def _remind(call: Call, target: Destination, module: ModuleType, client: str) ->
         "Next:",
         *setup.next_steps(call.file, target.settings.dns.credentials),
         "",
-        f"Then switch {client} off, so that the two do not order the same certificates:",
+        f"Then switch off {client}, so that the two do not order the same certificates:",
         *(f"  {line}" for line in module.OFF),
         f"Revoke nothing with {client}, and delete no account there: they are in use here now.",
         f"renewer proves names through the DNS: their zones have to be at {target.dns.title}, or"

@@ -1,4 +1,4 @@
-"""`renewer nginx`: what nginx includes, and the lines for it."""
+"""`renewer nginx`: write the files nginx includes, and print the lines that include them."""
 
 import click
 
@@ -9,19 +9,19 @@ from renewer.nginx import snippets
 
 
 @click.command(
-    short_help="Write what nginx includes, and print the lines for it.",
+    short_help="Print the lines for nginx's configuration.",
     epilog=examples(
-        "renewer nginx    # then put what it prints into nginx's configuration",
+        "renewer nginx    # then add what it prints to nginx's configuration",
     ),
 )
 @click.pass_obj
 def nginx(call: Call) -> int:
-    """Write the files that nginx includes, where they are missing, and print the lines for nginx."""
+    """Write the files nginx includes, if they are missing, and print the lines for nginx's configuration."""
     settings = call.load()
-    with call.report() as told:
-        engine = call.engine(told)
+    with call.report() as report:
+        engine = call.engine(report)
         engine.follower.begin()
         for path in engine.prepare():
-            told.done("nginx", f"wrote {path}")
+            report.done("nginx", f"wrote {path}")
     echo(*snippets.text(settings.specs, settings.site_specs, settings.state).split("\n"))
     return 0

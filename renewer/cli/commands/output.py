@@ -1,4 +1,4 @@
-"""What a command prints and asks: the only way to standard output, where every text is made fit once more."""
+"""All output of commands: the only way to standard output, which makes every text printable once more."""
 
 import re
 
@@ -7,11 +7,11 @@ import click
 from renewer.core import printable
 
 _STYLE = re.compile(r"(\x1b\[(?:[012]|22|3[0-9])m)")
-"""What `click.style` puts around a text of ours: bold, dim, a colour, and the end of it."""
+"""The codes that `click.style` puts around our own text: bold, dim, a colour, reset."""
 
 
 def echo(*lines: str, err: bool = False, styled: bool = False) -> None:
-    """Print lines, each as one whatever is in it; `styled` ones keep the colours of `click.style`."""
+    """Print each line as one line, whatever it contains; `styled` lines keep the colours of `click.style`."""
     for line in lines:
         parts = _STYLE.split(line) if styled else [line]
         parts[::2] = [printable.printable(part, printable.LINE) for part in parts[::2]]
@@ -19,10 +19,10 @@ def echo(*lines: str, err: bool = False, styled: bool = False) -> None:
 
 
 def raw(text: str, *, color: bool | None = None) -> None:
-    """Print a text that is all our own, as it stands: a JSON document, a script, a QR code."""
+    """Print a text of our own unchanged: a JSON document, a script, a QR code."""
     click.echo(text, color=color)
 
 
 def ask(question: str, *, default: bool) -> bool:
-    """Ask a person for a yes or a no."""
+    """Ask a yes/no question."""
     return click.confirm("\n".join(printable.lines(question)), default=default, err=True)

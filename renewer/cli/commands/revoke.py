@@ -20,15 +20,15 @@ from renewer.core.model import Reason
     type=click.Choice([str(reason) for reason in Reason]),
     default=str(Reason.UNSPECIFIED),
     show_default=True,
-    help="What the CA is told; keyCompromise if somebody else may have the key.",
+    help="Reason reported to the CA; keyCompromise if someone else may have the key.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
 @click.pass_obj
 def revoke(call: Call, name: str, reason: str, *, as_json: bool) -> int:
-    """Revoke the certificate NAME at the CA, and replace it by one with a new key at once.
+    """Revoke the certificate NAME at the CA, and replace it at once by one with a new key.
 
-    What cannot be done now, because the CA does not answer, the next run does.
+    If the CA cannot be reached, the next run completes it.
     """
-    with call.report() as told:
-        outcome = call.cycle(told, lambda engine: engine.revoke(name, Reason(reason)))
+    with call.report() as report:
+        outcome = call.cycle(report, lambda engine: engine.revoke(name, Reason(reason)))
     return conclude(call, outcome, as_json=as_json)

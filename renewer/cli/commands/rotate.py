@@ -1,4 +1,4 @@
-"""`renewer rotate`: a new key for a site."""
+"""`renewer rotate`: give a site a new key."""
 
 import click
 
@@ -11,18 +11,18 @@ from renewer.core.site import Asked
     cls=Answering,
     short_help="Give a site a new key.",
     epilog=examples(
-        "renewer rotate nodered          # the old key is honoured for the grace",
-        "renewer rotate nodered --now    # after a leak: all need new links",
+        "renewer rotate nodered          # the old key works until the grace ends",
+        "renewer rotate nodered --now    # after a leak: everyone needs a new link",
     ),
 )
 @click.argument("site", shell_complete=sites)
 @click.option(
-    "--now", is_flag=True, help="End the old keys at once, with every link and session: for a leak."
+    "--now", is_flag=True, help="After a leak: invalidate the old keys, all links and all sessions at once."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, as renew does.")
 @click.pass_obj
 def rotate(call: Call, site: str, *, now: bool, as_json: bool) -> int:
-    """Give a site a new key; the old one is honoured for the grace, so nobody is shut out."""
-    with call.report() as told:
-        outcome = call.cycle(told, lambda engine: engine.rotate(Asked(site, at_once=now)))
+    """Give a site a new key; the old one is accepted until the grace ends, so nobody is locked out."""
+    with call.report() as report:
+        outcome = call.cycle(report, lambda engine: engine.rotate(Asked(site, at_once=now)))
     return conclude(call, outcome, as_json=as_json)

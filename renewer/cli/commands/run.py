@@ -24,16 +24,16 @@ SECRETS_FOLDER = "/run/renewer-token"
 @click.command(
     short_help="Run as a daemon.",
     epilog=examples(
-        "renewer run                                # the service does this",
-        "renewer -v -c /etc/renewer/test.toml run   # by hand, telling every step",
+        "renewer run                                # as the service does",
+        "renewer -v -c /etc/renewer/test.toml run   # by hand, logging every step",
     ),
 )
 @click.pass_obj
 def run(call: Call) -> NoReturn:
-    """Run as a daemon: a cycle whenever one is due, until SIGTERM.
+    """Run as a daemon: run a cycle whenever one is due, until SIGTERM.
 
-    A changed configuration is taken within a minute, with SIGHUP at once. While the new one has faults, the
-    old one stays in force.
+    A changed configuration is loaded within a minute, or at once on SIGHUP. If it has faults, the previous
+    one stays in force.
     """
     if call.file == load.STANDARD_INPUT:
         raise ConfigError("the daemon reads its configuration again later: name a file with -c FILE")
@@ -49,7 +49,7 @@ def run(call: Call) -> NoReturn:
 
 
 def _as_owner(name: str, file: Path, settings: schema.Config) -> str:
-    """Return how the daemon runs as the owner of the state folder, who may not read the token's file."""
+    """Return how to run the daemon as the owner of the state folder, who may not read the token file."""
     if DAEMON in unit_files.works_with(file):
         return "let systemd run it as that user: systemctl start renewer"
     command = shlex.join(["renewer", "-c", str(file), "run"])

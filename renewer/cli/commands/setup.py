@@ -1,4 +1,4 @@
-"""What `init` and `import` share: the way to a first configuration, on which nothing is ever overwritten."""
+"""What `init` and `import` share: writing a first configuration without ever overwriting a file."""
 
 import os
 import shlex
@@ -19,49 +19,45 @@ USUAL = "/etc/renewer/renewer.toml"
 
 
 class NginxDefaults(TypedDict):
-    """What a draft says of nginx."""
+    """The nginx settings of a draft."""
 
     nginx: Path
     nginx_config: Path
 
 
 def on_terminal() -> bool:
-    """Return whether there is somebody to ask."""
+    """Return whether there is a terminal to ask on."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def free(name: str) -> Path:
-    """Return where a new configuration may go; raises `Refused` where one is, or none can be."""
+    """Return the path for a new configuration; raises `Refused` if it exists or cannot be created."""
     if name == load.STANDARD_INPUT:
         raise ConfigError("a configuration cannot be written to standard input: name a file with -c FILE")
     file = Path(name).absolute()
     if os.path.lexists(file):
-        raise Refused(
-            f"{file} is there already, and is left as it is", hint="edit it, or name another with -c FILE"
-        )
+        raise Refused(f"{file} exists and is left as it is", hint="edit it, or name another with -c FILE")
     above = next(folder for folder in file.parents if folder.exists())
     if why := permissions.foreign(above):
-        raise Refused(f"{file} would be another user's: {above} {why}", hint="name another with -c FILE")
+        raise Refused(f"{file} would belong to another user: {above} {why}", hint="name another with -c FILE")
     if not os.access(above, os.W_OK):
-        raise Refused(
-            f"{file} cannot be written by this user", hint="run it as root, or name another with -c FILE"
-        )
+        raise Refused(f"this user cannot write {file}", hint="run it as root, or name another with -c FILE")
     return file
 
 
 def nginx(named: str | None, say: Callable[[str], None]) -> NginxDefaults:
-    """Find nginx and tell of it; `named` is its main configuration where somebody knows better.
+    """Find nginx and print what was found; `named` overrides its main configuration.
 
-    Raises `ConfigError` where that is not there.
+    Raises `ConfigError` if that file does not exist.
     """
     program = installed.find()
     if program is None:
-        say("nginx: it is not on this machine; to install it: apt-get install nginx-light")
+        say("nginx: not installed; to install it: apt-get install nginx-light")
     usual = program.config if program else DEFAULT.nginx.config
     if named and not Path(named).is_file():
         raise ConfigError(
-            f"--nginx-config: {named} is not there",
-            hint="name nginx's main configuration, as nginx -t tells it",
+            f"--nginx-config: {named} does not exist",
+            hint="name nginx's main configuration file, which nginx -t prints",
         )
     found = NginxDefaults(
         nginx=program.binary if program else DEFAULT.nginx.binary,
@@ -73,7 +69,7 @@ def nginx(named: str | None, say: Callable[[str], None]) -> NginxDefaults:
 
 
 def write(file: Path, text: str, mode: int) -> None:
-    """Write a new file and tell it; raises `Refused` where there is one by now."""
+    """Write a new file and print its path; raises `Refused` if it exists by now."""
     files.folder(file.parent, 0o755)
     files.create(file, text.encode(), mode)
     echo(f"wrote {file}" + (", which only its owner can read" if mode == 0o600 else ""))  # noqa: PLR2004
@@ -84,9 +80,9 @@ def next_steps(file: str, secrets: Sequence[Credential]) -> list[str]:
     sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
     call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
     steps = {
-        "nginx": "the lines for nginx; it starts with a placeholder",
-        "check": "what could go wrong, before it does",
-        "renew": "the certificate, until nginx is seen to serve it",
+        "nginx": "prints the nginx configuration and creates a temporary self-signed certificate",
+        "check": "finds what could go wrong, before it does",
+        "renew": "orders the certificate, and checks that nginx serves it",
     }
     lines = [f"  {call} {command}   # {what}" for command, what in steps.items()]
     for secret in secrets:

@@ -1,4 +1,4 @@
-"""`renewer status`: what is stored, served and due."""
+"""`renewer status`: show what is stored, served and due."""
 
 import click
 
@@ -13,15 +13,15 @@ from renewer.cli.render import json_output, tables, text
     short_help="Show what is stored, served and due.",
     epilog=examples(
         "renewer status",
-        "renewer status --json | jq .exit           # for a program that watches",
+        "renewer status --json | jq .exit           # for a monitoring program",
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as renew does.")
 @click.pass_obj
 def status(call: Call, *, as_json: bool) -> int:
-    """Show what is stored, what nginx serves, and what is due; asks nobody but nginx."""
-    with call.report() as told:
-        engine = call.engine(told)
+    """Show what is stored, what nginx serves, and what is due; contacts only nginx."""
+    with call.report() as report:
+        engine = call.engine(report)
         outcome = engine.status()
     if as_json:
         raw(json_output.as_json(outcome))

@@ -13,9 +13,9 @@ from renewer.core.site import SiteOutcome
 
 
 def as_json(outcome: Outcome) -> str:
-    """Return the outcome as the JSON contract has it; a site has some more about its keys.
+    """Return the outcome in the JSON of the contract; sites have additional fields about their keys.
 
-    `hooks` is there where the configuration has any, `error` where something stood in the way of all.
+    `hooks` is present if any are configured, `error` if a problem affected the whole cycle.
     """
     hooks = {"hooks": [_hook_record(one) for one in outcome.hooks]} if outcome.hooks else {}
     return document(
@@ -30,9 +30,9 @@ def as_json(outcome: Outcome) -> str:
 
 
 def error_as_json(error: RenewerError, empty: Sequence[str]) -> str:
-    """Return what a program is told that asked for an outcome, where an error came before there was any.
+    """Return the JSON for an error that came before there was an outcome.
 
-    `empty` are the lists that the outcome would have held.
+    `empty` names the lists the outcome would have had.
     """
     return document({**{name: [] for name in empty}, "error": str(error), "exit": error.exit_code})
 

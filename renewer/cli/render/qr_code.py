@@ -8,14 +8,14 @@ _BLACK_ON_WHITE, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 def qr(text: str) -> str:
     """Return the text as a QR code of half blocks, black on white whatever the terminal's colours are.
 
-    Raises `Refused` for more than one can hold.
+    Raises `Refused` if the text is too long for a QR code.
     """
     import segno  # noqa: PLC0415 - only one command needs it
 
     try:
         code = segno.make_qr(text, error="l")
     except segno.DataOverflowError:
-        raise Refused("the link is too long for a QR code", hint="leave --qr out") from None
+        raise Refused("the link is too long for a QR code", hint="run the command without --qr") from None
     rows = [list(row) for row in code.matrix_iter(border=2)]
     rows += [[0] * len(rows[0])] * (len(rows) % 2)
     pairs = zip(rows[::2], rows[1::2], strict=True)

@@ -1,4 +1,4 @@
-"""Tables that a person reads at a glance: how everything stands, and which certificates there were."""
+"""Tables for a person: the current state of everything, and the generations of a certificate."""
 
 import shutil
 import sys
@@ -18,41 +18,44 @@ from renewer.core.timefmt import at, distance
 from renewer.nginx.archive import Generation
 from renewer.system.console import told
 
-_SERVED = {True: ("yes", "green"), False: ("NO", "red"), None: ("not looked for", "yellow")}
+_SERVED = {True: ("yes", "green"), False: ("NO", "red"), None: ("not checked", "yellow")}
 
 _NEXT = {
     Action.ISSUED: "to be ordered",
     Action.DEPLOYED: "to be deployed",
     Action.FRESH: "renewal",
-    Action.FAILED: "again",
+    Action.FAILED: "retry",
 }
-"""What is next for a certificate."""
+"""What happens next with a certificate."""
 
 _GAP = "  "
 
 _LEAST = 16
-"""Columns that a cell has in any case."""
+"""The narrowest a cell gets, in columns."""
 
 _WHOLE: Mapping[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-"""How words are kept whole: paths, addresses, names."""
+"""Options that keep paths, addresses and names in one piece."""
 
 _DIGITS = 16
-"""How many digits of a fingerprint are shown."""
+"""Digits of a fingerprint that are shown."""
 
 Cell = tuple[str, str | None]
-"""Text and its colour."""
+"""A text and its colour."""
 
 
 def width() -> int:
-    """Return how many columns there are to write in; 0 where nobody looks."""
+    """Return the columns of the terminal; 0 if standard output is no terminal."""
     on_terminal = sys.stdout is not None and sys.stdout.isatty()  # it may have been closed
     return shutil.get_terminal_size((0, 0)).columns if on_terminal else 0
 
 
 def status(outcome: Outcome, now: datetime, width: int = 0) -> Iterator[str]:
-    """Yield how certificates, sites and hooks stand, with what went wrong under each."""
+    """Yield the state of certificates, sites and hooks, each with its problem below it."""
     groups = [
-        (("CERTIFICATE", "SERVED", "ENDS", "NEXT"), [_certificate(one, now) for one in outcome.certificates]),
+        (
+            ("CERTIFICATE", "SERVED", "EXPIRES", "NEXT"),
+            [_certificate(one, now) for one in outcome.certificates],
+        ),
         (("SITE", "KEY", "NEXT ROTATION", "PEOPLE"), [_site(one, now) for one in outcome.sites]),
         (("HOOK", "STATE", "PROGRAM"), [_hook(one) for one in outcome.hooks]),
     ]
@@ -67,18 +70,18 @@ def status(outcome: Outcome, now: datetime, width: int = 0) -> Iterator[str]:
 def generations(
     found: Sequence[Generation], stored: Material | None, known: Provenance, now: datetime, width: int = 0
 ) -> Iterator[str]:
-    """Yield the generations of a certificate: which is in use, stored or revoked, and where each is from."""
+    """Yield the generations of a certificate: in use, stored or revoked, and the CA each is from."""
     if not found:
         yield "none yet: see renewer status"
         return
     rows = [(_generation(one, stored, known, now), _told("", one.problem, "")) for one in found]
-    yield from _table(("GENERATION", "ENDS", "FINGERPRINT", "STATE", "FROM"), rows, width)
+    yield from _table(("GENERATION", "EXPIRES", "FINGERPRINT", "STATE", "FROM"), rows, width)
 
 
 def generations_record(
     found: Sequence[Generation], stored: Material | None, known: Provenance
 ) -> dict[str, Any]:
-    """Return the same for a program."""
+    """Return the generations as values for JSON."""
     return {
         "generations": [
             {
@@ -98,7 +101,7 @@ def generations_record(
 
 
 def when(then: datetime | None, now: datetime) -> str:
-    """Return a time with how far away it is."""
+    """Return a time and how far away it is."""
     return f"{at(then)}, {distance(then - now)}" if then else "-"
 
 
@@ -131,12 +134,12 @@ def _site(one: SiteOutcome, now: datetime) -> Row:
         ("now" if one.rotation == one.next <= now else when(one.rotation, now), None),
         (", ".join(one.people) or "-", None),
     ]
-    old = [f"the oldest key is honoured until {when(one.honoured_until, now)}"] if one.honoured_until else []
+    old = [f"the oldest key is accepted until {when(one.honoured_until, now)}"] if one.honoured_until else []
     return cells, [*(f"  {line}" for line in old), *_told(one.error, one.detail, one.hint)]
 
 
 def _hook(one: HookOutcome) -> Row:
-    words = {HookAction.RAN: ("to be run", "yellow"), HookAction.KEPT: ("knows it all", None)}
+    words = {HookAction.RAN: ("to be run", "yellow"), HookAction.KEPT: ("up to date", None)}
     state = words.get(one.action, ("failed", "red"))
     return [(one.name, None), state, (one.detail, None)], _told(one.error, "", one.hint)
 
@@ -147,7 +150,7 @@ def _generation(one: Generation, stored: Material | None, known: Provenance, now
         ("in use by nginx", one.served),
         ("stored", _is(one.pairs, stored)),
         (f"REVOKED ({why})", bool(why)),
-        ("no good", bool(one.problem)),
+        ("broken", bool(one.problem)),
     ]
     said = ", ".join(word for word, true in state if true) or "kept"
     fingerprint = f"{one.pairs[0].fingerprint[:_DIGITS]}…" if one.pairs else "-"
@@ -158,7 +161,7 @@ def _generation(one: Generation, stored: Material | None, known: Provenance, now
         (when(one.not_after, now), "red" if ended else None),
         (fingerprint, None),
         (said, colour),
-        (called(server) if server else "not known", None if server else "yellow"),
+        (called(server) if server else "unknown", None if server else "yellow"),
     ]
 
 
@@ -167,13 +170,13 @@ def _is(pairs: Iterable[Pair], stored: Material | None) -> bool:
 
 
 def _told(error: str | None, detail: str, hint: str) -> list[str]:
-    """Return what is to be said below a row; an error goes before a detail."""
+    """Return the lines below a row: its error with the hint, or else its detail."""
     said = error or detail
     return [f"  {line}" for line in told("", said, hint if error else "").split("\n")] if said else []
 
 
 def _table(heads: Sequence[str], rows: Sequence[Row], width: int) -> Iterator[str]:
-    """Yield the rows below their heads or, where that is wider than there is room, each as a block."""
+    """Yield the rows below their heads; if they are wider than the terminal, each row as a block."""
     texts = [list(heads), *([text for text, _ in cells] for cells, _ in rows)]
     widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
     narrow = 0 < width < sum(widths) + len(_GAP) * (len(widths) - 1)
@@ -186,7 +189,7 @@ def _table(heads: Sequence[str], rows: Sequence[Row], width: int) -> Iterator[st
 
 
 def _block(heads: Sequence[str], cells: Sequence[Cell], width: int) -> Iterator[str]:
-    """Yield a row as a block: its first cell, and a line or more for each of the others."""
+    """Yield a row as a block: its first cell, then each of the others on one or more lines."""
     (name, colour), *others = cells
     yield f"{click.style(heads[0], bold=True)} {_coloured(name, colour)}"
     longest = max(len(head) for head in heads[1:])
@@ -198,13 +201,13 @@ def _block(heads: Sequence[str], cells: Sequence[Cell], width: int) -> Iterator[
 
 
 def _wrapped(line: str, width: int) -> Iterator[str]:
-    """Yield a line as one or more, none longer than there is room; words such as paths stay whole."""
+    """Yield a line, wrapped to the width; words such as paths stay whole."""
     indent = " " * (len(line) - len(line.lstrip(" ->")))
     yield from textwrap.wrap(line, width, subsequent_indent=indent, **_WHOLE) if width else [line]
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int]) -> str:
-    """Return the cells in columns; the last one is not filled up."""
+    """Return the cells in columns; the last one is not padded."""
     *before, last = zip(cells, widths, strict=True)
     filled = [_coloured(text.ljust(width), colour) for (text, colour), width in before]
     return _GAP.join([*filled, _coloured(*last[0])])

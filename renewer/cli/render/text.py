@@ -1,4 +1,4 @@
-"""Outcomes and links as a person, or a program, reads them on standard output."""
+"""Outcomes as lines of text."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,16 +17,16 @@ SITE_COLOURS = {SiteAction.ROTATED: "green", SiteAction.KEPT: "reset", SiteActio
 HOOK_COLOURS = {HookAction.RAN: "green", HookAction.KEPT: "reset", HookAction.FAILED: "red"}
 
 AHEAD = {Action.ISSUED: "to be ordered", Action.DEPLOYED: "to be deployed"}
-"""What an action is called before it is done."""
+"""The words for actions that a dry run announces."""
 
 
 def exit_code(outcome: Outcome) -> int:
-    """Return the exit code for all of it."""
+    """Return the exit code of the whole outcome."""
     return outcome.exit_code
 
 
 def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:
-    """Yield the outcome for a person; `ahead`: what it tells is still to come."""
+    """Yield the outcome for a person; with `ahead`, as what a run would do."""
     width = max((len(one.name) for one in _every(outcome)), default=0)
     for certificate in outcome.certificates:
         yield f"{certificate.name:<{width}}  {_certificate_line(certificate, AHEAD if ahead else {})}"
@@ -40,7 +40,7 @@ def lines(outcome: Outcome, *, ahead: bool) -> Iterator[str]:
 
 
 def problems(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
-    """Yield what went wrong: with what, the sentence, and what to do about it."""
+    """Yield each problem: the name it concerns, the sentence, and the hint."""
     for one in _every(outcome):
         if one.error:
             yield one.name, one.error, one.hint
@@ -60,12 +60,12 @@ def _spoken(when: datetime) -> str:
 
 
 def _certificate_line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
-    """Return an outcome as the rest of a line, after its name."""
-    served = {True: "served by nginx", False: "NOT served by nginx", None: "not looked for in nginx"}
+    """Return an outcome as the part of a line that follows the name."""
+    served = {True: "served by nginx", False: "NOT served by nginx", None: "not checked in nginx"}
     action = words.get(outcome.action, outcome.action)
     parts = [click.style(action, fg=COLOURS[outcome.action]), served[outcome.served]]
     if outcome.not_after:
-        parts.append(f"ends {_spoken(outcome.not_after)}")
+        parts.append(f"expires {_spoken(outcome.not_after)}")
     parts.append("next now" if outcome.due else f"next {_spoken(outcome.next)}")
     if outcome.detail:
         parts.append(outcome.detail)
@@ -81,7 +81,7 @@ def _site_line(outcome: SiteOutcome, *, ahead: bool) -> str:
     if outcome.since and outcome.rotation:
         parts += [f"key of {_spoken(outcome.since)}", f"next rotation {_spoken(outcome.rotation)}"]
     if outcome.honoured_until:
-        parts.append(f"the oldest key is honoured until {_spoken(outcome.honoured_until)}")
+        parts.append(f"the oldest key is accepted until {_spoken(outcome.honoured_until)}")
     if outcome.people:
         parts.append(f"people: {', '.join(outcome.people)}")
     if outcome.detail:

@@ -1,8 +1,8 @@
-"""What nginx includes for secure links: the maps with the keys, the entry, and the two gates.
+"""The nginx includes for secure links: the maps with the keys, the entry, and the two gates.
 
-nginx's `secure_link` (ngx_http_secure_link_module) checks link and session: it compares an MD5 over the key,
-what is signed, and the key again. All that differs from site to site is in the maps, so one entry and one
-gate do for every site; `$rn_scope` says which site it is. The texts lie beside this file.
+nginx's `secure_link` (ngx_http_secure_link_module) checks links and sessions: it compares an MD5 over the
+key, the signed text, and the key again. Everything specific to a site is in the maps, so one entry and one
+gate serve every site; `$rn_scope` names the site. The templates are beside this module.
 """
 
 import re
@@ -23,7 +23,7 @@ HTTP, *_ = _FILES = ("http.conf", "enter.conf", "gate.conf", "gate-url.conf")
 _TEXTS = Path(__file__).parent
 
 KNOWN = "29a17b3f538b3444891f8d4c57ddcedccb2d5dedb41ff8c36f5f28ce492f0665"
-"""The closing key that renewer 0.1 wrote where there was no site: everywhere the same, anybody knows it."""
+"""The closing key of renewer 0.1 for a configuration without sites: always the same, and publicly known."""
 
 _CLOSING = re.compile(rb'\$rn_(?:url_)?key \{\n    default "([^"\n]*)";\n')
 
@@ -35,7 +35,7 @@ class Gates:
     layout: Layout
 
     def prepare(self) -> list[Path]:
-        """Write those that are missing, with no key that opens anything; return them."""
+        """Write the missing files, without a key that opens anything; return them."""
         missing = [name for name in _FILES if files.read(self.path(name)) is None]
         plain = texts(Guard(()), secrets.token_hex(32)) if missing else {}
         for name in missing:
@@ -43,27 +43,27 @@ class Gates:
         return [self.path(name) for name in missing]
 
     def hold(self, guard: Guard) -> bool:
-        """Return whether they are just as they have to be."""
+        """Return whether the files are exactly right."""
         return self._closed(guard) != ""
 
     def closing(self) -> str | None:
-        """Return the closing key: empty where there is none that closes anything, `None` without a file."""
+        """Return the closing key; empty if there is no usable one, `None` if there is no file."""
         http = files.read(self.path(HTTP))
         return None if http is None else _closing(http)
 
     def contents(self) -> dict[str, bytes | None]:
-        """Return what they hold, by their names."""
+        """Return the contents of the files, by name."""
         return {name: files.read(self.path(name)) for name in _FILES}
 
     def write(self, guard: Guard) -> None:
-        """Let them hold this; each is replaced whole, and one that is right already is left alone.
+        """Write the files; each is replaced whole, and one that is right already is left alone.
 
-        What is written gets a new closing key, so one that somebody may have learned does not last.
+        Changed files get a new closing key, so that one that has leaked does not last.
         """
         self.restore(_encoded(guard, self._closed(guard) or secrets.token_hex(32)))
 
     def restore(self, contents: Mapping[str, bytes | None]) -> None:
-        """Let them hold what `contents` once returned."""
+        """Restore earlier contents."""
         for name, content in contents.items():
             if content is None:
                 self._includes.remove(self.path(name))
@@ -72,15 +72,15 @@ class Gates:
         files.sweep(self.path(HTTP).parent)
 
     def written(self) -> float:
-        """Return when the last of them was written, in seconds since 1970."""
+        """Return when the last of the files was written, in seconds since 1970."""
         return max(files.changed(self.path(name)) for name in _FILES)
 
     def path(self, name: str) -> Path:
-        """Return where the file of this name is."""
+        """Return the path of the file with this name."""
         return self.layout.secure_link(name)
 
     def _closed(self, guard: Guard) -> str:
-        """Return the closing key with which they are just as they have to be; empty if they are not."""
+        """Return the closing key if the files are exactly right; otherwise an empty text."""
         found = self.contents()
         closed = _closing(found[HTTP] or b"")
         return closed if closed and found == _encoded(guard, closed) else ""
@@ -91,10 +91,10 @@ class Gates:
 
 
 def texts(guard: Guard, closed: str) -> dict[str, str]:
-    """Return what stands in each file, by its name; the first holds keys.
+    """Return the text of each file, by name; the first one contains keys.
 
-    `closed` is the closing key: what the maps give for a site, key or person that there is not. Nobody may
-    know it, so it is random and made from nothing else.
+    `closed` is the closing key: the value of the maps for an unknown site, key or person. Nobody may know it,
+    so it is random and independent of everything else.
     """
     sessions = [gate for gate in guard.gates if gate.spec.mode is Mode.SESSION]
     urls = [gate for gate in guard.gates if gate.spec.mode is Mode.URL]
@@ -119,7 +119,7 @@ def _encoded(guard: Guard, closed: str) -> dict[str, bytes]:
 
 
 def _closing(http: bytes) -> str:
-    """Return the closing key in the text of `http.conf`; empty if it lacks one, or anybody may know it."""
+    """Return the closing key in the text of `http.conf`; empty if it is missing or publicly known."""
     keys = {key.decode("ascii", "replace") for key in _CLOSING.findall(http)}
     fit = keys if all(re.fullmatch("[0-9a-f]{64}", key) for key in keys) and KNOWN not in keys else set()
     return fit.pop() if len(fit) == 1 else ""

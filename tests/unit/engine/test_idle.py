@@ -71,14 +71,14 @@ class House:
         return self.state / "store" / "certificate" / "example.com.json"
 
     @property
-    def snippet(self) -> Path:
+    def include(self) -> Path:
         return self.state / "nginx" / "certificates" / "example.com.conf"
 
     @property
     def files(self) -> list[Path]:
         generation = [self.home / "g000001" / f"{kind}.pem" for kind in ("cert", "privkey")]
         gate = self.state / "nginx" / "secure_link" / "gate.conf"
-        return [self.stored, self.snippet, gate, self.folder / "nginx.conf", *generation]
+        return [self.stored, self.include, gate, self.folder / "nginx.conf", *generation]
 
     @property
     def index(self) -> Path:
@@ -206,10 +206,10 @@ BREAKS: dict[str, Callable[[House], object]] = {
     "a new value in the store": lambda house: edited(house.stored.with_name("journal.json")),
     "a value in a new folder of the store": lambda house: (house.state / "store" / "failure").mkdir(),
     "a value taken out of the store": lambda house: house.stored.unlink(),
-    "what nginx includes": lambda house: edited(house.snippet),
-    "what nginx includes, in secret": lambda house: edited_in_secret(house.snippet),
-    "what nginx includes, by the same text": lambda house: replaced(house.snippet),
-    "what nginx includes is gone": lambda house: house.snippet.unlink(),
+    "what nginx includes": lambda house: edited(house.include),
+    "what nginx includes, in secret": lambda house: edited_in_secret(house.include),
+    "what nginx includes, by the same text": lambda house: replaced(house.include),
+    "what nginx includes is gone": lambda house: house.include.unlink(),
     "a file for secure links": lambda house: edited(house.state / "nginx/secure_link/gate.conf"),
     "a file of the generation": lambda house: edited(house.home / "g000001" / "privkey.pem"),
     "a file of the generation is gone": lambda house: (house.home / "g000001" / "cert.pem").unlink(),

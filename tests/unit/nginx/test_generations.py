@@ -36,9 +36,9 @@ def heal(generations: Generations) -> list[str]:
 
 
 def pointed(generations: Generations) -> tuple[str, str]:
-    """Return what the snippet and `current` name."""
-    pointers = generations.pointers(NAME)
-    return (folder_named(pointers.snippet or b"") or Path("-")).name, pointers.current or "-"
+    """Return what the include and `current` name."""
+    in_use = generations.in_use(NAME)
+    return (folder_named(in_use.include or b"") or Path("-")).name, in_use.current or "-"
 
 
 def test_at_first_everything_names_the_placeholder(tmp_path: Path) -> None:
@@ -107,10 +107,10 @@ def test_a_key_that_does_not_fit_is_never_named(disk: Generations) -> None:
 
 
 def test_the_pointers_go_back_to_what_they_were(disk: Generations) -> None:
-    former = disk.pointers(NAME)
+    former = disk.in_use(NAME)
     disk.publish(NAME, MATERIALS[90])
     disk.restore(NAME, former)
-    assert disk.pointers(NAME) == former
+    assert disk.in_use(NAME) == former
     assert stands_in(disk, NAME)
     assert heal(disk) == []
 
@@ -119,13 +119,13 @@ def test_the_pointers_go_back_to_what_they_were(disk: Generations) -> None:
 def test_a_lost_snippet_names_the_generation_that_ends_last(disk: Generations, harm: str) -> None:
     for days in (90, 60):
         disk.publish(NAME, MATERIALS[days])
-    snippet = disk.layout.snippet(NAME)
+    include = disk.layout.include(NAME)
     texts = {
         "empty": "",
-        "dangling": snippet.read_text().replace("g000002", "g000009"),
-        "elsewhere": snippet.read_text().replace(str(disk.layout.state), "/old/state"),
+        "dangling": include.read_text().replace("g000002", "g000009"),
+        "elsewhere": include.read_text().replace(str(disk.layout.state), "/old/state"),
     }
-    snippet.unlink() if harm == "absent" else snippet.write_text(texts[harm])
+    include.unlink() if harm == "absent" else include.write_text(texts[harm])
     assert heal(disk) == ["example.com.conf"]
     assert pointed(disk) == ("g000001", "g000002")
 
@@ -172,13 +172,13 @@ def test_of_two_that_end_together_the_later_one_counts(disk: Generations) -> Non
 def test_what_is_in_use_outlives_the_sweep(disk: Generations) -> None:
     first = material(EXAMPLE)
     disk.publish(NAME, first)
-    kept = disk.pointers(NAME)
+    kept = disk.in_use(NAME)
     for _ in range(4):
         disk.publish(NAME, material(EXAMPLE))
     disk.restore(NAME, kept)
     home = disk.layout.home(NAME)
     (home / ".new-dead").mkdir()
-    (disk.layout.snippet(NAME).parent / ".tmp-dead").touch()
+    (disk.layout.include(NAME).parent / ".tmp-dead").touch()
     disk.sweep(NAME)
     assert sorted(path.name for path in home.iterdir()) == [
         "current",
@@ -188,6 +188,6 @@ def test_what_is_in_use_outlives_the_sweep(disk: Generations) -> None:
         "g000005",
         "placeholder",
     ]
-    assert [path.name for path in disk.layout.snippet(NAME).parent.iterdir()] == ["example.com.conf"]
+    assert [path.name for path in disk.layout.include(NAME).parent.iterdir()] == ["example.com.conf"]
     disk.publish(NAME, material(EXAMPLE))
     assert pointed(disk) == ("g000006", "g000006")

@@ -18,7 +18,7 @@ from support.roots_helper import loaded
 
 from renewer.core.site import Gate, Guard, Key, Mode, Retiring, Ring, SiteSpec
 from renewer.nginx import layout
-from renewer.nginx.layout import Layout, pair_names, snippet_text
+from renewer.nginx.layout import Layout, include_text, pair_names
 from renewer.nginx.secure_link import gates
 from renewer.service import unit_files
 
@@ -45,7 +45,7 @@ SITES = (
 GUARD, CLOSED = Guard(SITES), "ab" * 32
 HTTP = gates.texts(GUARD, CLOSED)["http.conf"]
 NAMES = [name for suffix in ("", "-rsa2048") for name in pair_names(suffix)]
-CERTIFICATE = snippet_text(Path(HOME, "g000007"), NAMES).decode()
+CERTIFICATE = include_text(Path(HOME, "g000007"), NAMES).decode()
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.just(TEXT))
@@ -73,7 +73,7 @@ def test_it_writes_for_secure_links_what_the_program_writes(guard: Guard) -> Non
 def test_it_writes_for_a_certificate_what_the_program_writes(name: str, folder: str) -> None:
     for names in (NAMES, pair_names("")):
         layout = Layout(Path(STATE))
-        text = snippet_text(layout.copy(layout.home(name) / folder), names).decode()
+        text = include_text(layout.copy(layout.home(name) / folder), names).decode()
         assert HELPER.understood(STATE, "certificates", f"{name}.conf", text).decode() == text
 
 
@@ -232,7 +232,7 @@ def want(state: Path, name: str = "example.com", folder: str = "g000007") -> str
     own.mkdir(parents=True, exist_ok=True)
     for file in NAMES:
         (own / file).write_text(f"{name} {folder} {file}")
-    text = snippet_text(Layout(state).copy(own), NAMES).decode()
+    text = include_text(Layout(state).copy(own), NAMES).decode()
     (state / "wanted" / "certificates" / f"{name}.conf").write_text(text)
     return text
 
