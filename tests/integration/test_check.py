@@ -931,7 +931,7 @@ def test_a_proof_that_is_delegated_is_looked_for_where_it_is(bench: Bench) -> No
     assert problems(done) == []
     told = [one["what"] for one in done.answer["findings"] if one["check"] in {"dns.alias", "zones.edit"}]
     assert told == [
-        f"{OTHER}: the token may create and remove records",
+        f"{OTHER}: records can be created and removed",
         f"the proof for {NAME} is delegated to proofs.{OTHER} (CNAME)",
     ]
 

@@ -292,7 +292,7 @@ class Link:
         self._ca.revoke()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Issuer(AcmeIssuer):
     """The real issuer, connected to the toy CA over the wire."""
 
