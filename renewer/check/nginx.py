@@ -174,7 +174,7 @@ def _left_over(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
 
 
 def _answers(detail: str) -> bool:
-    return "shows another certificate" in detail or "shows the placeholder" in detail
+    return "serves a certificate other than" in detail or "serves the self-signed placeholder" in detail
 
 
 def _is(line: Line, directive: str) -> bool:

@@ -330,7 +330,7 @@ def test_asked_to_end_a_run_leaves_the_records_to_the_next(world: World, number:
     ended = run.wait()
     assert ended.code == 75
     (sentence,), (hint,) = ended.sentences, ended.hints
-    assert "asked to end" in sentence
+    assert "interrupted" in sentence
     assert "next run" in hint
     standing = [record.id for record in world.box.records()]
     assert (len(standing), world.ca.answered) == (2, 0)
