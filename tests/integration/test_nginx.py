@@ -43,7 +43,7 @@ def shown(
     return handshake(Target(host, port, name, proxied))
 
 
-def snippet(nginx: Nginx, name: str = "example.com") -> Path:
+def include(nginx: Nginx, name: str = "example.com") -> Path:
     return nginx.state / "nginx" / "certificates" / f"{name}.conf"
 
 
@@ -100,13 +100,13 @@ def test_what_is_published_but_not_served_is_reloaded(nginx: Nginx, port: int) -
 def test_a_configuration_broken_by_somebody_else_is_not_our_fault(nginx: Nginx, port: int) -> None:
     old, new = material(EXAMPLE), material(EXAMPLE)
     nginx.deployer().apply([Publish(EXAMPLE, old)])
-    text, good = snippet(nginx).read_bytes(), nginx.config.read_text()
+    text, good = include(nginx).read_bytes(), nginx.config.read_text()
     nginx.config.write_text(good.replace("access_log off;", "no_such_directive on;"))
     with pytest.raises(DeployFailed) as refused:
         nginx.deployer().apply([Publish(EXAMPLE, new)])
     assert not refused.value.ours
     assert f'unknown directive "no_such_directive" in {nginx.config}:' in str(refused.value)
-    assert snippet(nginx).read_bytes() == text
+    assert include(nginx).read_bytes() == text
     assert (nginx.state / "certificates/example.com/current").resolve().name == "g000001"
     assert shown(port).fingerprint in old.fingerprints
     nginx.config.write_text(good)
@@ -119,8 +119,8 @@ def test_what_nginx_refuses_is_rolled_back(nginx: Nginx, port: int, tmp_path: Pa
     nginx.deployer().apply([Publish(EXAMPLE, old)])
     picky = tmp_path / "picky"
     picky.write_text(
-        f"#!/bin/sh\nif grep -q g000002 {snippet(nginx)}\n"
-        f"then echo 'nginx: [emerg] not this one in {snippet(nginx)}:2'; exit 1; fi\nexec {BINARY} \"$@\"\n"
+        f"#!/bin/sh\nif grep -q g000002 {include(nginx)}\n"
+        f"then echo 'nginx: [emerg] not this one in {include(nginx)}:2'; exit 1; fi\nexec {BINARY} \"$@\"\n"
     )
     picky.chmod(0o755)
     with pytest.raises(DeployFailed) as refused:
@@ -208,7 +208,7 @@ def test_a_certificate_that_nobody_includes_is_published_all_the_same(nginx: Ngi
     nginx.deployer().apply([Publish(lonely, new)])
     sight = nginx.deployer().look(lonely, new)
     assert (sight.published, sight.served) == (True, None)
-    assert missing(sight.detail, "no server", snippet(nginx, "lonely.example")) == []
+    assert missing(sight.detail, "no server", include(nginx, "lonely.example")) == []
     assert shown(port).fingerprint is not None
 
 

@@ -93,9 +93,6 @@ def _options_of_the_provider(function: Function) -> Function:
 @click.option(
     "--state", metavar="FOLDER", default=str(DEFAULT.state), help="Where certificates and keys are kept."
 )
-@click.option(
-    "--nginx-config", metavar="FILE", help="nginx's main configuration, where it is not the usual one."
-)
 @click.option("--nginx-config", metavar="FILE", help="nginx's main configuration file, if not the default.")
 @click.pass_obj
 def init(  # noqa: PLR0913, PLR0917 - one for each option

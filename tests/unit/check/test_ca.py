@@ -57,7 +57,7 @@ def test_a_ca_for_trials(tmp_path: Path) -> None:
         (timedelta(minutes=4), "ok", "agrees"),
         (timedelta(minutes=6), "warning", "6 minutes behind"),
         (timedelta(minutes=-90), "warning", "90 minutes ahead"),
-        (None, "ok", "nobody"),
+        (None, "ok", "not available"),
     ],
 )
 def test_a_clock_that_is_a_little_off(

@@ -21,7 +21,7 @@ def test_more_names_than_the_profile_takes() -> None:
     many = [f"n{number}.example.com" for number in range(26)]
     short = replace(spec(NAME, *many), directory_url=LETS_ENCRYPT, profile="shortlived")
     (found,) = certificates.too_many([short])
-    assert missing(found.what, "26 names", "shortlived", "25") == []
+    assert missing(found.what, "26", "shortlived", "25") == []
     assert (
         list(
             certificates.too_many([replace(short, profile=None), replace(short, directory_url="https://x/")])

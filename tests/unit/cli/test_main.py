@@ -71,7 +71,7 @@ class TestWrongCalls:
         home.state.chmod(0o777)
         done = program("-c", home.file, "status")
         assert done.code == 78
-        assert missing(done.err, home.state, "others") == []
+        assert missing(done.err, home.state, "other users") == []
 
 
 class TestJson:

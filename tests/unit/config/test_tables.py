@@ -160,8 +160,8 @@ def test_kinds_of_keys(keys: str, place: str, facts: list[str]) -> None:
     ("lines", "place", "facts"),
     [
         ('host = "http://a.example"', "host", [NOT_HTTPS]),
-        ('host = "https://a.example/ui/"', "host", ["name of the host", "port"]),
-        ('host = "https://a.example?"', "host", ["name of the host", "port"]),
+        ('host = "https://a.example/ui/"', "host", ["host name", "port"]),
+        ('host = "https://a.example?"', "host", ["host name", "port"]),
         ('host = "a.example"', "host", [NOT_A_URL]),
         ("", "host", ["missing"]),
         ('home = "//evil.example"', "home", ["/ui/", "letters, digits and _ . / - ~"]),

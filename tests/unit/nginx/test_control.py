@@ -45,7 +45,7 @@ class Acting:
         ("nginx: [alert] could not open error log\nnginx: [emerg] one\nnginx: [emerg] two\n", "one"),
         ('nginx: [error] open() "/run/nginx.pid" failed\n', 'open() "/run/nginx.pid" failed'),
         ("Job for nginx.service failed.\n\n", "Job for nginx.service failed."),
-        ("", "it said nothing"),
+        ("", "it printed nothing"),
     ],
 )
 def test_the_words_that_matter(output: str, said: str) -> None:

@@ -133,9 +133,9 @@ class TestNginx:
     ) -> None:
         layout = Layout(tmp_path_factory.getbasetemp() / "pointers")
         home = layout.home(NAME)
-        for folder in (home, layout.snippet(NAME).parent):
+        for folder in (home, layout.include(NAME).parent):
             folder.mkdir(parents=True, exist_ok=True)
-        layout.snippet(NAME).write_bytes(text.replace(b"HOME", str(home).encode()))
+        layout.include(NAME).write_bytes(text.replace(b"HOME", str(home).encode()))
         on_disk = generations.Generations(layout)
         assert on_disk.shown(NAME) is None
         assert on_disk.published(NAME, Material((KEPT,), SERVER)) is False

@@ -116,7 +116,7 @@ def test_the_pointers_go_back_to_what_they_were(disk: Generations) -> None:
 
 
 @pytest.mark.parametrize("harm", ["absent", "empty", "dangling", "elsewhere"])
-def test_a_lost_snippet_names_the_generation_that_ends_last(disk: Generations, harm: str) -> None:
+def test_a_lost_include_names_the_generation_that_ends_last(disk: Generations, harm: str) -> None:
     for days in (90, 60):
         disk.publish(NAME, MATERIALS[days])
     include = disk.layout.include(NAME)

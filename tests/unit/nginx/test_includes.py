@@ -116,7 +116,7 @@ def test_what_nginx_refuses_is_rolled_back_and_not_wanted_any_more(shared: Share
     with pytest.raises(DeployFailed):
         shared.deployer.apply(BOTH)
     assert (shared.included, shared.wanted) == (before, [])
-    assert shared.generations.pointers("example.com").current == "placeholder"
+    assert shared.generations.in_use("example.com").current == "placeholder"
 
 
 def test_what_was_put_in_place_while_nginx_was_down_stays(shared: Shared) -> None:

@@ -22,9 +22,9 @@ class Web:
         self.folder = folder
         self.layout = Layout(folder / "state")
         self.config = folder / "nginx.conf"
-        self.layout.snippet("example.com").parent.mkdir(parents=True)
+        self.layout.include("example.com").parent.mkdir(parents=True)
         home = self.layout.home("example.com")
-        self.layout.snippet("example.com").write_text(f"ssl_certificate {home}/g000001/fullchain.pem;\n")
+        self.layout.include("example.com").write_text(f"ssl_certificate {home}/g000001/fullchain.pem;\n")
 
     def write(self, text: str, name: str = "nginx.conf") -> None:
         path = self.folder / name
@@ -94,9 +94,9 @@ def test_names(web: Web, names: str, asked: list[str]) -> None:
 @pytest.mark.parametrize("names", [r"~^cloud\.example\.com$", "~^[[:alpha:]]+$", "~^(?>x)++$("])
 def test_a_regular_expression_that_fits_no_name_leaves_none_to_ask_for(web: Web, names: str) -> None:
     web.write(f"http {{ server {{ listen 443 ssl; server_name {names}; {{include}} }} }}")
-    snippet = web.layout.snippet("example.com")
+    include = web.layout.include("example.com")
     found = web.found()
-    assert (found.targets, missing(found.detail, "name", snippet)) == ((), [])
+    assert (found.targets, missing(found.detail, "name", include)) == ((), [])
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_a_certificate_is_known_by_its_path_and_inherited(web: Web) -> None:
     assert web.targets() == [("127.0.0.1:443", "a.example.com")]
 
 
-def test_a_missing_snippet_is_still_known_by_its_name(web: Web) -> None:
-    web.layout.snippet("example.com").unlink()
+def test_a_missing_include_is_still_known_by_its_name(web: Web) -> None:
+    web.layout.include("example.com").unlink()
     web.write("http { server { listen 443 ssl; server_name example.com; {include} } }")
     assert web.targets() == [("127.0.0.1:443", "example.com")]
 
@@ -184,13 +184,13 @@ def test_files_that_include_each_other_end(web: Web) -> None:
 
 
 def test_where_there_is_nowhere_to_look_it_is_said_why(web: Web) -> None:
-    snippet = web.layout.snippet("example.com")
+    include = web.layout.include("example.com")
     web.write("http { server { listen 443 ssl; ssl_certificate /etc/ssl/other.pem; } }")
     found = web.found()
-    assert (found.targets, missing(found.detail, "no server", snippet)) == ((), [])
+    assert (found.targets, missing(found.detail, "no server", include)) == ((), [])
     web.write("http { server { listen unix:/run/nginx.sock ssl; {include} } }")
     found = web.found()
-    assert (found.targets, missing(found.detail, snippet, "TCP", "ssl")) == ((), [])
+    assert (found.targets, missing(found.detail, include, "TCP", "ssl")) == ((), [])
     assert "off" in web.found(probe=()).detail
 
 

@@ -109,7 +109,7 @@ PASSING = {
     "exit 75": "failed with 75",
     "exit 70": "failed with 70",
     "exit 1": "failed with 1",
-    "sleep 60": "took more than 0.2 s and was ended",
+    "sleep 60": "took more than 0.2 s and was killed",
 }
 
 

@@ -234,5 +234,5 @@ def test_a_folder_is_shared_if_root_s_own_cannot_be_renamed_in_it(
 def test_root_itself_works_in_no_folder_that_it_shares(tmp_path: Path) -> None:
     os.chown(tmp_path, 0, 65534)
     tmp_path.chmod(0o1770)
-    with pytest.raises(ConfigError, match="others"):
+    with pytest.raises(ConfigError, match="other users"):
         permissions.refuse_unsafe(tmp_path)

@@ -25,7 +25,7 @@ class TestRenew:
         done = program("-v", "-c", settled.file, "renew")
         assert done.code == 0
         assert done.out.startswith(f"{NAME}  fresh")
-        assert "ends" in done.out
+        assert "expires" in done.out
 
     def test_json_has_exactly_the_keys_of_the_contract(
         self, program: Program, settled: Home, fresh: Material

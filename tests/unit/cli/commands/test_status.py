@@ -14,7 +14,7 @@ class TestStatus:
         done = program("-c", settled.file, "status")
         assert (done.code, done.err) == (0, "")
         heads, row, *below = done.out.splitlines()
-        assert (heads.split()[0], row.startswith(f"{NAME}  not looked for")) == ("CERTIFICATE", True)
+        assert (heads.split()[0], row.startswith(f"{NAME}  not checked")) == ("CERTIFICATE", True)
         assert "  renewal 2" in row
         assert all(line.startswith("  ") for line in below)
 
