@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -234,3 +235,15 @@ def test_looking_at_a_fingerprint_does_not_load_cryptography() -> None:
     ).stdout
     assert "renewer.core.x509" in loaded.split()
     assert "cryptography" not in loaded.split()
+
+
+@pytest.mark.parametrize(
+    ("serial", "der"), [(-5, b"\xfb"), (-129, b"\xff\x7f"), (128, b"\x00\x80"), (127, b"\x7f")]
+)
+def test_the_serial_number_is_a_signed_integer_of_der(
+    monkeypatch: pytest.MonkeyPatch, serial: int, der: bytes
+) -> None:
+    """RFC 5280 wants it positive; certificates of old, on disk for an import, are otherwise."""
+    monkeypatch.setattr(keys, "_extension", lambda *_: SimpleNamespace(key_identifier=b"id"))
+    told = keys._ari(SimpleNamespace(serial_number=serial))  # type: ignore[arg-type]
+    assert base64.urlsafe_b64decode(told.partition(".")[2] + "==") == der
