@@ -33,8 +33,8 @@ Value = TypeVar("Value")
 class Scene:
     """The subject of all checks; safe to use from threads. `root` is the root of this machine's file system.
 
-    `follower` knows whose the state folder is. What several looks share is found out once; its error is
-    raised for each of them.
+    `follower` knows which configuration the state folder belongs to. A value that several checks share is
+    computed once; its error is raised for each of them.
     """
 
     config: Config
@@ -45,21 +45,21 @@ class Scene:
     _found: dict[object, Once[Any]] = field(default_factory=dict, init=False, repr=False)
 
     def authorities(self) -> AuthoritativeCheck:
-        """Return who asks the name servers."""
+        """Return the client for the name servers."""
         resolver = self.config.propagation.resolver
         return self._once("authorities", lambda: AuthoritativeCheck(resolver, self.clock))
 
     def directory(self, url: str) -> Directory:
-        """Return what the CA with this directory tells of itself."""
+        """Return the directory of the CA at this URL."""
         bundle = self.config.acme.bundle_at(url)
         return self._once(("directory", url), lambda: directory.look(url, self.clock, bundle))
 
     def delegation(self, name: str) -> Delegation:
-        """Return the zone that a name lies in by the DNS, with its name servers."""
+        """Return the zone of a name according to the DNS, with its name servers."""
         return self._once(("delegation", name), lambda: self.authorities().delegation(name))
 
     def challenge(self, name: str) -> str:
-        """Return the name at which the CA will look for the TXT record of a domain, CNAMEs followed."""
+        """Return the name at which the CA looks for the TXT record of a domain, after CNAMEs."""
         challenge = f"_acme-challenge.{name}"
         found = self._once(("challenge", name), lambda: self.authorities().canonical([challenge], FOLLOWED))
         return found[challenge]

@@ -83,9 +83,9 @@ def _servers(scene: Scene, delegation: Delegation) -> Iterator[Finding]:
         told = "; ".join(f"{number}: {', '.join(sorted(hosts))}" for number, hosts in sorted(serials.items()))
         yield _TOPIC.warning(
             "serial",
-            f"the name servers of {delegation.zone} hold different versions of it ({told})",
-            "new records appear late on some of them; a renewal waits until they do",
-            f"run this again in a minute; if it stays so, {_ask_provider(scene)}",
+            f"the name servers of {delegation.zone} have different versions of the zone ({told})",
+            "new records appear late on some of them, and a renewal waits for those",
+            f"run this again in a minute; if it persists, {_ask_provider(scene)}",
         )
     elif serials and not silent:
         yield _TOPIC.ok("server", f"all name servers of {delegation.zone} answer over UDP and TCP, and agree")

@@ -33,7 +33,7 @@ _TOPIC = Topic(Group.CONFIGURATION)
 ROOTS = "name a PEM file with that CA's root certificate"
 
 SLOW = 60.0
-"""Seconds for the looks that make several calls to the DNS provider, one after the other."""
+"""Seconds for checks that make several calls to the DNS provider, one after the other."""
 
 
 def look(scene: Scene, report: Report) -> tuple[Finding, ...]:

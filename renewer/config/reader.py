@@ -3,10 +3,10 @@
 A table is a `Table`; the annotations of its fields define the syntax of each key:
 
     class Example(Table, frozen=True):
-        motto: str = ""                                       # text; so are a `Literal` and a `StrEnum`
-        wait: Annotated[timedelta, duration]                  # text, for a function that raises `ConfigError`
-        names: Annotated[tuple[str, ...], Together(least=1)]  # a list whose items have to go together
-        people: Mapping[str, Person] = {}                     # values under names that are free to choose
+        motto: str = ""                                       # text; also for `Literal` and `StrEnum`
+        wait: Annotated[timedelta, duration]                  # text; the function may raise `ConfigError`
+        names: Annotated[tuple[str, ...], Together(least=1)]  # a list, whose items are checked together
+        people: Mapping[str, Person] = {}                     # values under names that the user chooses
         place: Annotated[Table, OneOf(kind, names)]           # one of several tables, each with its own name
 """
 
@@ -243,7 +243,7 @@ def _agree(items: Mapping[Any, object], note: object, place: _Place) -> bool:
 
 
 def _table(kind: type[Table], value: Mapping[str, object], place: _Place) -> object:
-    """Read a table; a faulty key has its default in it, and without one the whole is faulty."""
+    """Read a table; a faulty key gets its default, and a faulty required key makes the table faulty."""
     fields = _fields(kind, value)
     found = _items(kind, fields, value, place)
     for key, field in fields.items():
@@ -267,7 +267,7 @@ def _items(
     first: dict[str, str] = {}
     for key, item in value.items():
         if key not in fields:
-            place.at(key).fault(f"is not known here{_nearest(key, _keys(kind))}")
+            place.at(key).fault(f"is not a known key{_nearest(key, _keys(kind))}")
         elif (other := first.setdefault(fields[key].name, key)) != key:
             found[key] = place.at(key).fault(f"is there beside {other}; only one of the two can be")
         else:

@@ -80,7 +80,7 @@ Owner = Annotated[
 ]
 Person = Annotated[str, fields.matching(r"[a-z0-9-]{1,16}", "must be 1 to 16 of a-z, 0-9 and -")]
 Rotation = Annotated[timedelta | None, rotation]
-SiteName = Annotated[str, fields.matching(r"[a-z0-9]{1,12}", "the name has to be 1 to 12 of a-z and 0-9")]
+SiteName = Annotated[str, fields.matching(r"[a-z0-9]{1,12}", "must be 1 to 12 of a-z and 0-9")]
 
 
 class Propagation(Table, frozen=True):
@@ -184,7 +184,7 @@ class Notify(Table, frozen=True):
 
 
 class Config(Table, frozen=True):
-    """The whole of it; `dns` is the table of a DNS provider, whose key is the provider's name."""
+    """The whole configuration; `dns` is the table of a DNS provider, whose key is the provider's name."""
 
     state: Annotated[Path, fields.nginx_path] = Path("/var/lib/renewer")
     acme: Acme = Acme()

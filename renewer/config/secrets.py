@@ -1,4 +1,4 @@
-"""The secrets that come from outside, each in a file of its own, or a credential of systemd.
+"""The secrets of other services, each in a file of its own or a systemd credential.
 
 Unlike most of its package, this module reads files. A secret is read each time it is needed, so that a
 rotated one takes effect at once; no message ever contains one.
@@ -19,7 +19,7 @@ from renewer.system import permissions
 _FORBIDDEN = stat.S_IRWXO | stat.S_IWGRP
 _LONGEST = 4096
 _REMEMBERED: dict[Path, bytes] = {}
-_ALONE = "write the secret there on one line, and nothing else"
+_ALONE = "save only the secret in it, on one line"
 
 
 def remember(paths: Iterable[Path]) -> None:
@@ -55,10 +55,12 @@ def read_addresses(path: Path, place: str) -> Mapping[int, str]:
         number: line.strip() for number, line in lines if line.strip() and not line.strip().startswith("#")
     }
     if not found:
-        raise fault(place, f"{path} names nobody to tell", "write an address (apprise URL) on each line")
+        raise fault(place, f"{path} contains no address", "write an address (apprise URL) on each line")
     if wrong := [number for number, line in found.items() if not re.fullmatch(r"\w+://\S+", line)]:
         raise fault(
-            place, f"line {wrong[0]} of {path} is no address", "write it like mailtos://user:password@host"
+            place,
+            f"line {wrong[0]} of {path} is not an address",
+            "write it like mailtos://user:password@host",
         )
     return found
 
@@ -69,7 +71,7 @@ def ping_address(path: Path, place: str) -> str:
     try:
         return https_or_local_url(address)
     except ConfigError as error:
-        raise fault(place, f"what {path} holds {error}", "copy the address of the check again") from None
+        raise fault(place, f"the address in {path} {error}", "copy the check's address again") from None
 
 
 def eab_hmac_key(path: Path) -> str:
@@ -77,7 +79,7 @@ def eab_hmac_key(path: Path) -> str:
     place = "acme.eab_hmac_key_file"
     key = read_secret(path, place).rstrip("=")
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,}", key) or len(key) % 4 == 1:
-        raise fault(place, f"{path} holds no key in base64url", "copy the HMAC key again, as the CA gave it")
+        raise fault(place, f"{path} is not a base64url key", "copy the HMAC key again, as the CA gave it")
     return key
 
 
@@ -87,12 +89,12 @@ def _text(path: Path, place: str) -> bytes:
     except OSError as error:
         if isinstance(error, PermissionError) and path in _REMEMBERED:
             return _REMEMBERED[path]
-        hint = "put the secret there, readable by this user alone, or name the right file"
+        hint = "save the secret there, readable only by this user, or name the right file"
         raise fault(place, f"{path} cannot be read: {error.strerror}", hint) from None
 
 
 def denied(path: Path) -> bool:
-    """Return whether it is this user's rights that keep the file from being read."""
+    """Return whether this user lacks the permission to read the file."""
     if path in _REMEMBERED:
         return False
     try:
@@ -111,7 +113,7 @@ def _read(path: Path, place: str) -> bytes:
             raise fault(place, f"{path} is not a regular file")
         if mode & _FORBIDDEN:
             hint = f"chmod 600 {shell(path)}"
-            raise fault(place, f"{path} can be read or written by others (mode {mode & 0o7777:04o})", hint)
+            raise fault(place, f"other users can read or write {path} (mode {mode & 0o7777:04o})", hint)
         if why := permissions.foreign(path):
             raise fault(place, f"{path} {why}", permissions.alone(path))
         return file.read(_LONGEST + 1)
@@ -128,13 +130,13 @@ def word(data: bytes, place: str, whose: str = "") -> str:
     if not secret.strip():
         raise fault(place, f"{whose}is empty")
     if len(secret) > _LONGEST:
-        raise fault(place, f"{whose}is longer than any secret of this kind")
+        raise fault(place, f"{whose}is too long for a secret of this kind")
     if b"\n" in secret:
-        raise fault(place, f"{whose}has more than one line; only the secret belongs there")
+        raise fault(place, f"{whose}has more than one line; save only the secret in it")
     if re.match(rb"(?i)(authorization:\s*)?bearer\b", secret):
-        raise fault(place, f"{whose}begins with the word Bearer; only the token itself belongs there")
+        raise fault(place, f"{whose}begins with the word Bearer; save only the token itself")
     if not re.fullmatch(rb"[!-~]+", secret):
-        raise fault(place, f"{whose}has a blank or another character that no secret of this kind has")
+        raise fault(place, f"{whose}has a space or another character that is not part of a secret")
     return secret.decode("ascii")
 
 

@@ -27,10 +27,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Draft:
-    """What goes into the file.
+    """The contents of a new configuration.
 
-    `dns` are the lines of the DNS provider's table; `others` are CAs (directories) that certificates still
-    come from.
+    `dns` are the lines of the DNS provider's table; `others` are CAs (directory URLs) of existing
+    certificates.
     """
 
     certificates: Sequence[Planned]
@@ -56,20 +56,20 @@ class Draft:
         yield "# The configuration of renewer. Lines that are commented out show the default, or an example."
         yield "# After a change, `renewer check` says whether it is correct and works."
         if self.state != DEFAULT.state:
-            yield "\n# Where certificates, keys and accounts are kept."
+            yield "\n# The state folder, for certificates, keys and accounts."
             yield f"state = {quoted(self.state)}"
 
     def _acme(self) -> Iterator[str]:
         yield "[acme]"
-        yield "# The CA: letsencrypt; letsencrypt-staging to try things out (no browser trusts it); or a URL."
+        yield "# The CA: letsencrypt; letsencrypt-staging for testing (browsers do not trust it); or a URL."
         yield f"server = {quoted(called(self.server))}"
-        yield "# Where the CA may write to; it may be left out."
+        yield "# Contact e-mail address for the CA; optional."
         yield f"email = {quoted(self.email)}" if self.email else '# email = "ops@example.com"'
-        yield "# The CA's terms of service have to be agreed to."
+        yield "# Agree to the CA's terms of service."
         yield "accept_terms = true"
         for other in self.others:
-            yield "\n# Certificates that this CA issued stay until they are due; then the first one is asked."
-            yield "# It is asked only when the first has failed for this long, or an end is near."
+            yield "\n# Certificates from this CA are kept until they are due; then the main CA is used."
+            yield "# This CA is used only if the main CA has failed for this long, or shortly before expiry."
             yield f'[[acme.fallback]]\nserver = {quoted(called(other))}\nafter = "30d"'
 
     def _certificate(self, planned: Planned) -> Iterator[str]:
@@ -90,7 +90,7 @@ class Draft:
             ("config", self.nginx_config, DEFAULT.nginx.config),
         ):
             yield f"{'' if value != usual else '# '}{key} = {quoted(value)}"
-        yield "# How it is reloaded: auto, signal, systemd, none, or a command as a list."
+        yield "# How to reload it: auto, signal, systemd, none, or a command as a list."
         yield '# reload = "auto"'
 
 
@@ -98,7 +98,7 @@ def table(planned: Planned, *, explained: bool = False) -> str:
     """Return the table of one certificate, without a newline at its end."""
     lines = [f"[certificate.{quoted(planned.name)}]"]
     if explained:
-        lines.append("# The names in it; a star stands for one label.")
+        lines.append("# Its domains; a star stands for one label.")
     lines.append(f"domains = [{', '.join(map(quoted, planned.domains))}]")
     usual = planned.keys == (KeyKind.EC256,)
     if explained:
@@ -114,6 +114,6 @@ def called(server: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return a TOML string: as JSON has it, but for what only TOML wants escaped, or nobody could see."""
+    """Return a TOML string: as in JSON, with escapes for what TOML forbids or nobody could see."""
     text = json.dumps(str(value), ensure_ascii=False)
     return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)

@@ -1,4 +1,4 @@
-"""This machine's clock against what others know of the time. Pure."""
+"""Compares this machine's clock with the CA's, and with stored certificates. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ from renewer.core.errors import Refused
 from renewer.core.http_headers import behind
 
 CLOCKS_DIFFER = timedelta(days=1)
-"""By how much this machine's clock may differ from the CA's, or be behind the last certificate."""
+"""How far this machine's clock may be off from the CA's, or behind the time of a stored certificate."""
 
 
 _SET = "set the clock (timedatectl set-ntp true); nothing is ordered until it is right"

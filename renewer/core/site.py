@@ -155,7 +155,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class SiteContext:
-    """What the sites have to know: the time, the certificates as kept, and what a person asked for."""
+    """What the sites need to know of a cycle: the time, the stored certificates, and a person's request."""
 
     now: datetime
     certificates: Mapping[str, str]
@@ -195,9 +195,9 @@ class SiteOutcome:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What nginx has to take up for the sites, if anything, and what that makes of each.
+    """What nginx has to load for the sites, if anything, and the result for each site.
 
-    `ends_access`: somebody gets in until then who is no longer in the configuration.
+    `ends_access`: until then, nginx lets somebody in who is no longer in the configuration.
     """
 
     guard: Guard | None

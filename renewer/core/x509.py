@@ -262,7 +262,7 @@ def _ari(leaf: "x509.Certificate") -> str:
     if issuer is None or issuer.key_identifier is None:
         return ""
     serial = leaf.serial_number
-    # A DER integer is signed: one whose highest bit is set gets a leading zero byte. Old ones may be negative.
+    # A DER integer is signed: one whose highest bit is set gets a leading zero byte.
     der = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
     return f"{_base64url(issuer.key_identifier)}.{_base64url(der)}"
 

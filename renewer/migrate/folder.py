@@ -34,7 +34,7 @@ _MOST_LINKS = 40
 
 @dataclass
 class Budget:
-    """How much is read at all: looks into folders and at files, and bytes."""
+    """How much may be read in total: calls that open a file or folder, and bytes."""
 
     looks: int = 20 * MOST
     size: int = 256 * LONGEST

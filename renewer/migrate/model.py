@@ -1,4 +1,4 @@
-"""What another ACME client leaves behind: accounts, certificates with their keys, a token for the DNS."""
+"""The contents of another ACME client's folder: accounts, certificates with keys, a token for the DNS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

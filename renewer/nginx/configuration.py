@@ -88,9 +88,9 @@ class Configuration:
 
 
 class Reader:
-    """Reads the configuration for many who ask at about the same time; safe to use from threads.
+    """Reads the configuration once for callers at about the same time; safe to use from threads.
 
-    It is no `Once`, since what was read gets old: a person may change nginx's configuration meanwhile.
+    It is no `Once`: what was read gets old, because a person may change nginx's configuration.
     """
 
     LASTS = 1.0

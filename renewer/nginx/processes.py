@@ -83,7 +83,7 @@ def all_since(master: Master, when: float) -> bool | None:
 
 
 def _began(pid: int) -> float | None:
-    """Return when a process began, in seconds since 1970; `None` where it is hidden or gone."""
+    """Return when a process started, in seconds since 1970; `None` if it is hidden or gone."""
     ticks = proc.began(pid)
     return None if ticks is None else time.time() - proc.age(ticks)
 

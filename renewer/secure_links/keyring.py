@@ -24,7 +24,7 @@ Draw = Callable[[], str]
 
 
 def wanted(spec: SiteSpec, kept: Kept, context: SiteContext, draw: Draw) -> Ring:
-    """Return the keys that the site shall have now; equal to those that it has if nothing is to be done.
+    """Return the keys that the site shall have now; the same as before if nothing is due.
 
     An earlier cycle's keys that nginx does not use yet come first, so a rotation is finished before the next
     one begins: a key that nginx may not know yet never becomes the current one.
@@ -132,7 +132,7 @@ def _rotated(spec: SiteSpec, ring: Ring, context: SiteContext, draw: Draw) -> Ri
 def _rotation_due(spec: SiteSpec, ring: Ring, context: SiteContext) -> bool:
     if _asked(spec, context) or context.now >= rotation(spec, ring):
         return True
-    if ring.since - context.now > CLOCKS_DIFFER:  # made by a clock that was wrong: not due for all that time
+    if ring.since - context.now > CLOCKS_DIFFER:  # the clock was ahead: not due for too long
         return True
     renewed = (
         name for name in spec.follows if context.certificates.get(name, "") != ring.certificates.get(name)

@@ -36,7 +36,7 @@ class SecureLink:
     follower: Follower = ALONE
 
     def plan(self, context: SiteContext) -> Proposal:
-        """Return what would be proposed now, with how the sites stand, changing nothing."""
+        """Return the proposal that is due now, with the state of the sites; change nothing."""
         if outdated := self.follower.outdated():
             return self._held(outdated, context)
         proposal = self._proposal(self._wanted(context))
@@ -47,7 +47,7 @@ class SecureLink:
         return replace(proposal, outcomes=outcomes)
 
     def propose(self, context: SiteContext) -> Proposal:
-        """Return what nginx is to take up; the keys that it needs are kept as wanted.
+        """Return what nginx should have, after storing its keys as wanted.
 
         It is empty if the configuration has changed since it was read: only the newest one decides who has
         access. nginx is held, so no run with a newer one can write anything before this check.
@@ -120,7 +120,7 @@ class SecureLink:
                 _hand_over(signer, _signing(spec, ring))
 
     def _held(self, error: RenewerError, context: SiteContext) -> Proposal:
-        """Return that nothing is proposed, and why."""
+        """Return an empty proposal, with the reason."""
         kept = ((spec, self.vault.site(spec.name)) for spec in self.specs)
         return Proposal(None, tuple(keyring.held(spec, one, error, context.now) for spec, one in kept))
 
@@ -130,7 +130,7 @@ class SecureLink:
 
 
 def _loses(kept: Kept, spec: SiteSpec) -> bool:
-    """Return whether nginx may let somebody in who is no longer among the people of the site."""
+    """Return whether nginx may still let in somebody who was removed from the site's people."""
     known = [ring.people for ring in (kept.served, kept.wanted) if ring]
     return any(set(people) - set(spec.people) for people in known)
 

@@ -22,7 +22,7 @@ RENEWER = (sys.executable, "-P", "-m", "renewer")
 class Accepted:
     """A configuration that was checked: its text, the state folder, and how long one cycle may take.
 
-    `handed` tells a worker what text it is given, see `idle.index.HANDED`.
+    `handed` is passed on to a worker, see `idle.index.HANDED`.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Accepted:
 
 
 class ConfigurationReader(Protocol):
-    """Reads and checks the configuration; raises what `accept` does."""
+    """Reads and checks the configuration; raises what `accept` raises."""
 
     def __call__(self, *, quiet: bool) -> Accepted:
         """Return the current configuration; with `quiet`, no faults are reported."""

@@ -155,7 +155,7 @@ def _readable(setting: Setting) -> Iterator[Step]:
 
 
 def _opened(setting: Setting) -> Iterator[Path]:
-    """Yield the files, and the folder, that the service's group is to read."""
+    """Yield the files, and the folder, that the service's group has to read."""
     places = (FOLDER,) if FOLDER in (path.parent for path in setting.readable) else ()
     yield from (path for path in (*places, *setting.readable) if path.exists())
 

@@ -18,7 +18,7 @@ from renewer.system import permissions
 USER = "renewer"
 
 FOLDER = Path("/etc/renewer")
-"""Where the service's own files are, which it is let into."""
+"""The folder of the service's own files."""
 
 RUNTIME = Path("/run/renewer")
 """The only folder besides the state folder that the service may write to."""
@@ -108,8 +108,8 @@ def _faults(setting: Setting) -> Iterator[Fault]:
     for secret in setting.config.dns.credentials:
         file = secret.file or secret.usual
         if not file.exists():
-            put = f"put {secret.what} there: sudo install -D -m 600 /dev/stdin {shell(file)}"
-            yield Fault(secret.place, f"{file} is not there; {put}")
+            put = f"save {secret.what} there: sudo install -D -m 600 /dev/stdin {shell(file)}"
+            yield Fault(secret.place, f"{file} does not exist; {put}")
     for path in (program(), setting.config.nginx.binary, setting.config.nginx.config, *setting.readable):
         if why := permissions.foreign(path):
             yield Fault("", f"{path} {why}; {permissions.alone(path)}")

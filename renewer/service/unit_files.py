@@ -53,9 +53,9 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What differs from machine to machine; every path is absolute.
+    """The paths that differ from machine to machine; all are absolute.
 
-    `credentials` are the secrets that systemd hands over, the file of each by its name.
+    `credentials` are the files that systemd passes on as credentials, by name.
     """
 
     program: Path
@@ -66,7 +66,7 @@ class Adaptation:
     nginx_config: Path
 
     def of(self, text: str) -> str:
-        """Return a shipped text as it is here; raises `ConfigError` for a path that a unit cannot hold."""
+        """Return a shipped text with these paths; raises `ConfigError` for a path a unit cannot contain."""
         paths = {**vars(self), **self.credentials}
         del paths["credentials"]
         for path in paths.values():

@@ -20,7 +20,7 @@ class Watched:
         self.changed()
 
     def changed(self) -> bool:
-        """Return whether the file changed since the last call; that it is gone is a change, too."""
+        """Return whether the file has changed, or vanished, since the last call."""
         stamp, newest = stamps.files([self._file])
         if stamp == self._stamp:
             return False

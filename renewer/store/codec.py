@@ -1,9 +1,9 @@
 """Encodes values as JSON documents, and decodes them strictly.
 
-msgspec learns how a dataclass looks when it is first asked for one, and keeps that with the class from the
-moment it begins: a thread that decodes the same class meanwhile follows pointers that are not there yet, and
-the whole process ends (SIGSEGV, seen with 0.22). So one thread at a time learns, whatever the class: classes
-hold each other, which a `Once` for each could not see.
+msgspec inspects a dataclass when it first decodes it, and stores the result with the class before it is
+complete: another thread that decodes the same class at that moment follows invalid pointers, and the process
+dies (SIGSEGV, seen with 0.22). So only one thread at a time creates a decoder, whatever the class: classes
+contain each other, so a `Once` for each class would not do.
 
 Documents call a CA's directory URL `server`, as they have from the first version on.
 """

@@ -92,11 +92,11 @@ PLACE = f'certificate."{NEW}".domains'
 FAULTS: dict[str, tuple[Edit, list[str]]] = {
     "an unknown key": (
         replaced("[nginx]", "[nginx]\nreloads = 1"),
-        ["nginx.reloads", "not known", "reload?"],
+        ["nginx.reloads", "known key", "reload?"],
     ),
-    "an unknown table": (replaced("[propagation]", "[propagate]"), ["propagate", "not known"]),
+    "an unknown table": (replaced("[propagation]", "[propagate]"), ["propagate", "known key"]),
     "a wrong type": (replaced(DOMAINS, f'domains = "{NEW}"'), [PLACE, "list"]),
-    "a number for a duration": (replaced('timeout = "30s"', "timeout = 30"), ["propagation.timeout", "text"]),
+    "a number for a duration": (replaced('timeout = "30s"', "timeout = 30"), ["propagation.timeout", "30d"]),
     "no host name": (replaced(DOMAINS, 'domains = ["new_one.example"]'), [f"{PLACE}[0]", "underscore"]),
     "a URL": (replaced(DOMAINS, f'domains = ["{NEW}", "https://x.{NEW}/"]'), [f"{PLACE}[1]", "URL"]),
     "an address": (replaced(DOMAINS, 'domains = ["192.0.2.1"]'), [f"{PLACE}[0]", "IP address"]),
@@ -191,7 +191,7 @@ TOKENS = {
     "it is empty": Token("", 0o600, ["is empty"]),
     "it holds only a newline": Token("\n", 0o600, ["is empty"]),
     "it has two lines": Token(f"{UNKNOWN_TOKEN}\n{UNKNOWN_TOKEN}\n", 0o600, ["more than one line"]),
-    "it has a blank in it": Token(f"{UNKNOWN_TOKEN} x\n", 0o600, ["blank"]),
+    "it has a blank in it": Token(f"{UNKNOWN_TOKEN} x\n", 0o600, ["space"]),
     "it is a header": Token(f"Bearer {UNKNOWN_TOKEN}\n", 0o600, ["begins with the word Bearer"]),
     "it is quoted": Token(f'"{UNKNOWN_TOKEN}"\n', 0o600, ["quotes"]),
     "it is a Global API Key": Token("0123456789abcdef0123456789abcdef01234\n", 0o600, ["Global API Key"]),

@@ -91,7 +91,7 @@ TABLE: dict[str, list[Row]] = {
         ),
     ],
     "the token is quoted": [
-        Row("token.shape", "error", ("quotes", "take the quotes away"), token(f'"{named("good")}"')),
+        Row("token.shape", "error", ("quotes", "remove the quotes"), token(f'"{named("good")}"')),
         Row(
             "nginx.include",
             "warning",
@@ -130,7 +130,7 @@ TABLE: dict[str, list[Row]] = {
         Row("nginx.guard", "error", ("includes", "enter.conf"), nginx("enter.conf;", "enter.conf*x;")),
     ],
     "the token has a blank in it": [
-        Row("token.shape", "error", ("blank",), token("the token has blanks in it")),
+        Row("token.shape", "error", ("space",), token("the token has blanks in it")),
         Row(
             "nginx.variable",
             "warning",
@@ -215,7 +215,7 @@ TABLE: dict[str, list[Row]] = {
         Row(
             "nginx.left",
             "warning",
-            ("left.example", "take that line"),
+            ("left.example", "remove that line"),
             left_over_include,
         ),
     ],
@@ -362,7 +362,7 @@ TABLE: dict[str, list[Row]] = {
             ("clock", "timedatectl"),
             having(lambda bench: bench, shift=timedelta(days=3)),
         ),
-        Row("state.folder", "error", ("others", "chmod go-w"), open_to_others),
+        Row("state.folder", "error", ("other users", "chmod go-w"), open_to_others),
     ],
     "the clock is minutes off": [
         Row(

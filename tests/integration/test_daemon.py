@@ -159,7 +159,7 @@ def test_systemd_is_told_how_it_goes(world: World, speaker: Speaker) -> None:
     daemon = world.start("run", NOTIFY_SOCKET=speaker.path)
     speaker.until("READY=1")
     assert "WATCHDOG=1" in speaker.heard
-    speaker.until("STATUS=next look at 2")
+    speaker.until("STATUS=next cycle at 2")
     daemon.send(signal.SIGHUP)
     speaker.until("RELOADING=1")
     (monotonic,) = (line for line in speaker.heard if line.startswith("MONOTONIC_USEC="))
@@ -184,7 +184,7 @@ def test_sighup_brings_a_new_configuration_in_force_and_a_faulty_one_not(make: M
     daemon.send(signal.SIGHUP)
     told = f"stays in force: {world.config} has the faults listed above\n  -> fix them, then: systemctl"
     eventually(lambda: told in daemon.err)
-    assert daemon.err.index("is not known") < daemon.err.index(told)
+    assert daemon.err.index("is not a known key") < daemon.err.index(told)
     assert "propagation.timeuot" in daemon.err
     assert not daemon.ended
     world.write(table(NAME), table(OTHER, OTHER, f"www.deep.{OTHER}"))

@@ -84,7 +84,7 @@ def test_what_is_stored_but_not_published_yet_is_put_on_disk_before(world: World
         (("restore", NAME, "7"), 1, "generation 7"),
         (("restore", NAME, "../../etc"), 1, "../../etc"),
         (("restore", NAME, ""), 1, "generation"),
-        (("restore", NAME, "1"), 1, "key does not belong"),
+        (("restore", NAME, "1"), 1, "key does not match"),
         (("restore", NAME, "2"), 1, "empty"),
     ],
 )
@@ -110,11 +110,11 @@ def test_status_is_a_table(world: World) -> None:
     assert world.renewer("renew", NAME).code == 0
     lines = world.renewer("status").out.splitlines()
     heads = lines[0]
-    assert heads.split() == ["CERTIFICATE", "SERVED", "ENDS", "NEXT"]
+    assert heads.split() == ["CERTIFICATE", "SERVED", "EXPIRES", "NEXT"]
     first, second = (next(line for line in lines if line.startswith(name)) for name in (NAME, f"new.{NAME}"))
     assert first[heads.index("SERVED") :].startswith("yes ")
     assert second[heads.index("SERVED") :].startswith("none yet")
-    assert all(line[heads.index("ENDS") - 1] == " " for line in (heads, first, second))
+    assert all(line[heads.index("EXPIRES") - 1] == " " for line in (heads, first, second))
     assert "SITE     KEY" in "\n".join(lines)
     assert "ordered now" in second
-    assert "nothing is guarded" in "\n".join(lines)
+    assert "not guarded" in "\n".join(lines)

@@ -101,17 +101,17 @@ def call(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "etc" / "renewer.toml"
     with Terminal("-c", str(file), "init", "--base-url", box.api_url) as terminal:
-        terminal.sees("Domains").types("\n").sees("at least one is needed")
+        terminal.sees("Domains").types("\n").sees("at least one domain")
         terminal.sees("Domains").types("10.0.0.1\n").sees("is an IP address")
         terminal.sees("Domains").types("https://Example.com/\n")
         terminal.sees("Also *.example.com").types("\n")
-        terminal.sees("Mail address").types("mailto:a@b.de\n").sees("without mailto:")
-        terminal.sees("Mail address").types("a@b.de\n")
-        terminal.sees("Token (").types("two words\n").sees("has a blank")
+        terminal.sees("E-mail address").types("mailto:a@b.de\n").sees("without mailto:")
+        terminal.sees("E-mail address").types("a@b.de\n")
+        terminal.sees("Token (").types("two words\n").sees("has a space")
         terminal.sees("Token (").types(f"{GLOBAL_KEY}\n").sees("is a Global API Key")
         terminal.sees("Token (").types(f"{'x' * 40}\n")
-        terminal.sees("CA for tests").types("y\n")
-        terminal.sees("token: it is not taken: Cloudflare said").sees("-> ")
+        terminal.sees("staging CA").types("y\n")
+        terminal.sees("token: rejected: Cloudflare said").sees("-> ")
         terminal.sees("Token (").types(f"{box.token}\n").sees("Next:")
         assert terminal.ends() == 0
         shown = terminal.shown
@@ -130,7 +130,7 @@ def test_at_a_terminal(box: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
 @pytest.mark.parametrize("answers", [(), ("a.example.com\n", "\n")])
 def test_leaving_in_the_middle_leaves_nothing(key: str, answers: tuple[str, ...], tmp_path: Path) -> None:
-    questions = ("Domains", "Mail address", "Token (")
+    questions = ("Domains", "E-mail address", "Token (")
     with Terminal("-c", str(tmp_path / "etc" / "renewer.toml"), "init") as terminal:
         for question, answer in zip(questions, answers, strict=False):
             terminal.sees(question).types(answer)
@@ -161,7 +161,7 @@ def test_from_options_with_a_token_that_is_there(box: Sandbox, tmp_path: Path) -
     text = file.read_bytes()
     again = call("-c", file, "init", "--domain", "example.com")
     assert (again.returncode, again.stdout) == (1, "")
-    assert missing(again.stderr, file, "already") == []
+    assert missing(again.stderr, file, "exists") == []
     assert file.read_bytes() == text
     assert token.read_text() == f"{box.token}\n"
 
@@ -202,8 +202,8 @@ def test_without_a_terminal_it_says_where_the_token_goes(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--staging", "--server", "https://ca.example/"), "--staging and --server name two CAs"),
-        (("--nginx-config", "/no/nginx.conf"), "--nginx-config: /no/nginx.conf is not there"),
+        (("--staging", "--server", "https://ca.example/"), "--staging and --server"),
+        (("--nginx-config", "/no/nginx.conf"), "--nginx-config: /no/nginx.conf does not exist"),
     ],
 )
 def test_options_that_cannot_be_meant(options: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
@@ -214,7 +214,11 @@ def test_options_that_cannot_be_meant(options: tuple[str, ...], sentence: str, t
 
 @pytest.mark.parametrize(
     ("token", "mode", "sentence"),
-    [("a b\n", 0o600, "has a blank"), (GLOBAL_KEY, 0o600, "Global API Key"), ("x" * 40, 0o644, "by others")],
+    [
+        ("a b\n", 0o600, "has a space"),
+        (GLOBAL_KEY, 0o600, "Global API Key"),
+        ("x" * 40, 0o644, "other users"),
+    ],
 )
 def test_a_token_of_the_wrong_shape_stops_it(token: str, mode: int, sentence: str, tmp_path: Path) -> None:
     place = tmp_path / "cloudflare.token"

@@ -86,12 +86,12 @@ def _options_of_the_provider(function: Function) -> Function:
     metavar="NAME",
     help="Domain name for the certificate (may be repeated).",
 )
-@click.option("--email", metavar="ADDRESS", help="Where the CA may write to.")
+@click.option("--email", metavar="ADDRESS", help="Contact e-mail address for the CA.")
 @_options_of_the_provider
-@click.option("--staging", is_flag=True, help="Order at Let's Encrypt's CA for tests.")
-@click.option("--server", metavar="URL", help="Order at another CA, by the URL of its directory.")
+@click.option("--staging", is_flag=True, help="Use Let's Encrypt's staging CA.")
+@click.option("--server", metavar="URL", help="Use another CA (ACME directory URL).")
 @click.option(
-    "--state", metavar="FOLDER", default=str(DEFAULT.state), help="Where certificates and keys are kept."
+    "--state", metavar="FOLDER", default=str(DEFAULT.state), help="State folder, for certificates and keys."
 )
 @click.option("--nginx-config", metavar="FILE", help="nginx's main configuration file, if not the default.")
 @click.pass_obj
@@ -131,7 +131,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
         **setup.nginx(nginx_config, echo),
     )
     settings = draft.parsed(f"what {file} would hold")
-    echo(f"certificate: {draft.certificates[0].name} for {', '.join(wishes.domains)}")
+    echo(f'certificate "{draft.certificates[0].name}": {", ".join(wishes.domains)}')
     dns.test(person, settings.dns, wishes.domains, SystemClock())
     for place, secret in dns.secrets.items():
         setup.write(place, f"{secret}\n", 0o600)
@@ -141,8 +141,8 @@ def init(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _asked(wishes: Wishes, file: Path, dns: Setup, person: Person, *, certain: bool) -> Wishes:
-    """Return the wishes with what was missing in them; raises `Refused` for who leaves in the middle."""
-    echo(f"This writes {file}. Until the last answer nothing is written; Ctrl-C ends it.", "", err=True)
+    """Return the wishes, completed by asking; raises `Refused` on Ctrl-C."""
+    echo(f"This writes {file}, after the last question. Ctrl-C stops without writing anything.", "", err=True)
     with _leaving():
         domains = wishes.domains or _domains()
         email = wishes.email if wishes.email is not None else _email()
@@ -168,7 +168,7 @@ def _domains() -> tuple[str, ...]:
             raise ConfigError("enter at least one domain", hint="Ctrl-C to stop")
         return names
 
-    found = _ask("Domains for the certificate, with blanks between them", some)
+    found = _ask("Domains for the certificate, separated by spaces", some)
     (only, *more), both = found, (*found, f"*.{found[0]}")
     bare = not more and not only.startswith("*.") and only.count(".") == 1
     if bare and ask(f"Also *.{only}, for all its subdomains?", default=True):
@@ -177,7 +177,7 @@ def _domains() -> tuple[str, ...]:
 
 
 def _email() -> str:
-    return _ask("Mail address for the CA (Enter leaves it out)", lambda told: told and fields.email(told))
+    return _ask("E-mail address for the CA (press Enter to skip)", lambda told: told and fields.email(told))
 
 
 def _server() -> str:
@@ -188,7 +188,7 @@ def _server() -> str:
 
 
 def _ask(question: str, read: Callable[[str], Answer], *, hide: bool = False) -> Answer:
-    """Ask until the answer can be read; it may be empty."""
+    """Ask until the answer is valid; it may be empty."""
 
     def answer(text: str) -> Answer:
         try:

@@ -53,7 +53,7 @@ class Destination:
 
     @property
     def token_file(self) -> Path | None:
-        """The file that the token comes from, for the provider whose tokens other clients have."""
+        """The token file of the configuration, if its provider is the one whose tokens other clients have."""
         table = self.settings.dns
         return table.credentials[0].file if table.provider == Secret.provider else None
 
@@ -204,7 +204,7 @@ def _line(heir: Imported, word: str) -> str:
 
 
 def _token(secret: Secret | None, target: Destination, say: Say, *, wanted: bool | None) -> str:
-    """Take the token over where that is wanted; return what became of it."""
+    """Copy the token if asked to; return the result for JSON."""
     place, fit = target.token_file, target.dns.fit
     if secret is None or place is None or fit is None:
         return "none"
@@ -258,8 +258,8 @@ def _remind(call: Call, target: Destination, module: ModuleType, client: str) ->
         "",
         f"Then switch off {client}, so that the two do not order the same certificates:",
         *(f"  {line}" for line in module.OFF),
-        f"Revoke nothing with {client}, and delete no account there: they are in use here now.",
-        f"renewer proves names through the DNS: their zones have to be at {target.dns.title}, or"
+        f"Do not revoke certificates or delete the account with {client}: renewer uses them now.",
+        f"renewer validates domains through the DNS: their zones have to be at {target.dns.title}, or"
         " _acme-challenge delegated there.",
     )
 

@@ -18,7 +18,7 @@ from renewer.service.install import DAEMON
 from renewer.system import privileges
 
 SECRETS_FOLDER = "/run/renewer-token"
-"""Where the token goes for as long as somebody runs the daemon by hand."""
+"""The folder for a copy of the token, for a daemon that is run by hand."""
 
 
 @click.command(
@@ -59,9 +59,7 @@ def _as_owner(name: str, file: Path, settings: schema.Config) -> str:
         if one.file
     ]
     if not copies:
-        return (
-            f"run it as that user, who gets the token from your environment: runuser -u {name} -- {command}"
-        )
+        return f"run it as that user, with the token from your environment: runuser -u {name} -- {command}"
     return " ".join(
         (
             f"run it as that user, with a copy of the token: install -d -o {name} -m 700 {SECRETS_FOLDER} &&",

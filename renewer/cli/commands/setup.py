@@ -76,7 +76,7 @@ def write(file: Path, text: str, mode: int) -> None:
 
 
 def next_steps(file: str, secrets: Sequence[Credential]) -> list[str]:
-    """Return the commands that come next; a file of a secret is the first where it is not there yet."""
+    """Return the commands to run next, beginning with the one that saves a secret not there yet."""
     sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
     call = shlex.join([*sudo, "renewer", *([] if file == USUAL else ["-c", file])])
     steps = {

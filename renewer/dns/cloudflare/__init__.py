@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _build(settings: Settings, memory: "State", clock: Clock, report: Report) -> DnsProvider:
-    """Return the provider; raises `ConfigError` where there is no token, or none that could be right."""
+    """Return the provider; raises `ConfigError` where there is no token, or one that cannot be valid."""
     from renewer.dns.cloudflare.client import opened
     from renewer.dns.cloudflare.provider import CloudflareDns
 
@@ -45,8 +45,8 @@ PROVIDER = Provider(
     diagnose=_diagnose,
     setup=_setup,
     options=(
-        Option("--token-file", "FILE", "The file with the Cloudflare token, there already or to be."),
-        Option("--base-url", "URL", "Where Cloudflare's API is.", Settings().base_url),
+        Option("--token-file", "FILE", "Cloudflare token file; created if missing."),
+        Option("--base-url", "URL", "Base URL of Cloudflare's API.", Settings().base_url),
     ),
     fit=fit,
     status_page="https://www.cloudflarestatus.com",

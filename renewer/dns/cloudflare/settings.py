@@ -11,20 +11,20 @@ from renewer.config.providers import Credential, DnsTable
 from renewer.core.domains import plain_domain
 
 CREDENTIAL = "cloudflare_token"
-"""The name under which systemd's `LoadCredential=` hands the token over."""
+"""The credential's name in systemd's `LoadCredential=`."""
 
 VARIABLE = "CLOUDFLARE_API_TOKEN"
 
 TOKEN_FILE = Path("/etc/renewer/cloudflare.token")
-"""Where a service has the token if the configuration does not say."""
+"""The default token file of a service."""
 
 TOKEN_PAGE = "https://dash.cloudflare.com/profile/api-tokens"  # noqa: S105 - where one is made
 
-_ADVICE = f"make an API token with Zone:DNS:Edit at {TOKEN_PAGE}"
+_ADVICE = f"create an API token with Zone:DNS:Edit at {TOKEN_PAGE}"
 _QUOTES = "\"'`"
 _GLOBAL_API_KEY = re.compile(r"[0-9a-f]{37}")
 
-ZoneId = Annotated[str, fields.matching(r"[0-9a-f]{32}", "is no zone id, which has 32 of 0-9 and a-f")]
+ZoneId = Annotated[str, fields.matching(r"[0-9a-f]{32}", "is not a zone id, which has 32 of 0-9 and a-f")]
 
 
 class Settings(DnsTable, frozen=True):
@@ -46,27 +46,27 @@ class Settings(DnsTable, frozen=True):
 def token(settings: Settings, environ: Mapping[str, str]) -> str:
     """Return the token.
 
-    It comes from `token_file`, else from systemd's credentials, else from the environment. A `token_file`
-    that this user may not read gives way to systemd's credential: so a service without rights gets it. Raises
-    `ConfigError` if there is none, or none that could be right.
+    It comes from `token_file`, else from systemd's credentials, else from the environment. If this user may
+    not read `token_file`, systemd's credential is used: this is how an unprivileged service gets it. Raises
+    `ConfigError` if there is no token, or one that cannot be valid.
     """
     place, value = _found(settings, environ)
     return _no_other_key(value, place)
 
 
 def fit(value: str, place: str) -> str:
-    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be right."""
+    """Return a token that was given at `place`; raises `ConfigError` for one that cannot be valid."""
     return _no_other_key(secrets.word(value.encode(errors="surrogateescape"), place), place)
 
 
 def origin(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Return where the token comes from, in words; raises `ConfigError` like `token`."""
+    """Return the source of the token, in words; raises `ConfigError` like `token`."""
     place, _ = _found(settings, environ)
     return str(settings.token_file or place)
 
 
 def _found(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return where the token came from, and the token."""
+    """Return the source of the token, and the token."""
     written, handed = settings.token_file, secrets.source(None, CREDENTIAL, environ)
     if written and not (handed and secrets.denied(written)):
         place = "cloudflare.token_file"
@@ -78,14 +78,14 @@ def _found(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
         place = f"${VARIABLE}"
         return place, secrets.word(environ[VARIABLE].encode(errors="surrogateescape"), place)
     ways = f"token_file under [cloudflare], systemd's LoadCredential={CREDENTIAL}, or ${VARIABLE}"
-    raise secrets.fault("cloudflare", f"there is no token; it comes from {ways}", _ADVICE)
+    raise secrets.fault("cloudflare", f"there is no token in {ways}", _ADVICE)
 
 
 def _no_other_key(value: str, place: str) -> str:
     if _GLOBAL_API_KEY.fullmatch(value):
-        raise secrets.fault(place, "this is a Global API Key, which opens the whole account", _ADVICE)
-    if value[0] in _QUOTES or value[-1] in _QUOTES:
         raise secrets.fault(
-            place, "the token stands in quotes, which do not belong to it", "take the quotes away"
+            place, "this is a Global API Key, which gives access to the whole account", _ADVICE
         )
+    if value[0] in _QUOTES or value[-1] in _QUOTES:
+        raise secrets.fault(place, "the token is in quotes", "remove the quotes")
     return value

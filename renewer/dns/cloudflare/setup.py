@@ -32,10 +32,10 @@ class TokenSetup:
 
     def _lines(self) -> Iterator[str]:
         yield "[cloudflare]"
-        yield "# The file with the API token (Zone:DNS:Edit and Zone:Zone:Read), on one line, of mode 0600."
+        yield "# The file with the API token (Zone:DNS:Edit and Zone:Zone:Read), on one line, with mode 0600."
         yield f"token_file = {quoted(self._file)}"
         if self._base_url != DEFAULT.base_url:
-            yield "# Where Cloudflare's API is."
+            yield "# Base URL of Cloudflare's API."
             yield f"base_url = {quoted(self._base_url)}"
 
     @property
@@ -49,16 +49,16 @@ class TokenSetup:
             return
         terminal.note(
             "",
-            f"The Cloudflare API token, as made at {TOKEN_PAGE} with",
-            "Zone: DNS: Edit and Zone: Zone: Read. It is not shown, and goes into",
+            f"Cloudflare API token: create it at {TOKEN_PAGE}",
+            "with Zone: DNS: Edit and Zone: Zone: Read. It is not shown as you type, and is saved in",
             f"{self._file}, which only its owner can read.",
         )
         self._typed = _typed(terminal)
 
     def test(self, terminal: Terminal, settings: DnsTable, domains: Sequence[str], clock: Clock) -> None:
-        """Say what the token may do.
+        """Print the token's status and zones.
 
-        One that was typed in is asked for again; raises `Refused` where it is in a file, or for who leaves.
+        A typed token that is rejected is asked for again. Raises `Refused` for one in a file, and on Ctrl-C.
         """
         while True:
             try:
@@ -66,24 +66,24 @@ class TokenSetup:
             except Refused as refused:
                 if not self._typed:
                     raise Refused(f"{refused}; nothing was written", hint=self._better(refused)) from None
-                terminal.problem(f"it is not taken: {refused}", refused.hint)
+                terminal.problem(f"rejected: {refused}", refused.hint)
             self._typed = _typed(terminal)
 
     def _better(self, refused: Refused) -> str:
-        what = refused.hint or f"make another at {TOKEN_PAGE}"
-        return f"{what}; it goes into {self._file}, or name another file with --token-file"
+        what = refused.hint or f"create another at {TOKEN_PAGE}"
+        return f"{what}; save it in {self._file}, or name another file with --token-file"
 
     def _try(self, terminal: Terminal, settings: Settings, domains: Sequence[str], clock: Clock) -> None:
-        """Say what the token may do.
+        """Print the token's status and zones.
 
-        Raises `ConfigError` for one that cannot be right, `Refused` for one that Cloudflare does not take.
+        Raises `ConfigError` for a malformed token, and `Refused` for one that Cloudflare rejects.
         """
         if not self._typed and not self._file.exists():
-            terminal.say(f"token: there is none yet; it goes into {self._file}")
+            terminal.say(f"token: none yet; save it in {self._file}")
             return
         secret = self._typed or token(settings, {})
         with terminal.report() as report:
-            report.doing("token", "asking Cloudflare what it may do")
+            report.doing("token", "checking it at Cloudflare")
             asked = Token(Api(lambda: client(secret, settings.base_url), clock, report))
             try:
                 verdict = asked.verdict(())
@@ -95,21 +95,21 @@ class TokenSetup:
             state = "not valid at this time" if verdict.status == "active" else verdict.status
             raise Refused(f"Cloudflare says that the token is {state}")
         seen = ", ".join(zones) or "no zone: it lacks Zone: Zone: Read, or has no zones"
-        terminal.say(f"token: {verdict.status}; it sees {seen}")
+        terminal.say(f"token: {verdict.status}; it can read {seen}")
         for name in dict.fromkeys(domain.removeprefix("*.") for domain in domains):
             if zones and not any(within(name, zone) for zone in zones):
-                terminal.note(f"token: none of these is the zone of {name}")
+                terminal.note(f"token: none of these zones contains {name}")
 
 
 def _typed(terminal: Terminal) -> str:
     def read(told: str) -> str:
         return fit(told.strip(), "") if told.strip() else ""
 
-    return terminal.ask("Token (Enter leaves it for later)", read, hide=True)
+    return terminal.ask("Token (press Enter to add it later)", read, hide=True)
 
 
 def _zones(asked: Token) -> list[str]:
     try:
         return [zone.name for zone in asked.zones()]
-    except Refused:  # a good token without Zone:Read
+    except Refused:  # a valid token without Zone:Read
         return []

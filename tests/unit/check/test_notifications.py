@@ -42,8 +42,8 @@ def test_a_folder_that_the_service_may_not_write_to(writable: str, *, shut: bool
 @pytest.mark.parametrize(
     ("text", "mode", "words"),
     [
-        ("", 0o600, "nobody"),
-        ("json://a.example", 0o644, "others"),
+        ("", 0o600, "no address"),
+        ("json://a.example", 0o644, "other users"),
         ("no address", 0o600, "line 1"),
     ],
 )

@@ -107,7 +107,7 @@ def test_every_key_has_a_default() -> None:
         ({"motto": []}, "motto", ["list", "text"]),
         ({"motto": {}}, "motto", ["table", "text"]),
         ({"motto": datetime(2026, 1, 1, tzinfo=UTC)}, "motto", ["date", "text"]),
-        ({"roof": 1}, "roof", ["number", "a string or a list"]),
+        ({"roof": 1}, "roof", ["number", "or a list"]),
         ({"roof": "steeep"}, "roof", ["flat, steep"]),
         ({"roof": ["straw", 1]}, "roof[1]", ["number", "text"]),
         ({"owner": "7"}, "owner", [UNEVEN]),
@@ -123,9 +123,9 @@ def test_every_key_has_a_default() -> None:
         ({"cellar": {"door": "2", "lihgt": True}}, "cellar.lihgt", ["did you mean light?"]),
         ({"shed": [{"door": "2"}, {"door": "3"}]}, "shed[1].door", [UNEVEN]),
         ({"mottto": ""}, "mottto", ["did you mean motto?"]),
-        ({"x y": ""}, '"x y"', ["not known"]),
-        ({'a"b\n': ""}, '"a\\"b\\n"', ["not known"]),
-        ({"": ""}, '""', ["not known"]),
+        ({"x y": ""}, '"x y"', ["known key"]),
+        ({'a"b\n': ""}, '"a\\"b\\n"', ["known key"]),
+        ({"": ""}, '""', ["known key"]),
         ({"rooms": {}}, "rooms", ["did you mean room?"]),
         ({"motto": "plain", "owner": "2"}, "motto", [UNFIT]),
     ],
@@ -152,7 +152,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
         "owner",
         "garden",
     ]
-    facts = (UNEVEN, NOT_RISING, "number", "missing", UNEVEN, "not known")
+    facts = (UNEVEN, NOT_RISING, "number", "missing", UNEVEN, "known key")
     assert [missing(fault.message, fact) for fault, fact in zip(found, facts, strict=True)] == [[]] * 6
 
 

@@ -220,7 +220,7 @@ def test_addresses(resolver: str) -> None:
         ("[nginx]\nreload = []", "nginx.reload", ["at least one"]),
         ('[nginx]\nreload = [""]', "nginx.reload[0]", ["empty", "program"]),
         ('[nginx]\nreload = ["a", "\\u0000"]', "nginx.reload[1]", ["zero byte"]),
-        ("[nginx]\nreload = true", "nginx.reload", ["true or false", "a string or a list"]),
+        ("[nginx]\nreload = true", "nginx.reload", ["true or false", "or a list"]),
         ('[nginx]\nprobe = ["x", "y:"]', "nginx.probe[1]", [NO_ADDRESS]),
         ('[acme]\neab_kid = "k"', "acme.eab_hmac_key_file", ["missing", "eab_kid"]),
         ('[acme]\neab_hmac_key_file = "/k"', "acme.eab_kid", ["missing", "eab_hmac_key_file"]),

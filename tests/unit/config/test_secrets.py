@@ -39,9 +39,9 @@ def test_addresses_are_told_by_their_lines_without_those_that_do_not_count(tmp_p
 @pytest.mark.parametrize(
     ("content", "mode", "fact"),
     [
-        ("\n# nobody\n", 0o600, "nobody"),
+        ("\n# nobody\n", 0o600, "no address"),
         ("json://a.example\nme@a.example\n", 0o600, "line 2"),
-        ("json://a.example\n", 0o644, "others"),
+        ("json://a.example\n", 0o644, "other users"),
     ],
 )
 def test_what_names_no_addresses_is_told(tmp_path: Path, content: str, mode: int, fact: str) -> None:
@@ -70,7 +70,7 @@ def test_a_secret_is_the_one_line_of_its_file(tmp_path: Path, content: str, mode
 def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
     path = secret(tmp_path / "a token", mode=mode)
     error = refusal(path)
-    assert missing(str(error), "others", f"{mode:04o}") == []
+    assert missing(str(error), "other users", f"{mode:04o}") == []
     assert error.hint == f"chmod 600 '{path}'"
 
 
@@ -84,10 +84,10 @@ def test_what_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> 
         (f"{TOKEN}\n\n", "more than one line"),
         (f"# the token\n{TOKEN}\n", "more than one line"),
         (f"Bearer {TOKEN}", "Bearer"),
-        (f" {TOKEN}", "blank"),
-        (f"{TOKEN}\t", "blank"),
+        (f" {TOKEN}", "space"),
+        (f"{TOKEN}\t", "space"),
         (f"“{TOKEN}”", "another character"),
-        (TOKEN * 200, "longer than any"),
+        (TOKEN * 200, "too long"),
     ],
 )
 def test_what_is_no_single_word_is_refused(tmp_path: Path, content: str, fact: str) -> None:

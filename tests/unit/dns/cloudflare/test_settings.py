@@ -47,7 +47,7 @@ def test_without_a_token_all_ways_are_named() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", f"{TOKEN} {TOKEN}", "\udce4"])
 def test_a_variable_is_looked_at_like_a_file(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: (is empty|has a blank)"):
+    with pytest.raises(ConfigError, match=r"^\$CLOUDFLARE_API_TOKEN: (is empty|has a space)"):
         settings.token(configured(), {"CLOUDFLARE_API_TOKEN": value})
 
 
@@ -58,5 +58,5 @@ def test_a_global_api_key_is_told_apart(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ConfigError, match="this is a Global API Key") as error:
             settings.token(config, environ)
-        assert error.value.hint.startswith("make an API token")
+        assert error.value.hint.startswith("create an API token")
         assert GLOBAL not in str(error.value)
