@@ -49,8 +49,8 @@ def test_a_dry_run_tells_what_then_is_done_and_touches_nothing(house: House) -> 
     assert told.replace("would ", "") == done.out
     for line in (
         "write /etc/systemd/system/renewer.service",
-        "make the system user renewer",
-        f"give {STATE} to the user renewer, and to root what nginx includes of it",
+        "create the system user renewer",
+        f"hand {STATE} to the user renewer, except for the nginx includes, which become root's",
         f"let the group renewer read {FILE}",
         "enable and start renewer.service",
     ):
@@ -308,4 +308,4 @@ def test_it_can_be_undone(house: House) -> None:
     house.renewer("renew")
     assert house.served(FIRST) == before
     (again,) = house.renewer("install-service --remove").out.splitlines()
-    assert missing(again, "nothing", "in place") == []
+    assert missing(again, "nothing", "installed") == []
