@@ -1,7 +1,7 @@
 """One connection to an ACME server (RFC 8555), on `acme` and `josepy`: the only file that knows them.
 
-Each method is one request of the protocol. What is said back comes as plain values; what goes wrong comes as
-`Problem` (the CA's own word), or as the errors of the program.
+Each method is one request of the protocol. Answers are returned as plain values; errors are raised as
+`Problem` (with the CA's own message), or as the errors of the program.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,11 +32,11 @@ from renewer.core.interfaces import Clock
 from renewer.core.journal import TxtRecord
 
 NONCE_TRIES = 10
-"""How often a request is sent for rejected nonces (RFC 8555, section 6.5) before that is an error."""
+"""How often a request is sent if its nonce is rejected (RFC 8555, section 6.5) before it fails."""
 
 LISTED_PAGES, LISTED_ORDERS, AUTHORIZATIONS = 50, 10, 200
-"""How far an account's list of orders is read, how many of them are looked at, and the most authorizations
-that an order may have: there need not be one for each name, but no CA takes more than 100 names."""
+"""The most pages of an account's list of orders, the most orders that are read, and the most authorizations
+of an order: there need not be one for each name, but no CA takes more than 100 names."""
 
 
 class _NewOrder(messages.NewOrder):
@@ -46,7 +46,7 @@ class _NewOrder(messages.NewOrder):
 
 
 class _Network(client.ClientNetwork):
-    """The connection underneath: rejected nonces are tried again, and no word of an answer is lost."""
+    """The underlying connection: retries rejected nonces, and keeps the whole text of an answer."""
 
     def __init__(self, clock: Clock, ca_bundle: Path | None) -> None:
         super().__init__(alg=ES256, user_agent=f"renewer/{__version__}")
@@ -55,12 +55,12 @@ class _Network(client.ClientNetwork):
             self.verify_ssl = str(ca_bundle)  # type: ignore[assignment] # requests takes a bundle's path too
         self._clock = clock
         self.behind: timedelta | None = None
-        """By how much this machine's clock was behind the CA's when it last answered."""
+        """By how much the system clock was behind the CA's at its last answer."""
         self.round_trip = 0.0
-        """Seconds that the last answer took."""
+        """Duration of the last request, in seconds."""
 
     def twin(self) -> "_Network":
-        """Return a connection of its own for the same account."""
+        """Return a separate connection for the same account."""
         other = _Network(self._clock, None)
         other.verify_ssl, other.alg = self.verify_ssl, self.alg
         other.key, other.account = self.key, self.account
@@ -79,7 +79,7 @@ class _Network(client.ClientNetwork):
         return response
 
     def post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a signed request, again with a fresh nonce for as long as nonces are what is refused."""
+        """Send a signed request; as long as only its nonce is rejected, retry with a fresh one."""
         end = self._clock.monotonic() + transport.ANSWER
         for _ in range(NONCE_TRIES - 1):
             try:
@@ -87,14 +87,14 @@ class _Network(client.ClientNetwork):
             except Problem as problem:
                 if problem.kind != "badNonce" or self._clock.monotonic() > end:
                     raise
-                self._nonces.clear()  # the others are as old as the one that was refused
+                self._nonces.clear()  # the others are as old as the rejected one
         return self._post_once(*args, **kwargs)
 
 
 class Connection:
-    """A connection to the CA at `directory_url`, for one thread; with a key it can sign.
+    """A connection to the CA at `directory_url`, for one thread; signs requests once it has a key.
 
-    Making it fetches the directory (RFC 8555, section 7.1.1).
+    Creating it fetches the directory (RFC 8555, section 7.1.1).
     """
 
     def __init__(self, directory_url: str, clock: Clock, ca_bundle: Path | None) -> None:
@@ -105,7 +105,7 @@ class Connection:
         self._client = client.ClientV2(self._directory, self._net)
 
     def twin(self) -> "Connection":
-        """Return another connection to the same CA as the same account; no request is needed for it."""
+        """Return another connection to the same CA for the same account, without a request."""
         other = copy(self)
         other._net = self._net.twin()  # noqa: SLF001 - one of our own kind
         other._client = client.ClientV2(self._directory, other._net)  # noqa: SLF001 - the same
@@ -113,38 +113,38 @@ class Connection:
 
     @property
     def round_trip(self) -> float:
-        """The seconds that the CA's last answer took."""
+        """Duration of the last request to the CA, in seconds."""
         return self._net.round_trip
 
     @property
     def terms(self) -> str:
-        """Where the CA's terms of service stand."""
+        """The URL of the CA's terms of service."""
         return self._directory.meta.terms_of_service or "the CA's terms of service"
 
     @property
     def customers_only(self) -> bool:
-        """Whether an account takes an external account binding."""
+        """Whether an account requires an external account binding."""
         return self._client.external_account_required()
 
     @property
     def profiles(self) -> tuple[str, ...]:
-        """The profiles that the CA offers, if it tells any."""
+        """The profiles that the CA offers, if any."""
         return tuple(self._directory.meta.profiles or ())
 
     @property
     def caa_identities(self) -> tuple[str, ...]:
-        """What the CA is called in CAA records (RFC 8659), if it tells."""
+        """The CA's names in CAA records (RFC 8659), if it publishes them."""
         return tuple(self._directory.meta.caa_identities or ())
 
     @property
     def behind(self) -> timedelta | None:
-        """By how much this machine's clock is behind the CA's; `None` where it tells no time."""
+        """By how much the system clock is behind the CA's; `None` if the CA sends no date."""
         return self._net.behind
 
     def sign_with(self, key: str) -> None:
-        """Sign from now on with this private key (PEM), as no account yet.
+        """Sign from now on with this private key (PEM), without an account yet.
 
-        Ours is P-256, one taken over may be another.
+        Our own keys are P-256; an imported one may be of another kind.
         """
         self._net.key, self._net.account = JWK.load(key.encode()), None
         signed = {256: ES256, 384: ES384, 521: ES512}
@@ -152,9 +152,9 @@ class Connection:
         self._net.alg = RS256 if rsa else signed[self._net.key.key.key_size]
 
     def register(self, email: str | None, binding: tuple[str, str] | None) -> str:
-        """Make an account, or find it by its key (sections 7.3, 7.3.1); return its URL.
+        """Create an account, or find it by its key (sections 7.3, 7.3.1); return its URL.
 
-        `binding` is the identifier and the HMAC key of an account elsewhere (section 7.3.4).
+        `binding` is the id and the HMAC key of an external account (section 7.3.4).
         """
         proof = None
         if binding and self._net.key:
@@ -174,7 +174,7 @@ class Connection:
         self._net.account = messages.RegistrationResource(uri=account, body=messages.Registration())
 
     def new_order(self, domains: Sequence[str], profile: str | None, replaces: str | None) -> Order:
-        """Place an order (section 7.4); `replaces` is left out where the CA knows nothing of ARI."""
+        """Place an order (section 7.4); `replaces` is omitted if the CA does not support ARI."""
         identifiers = [messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain) for domain in domains]
         named = replaces if self._renewal_info else None
         order = _NewOrder(identifiers=identifiers, profile=profile, replaces=named)
@@ -183,10 +183,10 @@ class Connection:
         except Problem as problem:
             if named is None or problem.passing:
                 raise
-        return self._placed(order.update(replaces=None))  # RFC 9773, section 5: it is good without as well
+        return self._placed(order.update(replaces=None))  # RFC 9773, section 5: `replaces` is optional
 
     def orders(self) -> Iterator[Order]:
-        """Yield the account's last orders as far as the CA lists them, the newest first (section 7.1.2.1)."""
+        """Yield the account's latest orders, if the CA lists them, newest first (section 7.1.2.1)."""
         account = _json(self._post(str(self._net.account.uri))) if self._net.account else None
         page = account.get("orders") if isinstance(account, dict) else None
         urls: list[str] = []
@@ -202,11 +202,11 @@ class Connection:
             yield self.order(url)
 
     def order(self, url: str) -> Order:
-        """Look at an order."""
+        """Fetch an order."""
         return self._order(url, self._post(url))
 
     def challenge(self, authorization: str) -> Challenge | None:
-        """Return the dns-01 challenge of an authorization (section 7.5), or `None` if it is valid already."""
+        """Return the dns-01 challenge of an authorization (section 7.5), or `None` if it is valid."""
         with _understood():
             seen = messages.Authorization.from_json(self._post(authorization).json())
             if seen.status == messages.STATUS_VALID:
@@ -236,7 +236,7 @@ class Connection:
         return self._post(url).text
 
     def revoke(self, chain: str, reason: int) -> None:
-        """Revoke the first certificate of a chain (PEM; section 7.6); one that is revoked already is fine."""
+        """Revoke the first certificate of a chain (PEM; section 7.6); it may already be revoked."""
         try:
             with _understood():
                 self._client.revoke(x509.leaf(chain), reason)
@@ -245,7 +245,7 @@ class Connection:
                 raise
 
     def complaints(self, order: Order) -> Iterator[tuple[str, str]]:
-        """Yield why an order is invalid, as kind of error (section 6.7) and sentence."""
+        """Yield the reasons why an order is invalid: error type (section 6.7) and message."""
         if order.error:
             yield "", order.error
         for url in order.authorizations:
@@ -257,7 +257,7 @@ class Connection:
                 yield error.typ.removeprefix(URN), f"{name}: {error.detail}"
 
     def renewal_info(self, ari: str) -> tuple[object, timedelta | None] | None:
-        """Return the renewal information of a certificate (RFC 9773, section 4.2), `None` without such."""
+        """Return the renewal information of a certificate (RFC 9773, section 4.2), or `None`."""
         if self._renewal_info is None:
             return None
         with _understood():
@@ -293,19 +293,19 @@ class Connection:
             )
 
     def _post(self, url: str, body: JSONDeSerializable | None = None) -> requests.Response:
-        """Send a request, or fetch with none (POST-as-GET, section 6.3)."""
+        """Send a request; without a body, fetch the URL (POST-as-GET, section 6.3)."""
         with _understood():
             return self._net.post(url, body, new_nonce_url=self._directory["newNonce"])
 
 
 def asked_to_wait(response: requests.Response, clock: Clock) -> timedelta | None:
-    """Return how long the CA asks to be left alone."""
+    """Return how long the CA asks clients to wait."""
     return retry_after(response.headers.get("Retry-After", ""), clock.now())
 
 
 @contextmanager
 def translated(directory_url: str) -> Iterator[None]:
-    """Turn what goes wrong at the CA into errors that say what to do."""
+    """Translate errors of the CA into errors that say what to do."""
     try:
         yield
     except Problem as problem:
@@ -329,7 +329,7 @@ def translated(directory_url: str) -> Iterator[None]:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Raise for an answer that breaks the protocol, so that it does not look like a bug of ours."""
+    """Raise a proper error for an answer that violates the protocol; it is not a bug of ours."""
     try:
         yield
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError, josepy_errors.Error) as error:
@@ -344,7 +344,7 @@ def _json(response: requests.Response) -> object:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason: the outer ones only repeat the URL."""
+    """Return the message of the innermost error; the outer ones only repeat the URL."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return str(error)

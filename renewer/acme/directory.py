@@ -1,4 +1,4 @@
-"""What a CA tells of itself before anybody has an account there (RFC 8555, section 7.1.1)."""
+"""The data that a CA publishes in its directory, no account needed (RFC 8555, section 7.1.1)."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +10,7 @@ from renewer.core.interfaces import Clock
 
 @dataclass(frozen=True)
 class Directory:
-    """The directory of a CA; `behind` is by how much this machine's clock is behind the CA's."""
+    """The directory of a CA; `behind` is by how much the system clock is behind the CA's."""
 
     directory_url: str
     terms: str
@@ -21,7 +21,7 @@ class Directory:
 
 
 def look(directory_url: str, clock: Clock, ca_bundle: Path | None) -> Directory:
-    """Fetch the directory; raises what an order would raise."""
+    """Fetch the directory; raises the errors an order would raise."""
     with translated(directory_url):
         ca = Connection(directory_url, clock, ca_bundle)
         return Directory(

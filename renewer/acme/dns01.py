@@ -1,4 +1,4 @@
-"""The proof by DNS (RFC 8555, section 8.4): present, wait until seen, answer, always clean up."""
+"""The dns-01 challenge (RFC 8555, section 8.4): create records, wait for them, always clean up."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from renewer.core.journal import Progress, TxtRecord
 
 @dataclass(frozen=True)
 class Dns01:
-    """Shows TXT records to the world for as long as the CA needs them."""
+    """Publishes TXT records for as long as the CA needs them."""
 
     provider: DnsProvider
     propagation: PropagationCheck
@@ -20,19 +20,19 @@ class Dns01:
     report: Report
 
     def check(self, domains: Sequence[str]) -> None:
-        """Raise, before an order is spent, if the records for these domains could not be created."""
+        """Raise, before an order is placed, if the records for these domains cannot be created."""
         names = dict.fromkeys(f"_acme-challenge.{domain.removeprefix('*.')}" for domain in domains)
         self.provider.check(list(self.propagation.canonical(list(names), self.timeout).values()))
 
     @contextmanager
     def shown(self, subject: str, records: Sequence[TxtRecord], journal: Journal) -> Iterator[None]:
-        """Hold the records in the DNS; inside, every authoritative name server shows them.
+        """Keep the records in the DNS; inside the context, every authoritative name server shows them.
 
-        The journal knows the records before they are created. Raises `Transient` when they are not seen in
-        time; the CA must then not be asked, since a failed authorization counts.
+        The journal lists the records before they are created. Raises `Transient` if they do not appear in
+        time; then the CA must not validate, because a failed authorization counts.
 
-        Who is asked to end leaves them standing, and what an earlier run left of them is adopted: removed and
-        created again, a slow name server would show the old ones, and then none just when the CA looks.
+        An interrupted run leaves its records in place, and the next run reuses them. If they were removed and
+        created again, a slow name server would show the old ones, and then none when the CA checks.
         """
         wanted = self._canonical(records)
         self.sweep(subject, journal, keep=wanted)
@@ -43,16 +43,16 @@ class Dns01:
             yield
         except Stopped:
             raise
-        except BaseException:  # no other end may leave records behind; it goes on from here
+        except BaseException:  # on any other error the records are removed; it is raised again
             self.sweep(subject, journal)
             raise
         self.sweep(subject, journal)
 
     def sweep(self, subject: str, journal: Journal, keep: Sequence[TxtRecord] = ()) -> None:
-        """Remove the records that the journal still knows of, but for those to `keep`.
+        """Remove the records in the journal, except those to `keep`.
 
-        What cannot be removed now stays in the journal for the next run: it must not cost a certificate. What
-        lies in a zone that is seen no more is given up.
+        Records that cannot be removed now stay in the journal for the next run and do not fail the order. If
+        their zone is no longer visible, they are given up.
         """
         kept, rest = journal.load().split(keep)
         if not rest.in_dns:
@@ -69,7 +69,7 @@ class Dns01:
             journal.save(kept)
 
     def _give_up(self, subject: str, journal: Journal, refused: Progress) -> bool:
-        """Forget those of the records whose zone is seen no more; return whether there are any."""
+        """Drop the records whose zone is no longer visible; return whether there are any."""
         try:
             zones = {name: self.provider.zone(name) for name in {record.name for record in refused.records}}
         except RenewerError:
@@ -86,7 +86,7 @@ class Dns01:
         return bool(lost)
 
     def _create(self, subject: str, wanted: Sequence[TxtRecord], journal: Journal) -> None:
-        """Create those that do not stand yet; the journal knows of them before."""
+        """Create the missing records, after listing them in the journal."""
         own, others = journal.load().split(wanted)
         standing = tuple(self.provider.find(own.records)) if own.records else ()
         missing = [record for record in wanted if record not in {handle.record for handle in standing}]
@@ -98,7 +98,7 @@ class Dns01:
             handles = self.provider.present(missing) if missing else ()
         except RenewerError as error:
             if isinstance(error, Refused) or (isinstance(error, Transient) and error.undone):
-                journal.save(before)  # whoever says no, or not now, has created nothing
+                journal.save(before)  # a refused or undone request has created nothing
             raise
         done = before.with_handles((*before.handles, *handles)).with_announced(others.announced)
         if done != journal.load():

@@ -22,12 +22,12 @@ from renewer.core.rate_limits import Exemption
 from renewer.store.state import State
 
 _PAGE = re.compile(r"https?://[!-~]{1,500}")
-"""What is taken for the address of a page that a person may be shown."""
+"""The URLs of explanations that are shown to a person."""
 
 
 @dataclass
 class AcmeIssuer:
-    """The `Issuer` for ACME servers; safe to use from threads, one connection for each that is at work."""
+    """The `Issuer` for ACME servers; safe to use from threads, with one connection per active thread."""
 
     settings: Acme
     dns01: Dns01
@@ -39,11 +39,11 @@ class AcmeIssuer:
     _connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
-        """Have connections opened as they are needed."""
+        """Prepare to open connections when they are needed."""
         self._connections = Connections(self._open, self.clock)
 
     def issue(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> Material:
-        """Obtain a certificate, one pair for each kind of key; see `interfaces.Issuer`."""
+        """Obtain a certificate: one pair per kind of key; see `interfaces.Issuer`."""
         self.dns01.provider.begin()
         with translated(spec.directory_url):
             try:
@@ -59,7 +59,8 @@ class AcmeIssuer:
     def window(self, material: Material) -> Window | None:
         """Return the CA's suggestion of when to renew (RFC 9773, section 4); see `interfaces.Issuer`.
 
-        Each pair has one of its own, for each may be revoked alone; all are renewed within the first to end.
+        Each pair has its own window, because each may be revoked separately; all pairs are renewed in the
+        window that ends first.
         """
         with translated(material.directory_url):
             ca = self._connections.take(material.directory_url)
@@ -72,7 +73,7 @@ class AcmeIssuer:
         return replace(first, retry_after=max(window.retry_after for window in windows))
 
     def revoke(self, material: Material, reason: Reason) -> None:
-        """Have every pair revoked by the CA that issued it (RFC 8555, section 7.6).
+        """Revoke every pair at the CA that issued it (RFC 8555, section 7.6).
 
         See `interfaces.Issuer`.
         """
@@ -82,11 +83,11 @@ class AcmeIssuer:
                 ca.revoke(pair.chain, reason.code)
 
     def cost(self, spec: CertSpec) -> str:
-        """Return what an order would use up of the CA's limits; see `interfaces.Issuer`."""
+        """Return how much of the CA's rate limits an order would use; see `interfaces.Issuer`."""
         return self._allowance(spec.directory_url).cost(spec.domains)
 
     def require(self, spec: CertSpec, replaces: Material | None) -> None:
-        """Raise `Transient` if a limit forbids an order now; see `interfaces.Issuer`."""
+        """Raise `Transient` if a rate limit forbids an order now; see `interfaces.Issuer`."""
         self._allowance(spec.directory_url).require(spec.domains, self._exemption(replaces, spec))
 
     def tidy(self, name: str, journal: Journal) -> None:
@@ -119,7 +120,7 @@ class AcmeIssuer:
         return self._allowances.setdefault(directory_url, allowance)
 
     def _exemption(self, replaces: Material | None, spec: CertSpec) -> Exemption:
-        """Return why an order counts less: it is in the window that the CA suggests, or a plain renewal."""
+        """Return why an order is exempt from rate limits: it is in the CA's window, or a plain renewal."""
         if replaces is None or replaces.directory_url != spec.directory_url:
             return Exemption.NONE
         told, now = self.vault.suggestion(spec.name), self.clock.now()
@@ -130,7 +131,7 @@ class AcmeIssuer:
         return Exemption.SAME_SET if same else Exemption.NONE
 
     def _finished(self, spec: CertSpec, replaces: Material | None, journal: Journal) -> tuple[Pair, ...]:
-        """Return the pairs that this run, or one before it, finished for this very need at this CA."""
+        """Return the pairs that this or an earlier run finished for the same request at this CA."""
         old = replaces.fingerprints if replaces else ()
         return tuple(
             pair
@@ -141,7 +142,7 @@ class AcmeIssuer:
         )
 
     def _session(self, directory_url: str) -> Connection:
-        """Return a connection as our account, which is made where there is none."""
+        """Return a connection for our account; create the account if there is none."""
         ca = self._connections.take(directory_url)
         with self._account:
             account = self.vault.account(directory_url)
@@ -166,7 +167,7 @@ class AcmeIssuer:
                 self.vault.keep_account(directory_url, replace(account, url=None))
 
     def _register(self, ca: Connection, directory_url: str) -> str:
-        """Make the account; raises `ConfigError` without consent, `Refused` where the CA wants more."""
+        """Create the account; raises `ConfigError` without consent, `Refused` if the CA requires more."""
         if not self.settings.accept_terms:
             raise ConfigError(
                 "[acme] accept_terms is false, and without it the CA gives no account",
@@ -196,9 +197,9 @@ class AcmeIssuer:
 
 
 def suggested(document: object, retry_after: timedelta | None) -> Window:
-    """Return the window that a CA's renewal information holds; raises `Transient` for nonsense."""
+    """Return the window in a CA's renewal information; raises `Transient` if it is malformed."""
     try:
-        window = document["suggestedWindow"]  # type: ignore[index] # the CA's word: anything may come
+        window = document["suggestedWindow"]  # type: ignore[index] # sent by the CA: may be anything
         start, end = (datetime.fromisoformat(window[edge]).astimezone(UTC) for edge in ("start", "end"))
         explanation = str(document.get("explanationURL"))  # type: ignore[attr-defined] # as above
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -210,7 +211,7 @@ def suggested(document: object, retry_after: timedelta | None) -> Window:
 
 
 def _identifier(material: Material | None, spec: CertSpec, kind: KeyKind) -> str | None:
-    """Return the ARI identifier of what an order takes the place of; only the same CA knows it."""
+    """Return the ARI identifier of the certificate that an order replaces, if from the same CA."""
     if material is None or material.directory_url != spec.directory_url:
         return None
     return next((pair.ari for pair in material.pairs if pair.kind == kind and pair.ari), None)

@@ -1,7 +1,6 @@
-"""One order, from newOrder to a chain that was checked, in the sequence of RFC 8555, section 7.4.
+"""One order, from newOrder to a verified chain, in the sequence of RFC 8555, section 7.4.
 
-Every step goes on from what the journal holds, so what a run that died began is finished by the next one with
-the same order.
+Every step continues from the journal, so the next run finishes the order of a run that was killed.
 """
 
 from dataclasses import dataclass, replace
@@ -22,14 +21,14 @@ from renewer.core.rate_limits import EventKind, Exemption
 from renewer.system.http_bounds import Astray
 
 FIRST_POLL, LAST_POLL = 0.02, 5.0
-"""Bounds of the seconds before a look at an order when the CA sends no Retry-After, or a shorter one.
+"""Bounds in seconds for the waits between polls of an order without a Retry-After, or with a shorter one.
 
-The first wait is as long as the CA's last answer took: one that is far away has nothing to tell sooner.
-Each is half as long again.
+The first wait is as long as the CA's last answer took: polling a slow CA more often gains nothing. Each
+further wait is 1.5 times as long.
 """
 
 PATIENCE = 300.0
-"""Seconds that a CA may take to validate or to issue; some take more than Let's Encrypt."""
+"""The longest time in seconds for a CA to validate or to issue; some are slower than Let's Encrypt."""
 
 PENDING, READY, VALID, INVALID = "pending", "ready", "valid", "invalid"
 """Statuses of an order (RFC 8555, section 7.1.6); the fifth is "processing"."""
@@ -37,7 +36,7 @@ PENDING, READY, VALID, INVALID = "pending", "ready", "valid", "invalid"
 
 @dataclass(frozen=True)
 class PairOrder:
-    """Obtains one pair of the certificate `spec`, with a key of `kind`."""
+    """Obtains one pair for the certificate `spec`, with a key of this `kind`."""
 
     connections: Connections
     ca: Connection
@@ -50,25 +49,25 @@ class PairOrder:
     report: Report
 
     def run(self, replaces: str | None, exemption: Exemption = Exemption.NONE) -> Pair:
-        """Return the pair; `replaces` is the ARI identifier of the certificate that it takes the place of.
+        """Return the pair; `replaces` is the ARI identifier of the certificate that it replaces.
 
-        `exemption` says why an order does not count against the CA's limits.
+        `exemption` says why the order does not count against the CA's rate limits.
         """
         order = self._resume()
         if order is None:
-            self.dns01.sweep(self.spec.name, self.journal)  # what an order before needed
+            self.dns01.sweep(self.spec.name, self.journal)  # the records of an earlier order
             order = self._place(replaces, exemption)
         if order.status == PENDING:
             order = self._prove(order, exemption)
         else:
-            self.dns01.sweep(self.spec.name, self.journal)  # what proved it was left by a run that died
+            self.dns01.sweep(self.spec.name, self.journal)  # the records were left by a run that was killed
             order = self._finalize(order, exemption)
         if order.status != VALID:
             order = self._poll(order, "to issue", VALID)
         return self._download(order)
 
     def _resume(self) -> Order | None:
-        """Return the order that the journal holds, if it is for this need and the CA still has it."""
+        """Return the order in the journal, if it matches this request and the CA still has it."""
         pending = self.journal.load().order
         if pending is None or not self._fits(pending):
             return None
@@ -81,11 +80,11 @@ class PairOrder:
         except Astray:
             return None  # a new one shows whether the CA still leads to where nobody is asked
         if order is not None and order.status == INVALID:
-            raise self._why_invalid(order)  # it failed behind the back of a run that died
+            raise self._why_invalid(order)  # it failed after the earlier run was killed
         return order
 
     def _lost(self, pending: PendingOrder) -> Order | None:
-        """Return the order whose URL did not come to be kept, where the CA lists the account's orders."""
+        """Return an order whose URL was not recorded in time, if the CA lists the account's orders."""
         for order in self.ca.orders():
             if order.status in {PENDING, READY} and order.domains == set(pending.domains):
                 self._keep(replace(pending, url=order.url))
@@ -97,7 +96,7 @@ class PairOrder:
         return (pending.kind, set(pending.domains), pending.directory_url) == wanted
 
     def _place(self, replaces: str | None, exemption: Exemption) -> Order:
-        """Place a new order; key and CSR are in the journal before, its URL right after."""
+        """Place a new order; record key and CSR in the journal before, and its URL right after."""
         domains, directory_url = self.spec.domains, self.spec.directory_url
         self.allowance.require(domains, exemption)
         self._doing("finding the DNS zone")
@@ -121,9 +120,9 @@ class PairOrder:
             raise
 
     def _prove(self, order: Order, exemption: Exemption) -> Order:
-        """Show the TXT records, answer every challenge, wait until the CA is satisfied, and finalize.
+        """Publish the TXT records, answer every challenge, wait for the CA's validation, and finalize.
 
-        The records go while the CA issues.
+        The records are removed while the CA issues.
         """
         parallel = Parallel(self.connections, self.ca, len(order.authorizations))
         wanted = [
@@ -136,7 +135,7 @@ class PairOrder:
             return self._finalize(order, exemption)
 
     def _finalize(self, order: Order, exemption: Exemption) -> Order:
-        """Send the CSR if the order waits for it."""
+        """Send the CSR if the order is ready for it."""
         if order.status != READY:
             return order
         self._doing("finalizing the order")
@@ -144,14 +143,14 @@ class PairOrder:
         return self.ca.finalize(order, self._pending.csr)
 
     def _poll(self, order: Order, purpose: str, *until: str) -> Order:
-        """Look at the order until it has one of the statuses; obeys Retry-After."""
+        """Poll the order until it has one of the statuses; respects Retry-After."""
         self._doing(f"waiting for the CA {purpose}")
         end = self.clock.monotonic() + PATIENCE
         pause = min(max(self.ca.round_trip, FIRST_POLL), LAST_POLL)
         while order.status not in until:
             if order.status == INVALID:
                 raise self._why_invalid(order)
-            # A Retry-After of 0, or a date that is past by this machine's clock, asks for no wait at all.
+            # A Retry-After of 0, or a date in the past by the system clock, means no wait.
             wait = max(pause, (order.retry_after or timedelta(0)).total_seconds())
             if self.clock.monotonic() + wait > end:
                 raise Transient(
@@ -164,7 +163,7 @@ class PairOrder:
         return order
 
     def _why_invalid(self, order: Order) -> Refused:
-        """Return the CA's reasons; the order is given up."""
+        """Return the CA's reasons as an error, and give up the order."""
         self._give_up()
         self.allowance.note(EventKind.FAILED_AUTHORIZATION, self.spec.domains, order.url)
         complaints = list(self.ca.complaints(order))
@@ -173,7 +172,7 @@ class PairOrder:
         return Refused(f"the CA declared the order invalid: {said}", hint=hint, spent=True)
 
     def _download(self, order: Order) -> Pair:
-        """Fetch the chain; it is kept only if it is what was ordered."""
+        """Download the chain; accept it only if it matches the order."""
         pending = self._pending
         chain = self.ca.download(order.certificate or "")
         if x509.BEGIN not in chain:
@@ -185,7 +184,7 @@ class PairOrder:
             pair = x509.read_pair(pending.kind, pending.key, chain)
             x509.check_pair(pair, self.spec.domains, self.clock.now())
         except Refused as refusal:
-            self._give_up()  # it would be wrong the next time too
+            self._give_up()  # it would be just as wrong next time
             raise Refused(str(refusal), hint=refusal.hint, spent=True) from refusal
         return pair
 

@@ -1,4 +1,4 @@
-"""The connections of one run: each belongs to one thread while it is in use, and then to the next."""
+"""The connections of one run, shared by threads; each is used by one thread at a time."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,17 +15,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 OPENED, PERIOD = 15, 1.0
-"""Connections that are opened at most in so many seconds: each begins with a request for a nonce, and Let's
-Encrypt takes 20 of those in a second (letsencrypt.org/docs/rate-limits, overall requests limit)."""
+"""The most connections to open in so many seconds: each begins with a request for a nonce, and Let's Encrypt
+allows 20 of those per second (letsencrypt.org/docs/rate-limits, overall requests limit)."""
 
 MOST, EACH = 8, 3
-"""Connections for one order, and how many requests make one more worth its own handshake and nonce."""
+"""The most connections for one order, and the number of requests that justifies one more."""
 
 
 class Connections:
     """Safe to use from threads; `open_` makes the first connection to a CA, which fetches its directory.
 
-    They live as long as the run does, so no nonce and no directory gets old in them.
+    They live only as long as the run, so nonces and directories do not get outdated.
     """
 
     def __init__(self, open_: Callable[[str], Connection], clock: Clock) -> None:
@@ -35,19 +35,19 @@ class Connections:
         self._idle: defaultdict[str, list[Connection]] = defaultdict(list)
 
     def take(self, directory_url: str) -> Connection:
-        """Return a connection that nobody uses; raises what `open_` does, to all that wait for it at once."""
+        """Return an unused connection; an error of `open_` is raised for all callers waiting for it."""
         if idle := self._reused(directory_url):
             return idle
         first = self._first.setdefault(directory_url, Once(partial(self._begin, directory_url)))()
         return self._reused(directory_url) or self.twin(first)
 
     def twin(self, connection: Connection) -> Connection:
-        """Return another connection as the same account, as soon as one more may be opened."""
+        """Return another connection for the same account, as soon as one more may be opened."""
         self._pace.wait()
         return connection.twin()
 
     def give_back(self, directory_url: str, connection: Connection) -> None:
-        """Let others use it; one that something went wrong with is better thrown away."""
+        """Make a connection available to others; discard it instead after an error."""
         self._idle[directory_url].append(connection)
 
     def _reused(self, directory_url: str) -> Connection | None:
@@ -57,7 +57,7 @@ class Connections:
             return None
 
     def _begin(self, directory_url: str) -> Connection:
-        """Open the first connection to a CA; the others are twins of it, and who comes next may use it."""
+        """Open the first connection to a CA, from which the others are copied."""
         self._pace.wait()
         connection = self._open(directory_url)
         self._idle[directory_url].append(connection)
@@ -65,9 +65,9 @@ class Connections:
 
 
 class Parallel:
-    """Requests of one order that need not wait for each other, over up to `MOST` connections.
+    """Sends independent requests of one order in parallel, over up to `MOST` connections.
 
-    `ca` is the first of them, and the others are twins of it; `count` is how many requests are meant.
+    `ca` is the first connection, and the others are twins of it; `count` is the number of requests.
     """
 
     def __init__(self, connections: Connections, ca: Connection, count: int) -> None:
@@ -76,7 +76,7 @@ class Parallel:
         self._most = max(min(MOST, count // EACH), 1)
 
     def each(self, ask: Callable[[Connection, Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Return what is answered for each item, in their order."""
+        """Return the results for the items, in their order."""
         if self._most == 1:
             return [ask(self._own[0], item) for item in items]
         found: dict[int, Result] = {}
@@ -91,7 +91,7 @@ class Parallel:
         return [found[place] for place in range(len(items))]
 
     def _of(self, thread: int) -> Connection:
-        """Return a thread's own connection, made when it is used: what it waits for is its first request."""
+        """Return the thread's own connection, opened on first use."""
         if thread not in self._own:
             self._own[thread] = self._connections.twin(self._own[0])
         return self._own[thread]

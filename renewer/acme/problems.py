@@ -1,4 +1,4 @@
-"""What a CA says when it says no: problem documents (RFC 7807; RFC 8555, section 6.7) in plain words."""
+"""The error answers of a CA: problem documents (RFC 7807; RFC 8555, section 6.7) in plain words."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -11,7 +11,7 @@ URN = "urn:ietf:params:acme:error:"
 RATE_LIMITED = "rateLimited"
 
 TRANSIENT = {RATE_LIMITED, "serverInternal", "badNonce", "orderNotReady"}
-"""The types that pass by themselves."""
+"""The error types that are temporary."""
 
 BUSY = {429, 503}
 """Too Many Requests (RFC 6585) and Service Unavailable (RFC 9110)."""
@@ -33,11 +33,11 @@ HINTS = {
     "unsupportedIdentifier": "the CA does not issue for this kind of name",
     "userActionRequired": "the CA's terms have changed: read them at the address that it gives",
 }
-"""What to do about an error, by its type."""
+"""The hint for each type of error."""
 
 
 class Problem(Exception):
-    """An error answer of the CA with all that it said, Retry-After included."""
+    """An error answer of the CA with all its details, including Retry-After."""
 
     def __init__(self, status: int, document: object, retry_after: timedelta | None) -> None:
         known: Mapping[str, object] = document if isinstance(document, dict) else {}
@@ -48,7 +48,7 @@ class Problem(Exception):
 
     @property
     def passing(self) -> bool:
-        """Whether it may go away by itself."""
+        """Whether the problem may be temporary."""
         return self.kind in TRANSIENT or self.status in BUSY or self.status >= SERVER_ERROR
 
     def explained(self, directory_url: str) -> RenewerError:

@@ -1,4 +1,4 @@
-"""What may still be asked of a CA, by its rate limits and what was asked and told before."""
+"""Applies a CA's rate limits, using a ledger of earlier orders and of the CA's answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from renewer.store.state import State
 from renewer.system.batching import Batcher
 
 TRIES, PAUSE = 100, 0.05
-"""How often, and after how many seconds, the ledger is tried again while another process writes it."""
+"""How often, and after how many seconds, to retry while another process writes the ledger."""
 
 
 @dataclass
 class _Entry:
-    """A change of the ledger that one thread wants, and why it may not be."""
+    """A change that a thread wants to make to the ledger, and the reason if it is refused."""
 
     change: Callable[[History], History]
     error: Transient | None = None
 
 
 class Allowance:
-    """The ledger of one CA; safe to use from threads, which write it together."""
+    """The ledger of one CA; safe to use from threads, whose changes are written together."""
 
     def __init__(self, directory_url: str, known: tuple[Limit, ...], vault: State, clock: Clock) -> None:
         self.directory_url = directory_url
@@ -34,13 +34,13 @@ class Allowance:
         self._jointly = Batcher(self._write)
 
     def require(self, names: Sequence[str], exemption: Exemption) -> None:
-        """Raise `Transient` with the wait if an order for these names would cross a limit."""
+        """Raise `Transient` with the time to wait if an order for these names would exceed a limit."""
         self._refuse(self.vault.history(self.directory_url), names, exemption)
 
     def spend(self, names: Sequence[str], exemption: Exemption) -> None:
-        """Keep that an order for these names is about to be sent; raises as `require` does.
+        """Record that an order for these names is about to be sent; raises like `require`.
 
-        Others may have ordered since it was asked whether this may: the last one that fits is counted here.
+        Others may have ordered since `require`, so the limits are checked again here.
         """
 
         def spent(history: History) -> History:
@@ -63,22 +63,22 @@ class Allowance:
         )
 
     def cost(self, names: Sequence[str]) -> str:
-        """Return what an order for these names would use up; empty where no limit is known."""
+        """Return how much an order for these names would use; empty if no limit is known."""
         history = self.vault.history(self.directory_url)
         return ", ".join(rate_limits.cost(history, self.limits, names, self.clock.now()))
 
     def note(
         self, kind: EventKind, names: Sequence[str], order: str, exemption: Exemption = Exemption.NONE
     ) -> None:
-        """Keep what is about to be asked of the order with this URL, or that it has failed.
+        """Record the next request for the order with this URL, or that it has failed.
 
-        It counts once, however often it is asked, and not as a certificate any more when none came of it.
+        An order counts once, however often this is called; a failed one no longer counts as a certificate.
         """
         event = Event(self.clock.now(), kind, tuple(sorted(names)), exemption, order)
         self._keep(lambda history: rate_limits.noted(history, event, event.at))
 
     def told(self, wait: timedelta, names: Sequence[str]) -> None:
-        """Keep that the CA asked to be left alone with these names, or with all if there is none."""
+        """Record that the CA asked to wait with orders for these names, or with all orders if empty."""
         now = self.clock.now()
         word = Told(now + wait, tuple(sorted(names)))
         self._keep(lambda history: rate_limits.told(history, word, now))
@@ -90,7 +90,7 @@ class Allowance:
             raise entry.error
 
     def _write(self, entries: Sequence[_Entry]) -> None:
-        """Write all of it down at once, but for what a limit forbids."""
+        """Write all changes at once, except those that a limit forbids."""
 
         def changed(history: History) -> History:
             for entry in entries:

@@ -1,4 +1,4 @@
-"""What a CA says of an order, as plain values."""
+"""The CA's data on an order, as plain values."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from renewer.core.journal import TxtRecord
 
 @dataclass(frozen=True)
 class Order:
-    """An order as the CA shows it (RFC 8555, section 7.1.3), and how long it asks to wait for a look."""
+    """An order as the CA reports it (RFC 8555, section 7.1.3), and how long to wait before the next poll."""
 
     url: str
     status: str
@@ -22,7 +22,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Challenge:
-    """A dns-01 challenge (section 8.4): the record that it asks for and where to answer; `None`: answered."""
+    """A dns-01 challenge (section 8.4): its record, and the URL to answer at; `None`: answered."""
 
     record: TxtRecord
     url: str | None

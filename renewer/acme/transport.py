@@ -1,4 +1,4 @@
-"""The way to a CA, on `requests`: https only, whole answers within bounds, nothing sent but what is ours."""
+"""The transport to a CA, on `requests`: https only, complete answers of limited size, no credentials."""
 
 from urllib.parse import urlsplit
 
@@ -7,16 +7,16 @@ import requests
 from renewer.system.http_bounds import Astray, Peer
 
 TIMEOUT = (10, 45)
-"""Seconds to connect, and to wait for the next bytes of an answer."""
+"""Seconds to connect, and to wait for more bytes of an answer."""
 
 ANSWER = 90.0
-"""Seconds for a whole answer, the look-up of the CA's address included."""
+"""Seconds for a complete answer, including the DNS lookup of the CA."""
 
 SETTING = "[acme] server"
 
 
 def secure(url: str) -> str:
-    """Return a URL of https; raise `Astray` for any other: the CA hands out all but the first."""
+    """Return an https URL; raise `Astray` for any other. All but the first are sent by the CA."""
     if not url.lower().startswith("https://"):
         raise Astray(
             f"the CA leads to {url[:200]}, which is not https",
@@ -26,14 +26,14 @@ def secure(url: str) -> str:
 
 
 def peer(url: str) -> Peer:
-    """Return who is asked by a URL; raise `Astray` unless it is one of https."""
+    """Return the host of a URL; raise `Astray` unless it is an https URL."""
     return Peer(f"the CA at {urlsplit(secure(url)).netloc}", SETTING)
 
 
 def prepare(session: requests.Session) -> None:
-    """Have a session add no credentials of ~/.netrc, and give out whole answers or none.
+    """Make a session ignore the credentials in ~/.netrc, and return only complete answers.
 
-    Proxies and roots of trust are still those of the environment.
+    Proxies and root certificates are still taken from the environment.
     """
     session.auth = _as_it_is
     session.headers["Accept-Encoding"] = "identity"
@@ -45,7 +45,7 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _bounded(response: requests.Response, **_: object) -> None:
-    """Read the body before `requests` does, which would unpack it and read it to whatever end."""
+    """Read the body before `requests` does, which would decompress and read it without a limit."""
     far, headers = peer(response.url), response.headers
     try:
         far.require_plain(

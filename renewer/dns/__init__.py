@@ -1,1 +1,1 @@
-"""What the DNS itself shows, and a folder for each DNS provider."""
+"""DNS queries, and a folder for each DNS provider."""

@@ -1,4 +1,4 @@
-"""Watching name servers until each has shown what it has to: a few threads share the looks that are due."""
+"""Polls name servers until each shows the expected records; a few threads share the queries."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,19 +14,19 @@ from renewer.core.interfaces import Clock
 PORT = 53
 
 WATCHERS = 26
-"""Threads of one watch at most, whatever the DNS says: as many as there are addresses of one zone."""
+"""The most threads for one watch, whatever the DNS says: the most addresses of one zone."""
 
 FIRST_PAUSE, LAST_PAUSE, PART = 0.1, 2.0, 1 / 20
-"""Seconds between two looks at a name server: this part of the time waited so far, within these bounds."""
+"""Seconds between two queries to a name server: this fraction of the time waited, within these bounds."""
 
 CONFIRM = 0.05
-"""Seconds from the first look that finds everything to the next."""
+"""Seconds between the first query that finds everything and the next one."""
 
 LOOKS = 200.0
-"""Looks in a second, of all certificates together: where there are many, each is looked for less often."""
+"""The most queries per second for all certificates together; with many, each is queried less often."""
 
 TWICE = 2
-"""How often in a row a server has to show everything: an anycast address is many machines."""
+"""How many times in a row a server has to show everything: an anycast address is many machines."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ Values = Mapping[str, Collection[str]]
 
 
 class Crowd:
-    """How many name servers are watched, those of all certificates together: the more, the less often each.
+    """How many name servers are watched, for all certificates together: the more, the less often each.
 
-    It is no `RateLimiter`, which would have a server that has just shown everything wait behind all others
-    for the second look that ends its watch.
+    It is not a `RateLimiter`, which would make a server that has just shown everything wait behind all others
+    for its second, final query.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Crowd:
 
     @contextmanager
     def joined(self, count: int) -> Iterator[None]:
-        """Be so many of them."""
+        """Count this many servers as watched while in the context."""
         with self._guard:
             self.size += count
         try:
@@ -74,10 +74,10 @@ class Crowd:
 
 
 class Watch:
-    """What has been seen so far; `seen` is set when nothing is missing, and `over` ends the threads.
+    """The progress so far; `seen` is set when nothing is missing, and `over` ends the threads.
 
-    `wanted` are the values that each server has to show, `ask` returns those that one shows for a name, and
-    raises `OSError` where it gives no answer.
+    `wanted` are the values that each server has to show; `ask` returns those that a server shows for a name,
+    and raises `OSError` if it does not answer.
     """
 
     def __init__(
@@ -98,12 +98,12 @@ class Watch:
             self._due.put((self._start, number, server))
 
     def begin(self) -> None:
-        """Start the threads; nobody waits for them, since one may be in the middle of a question."""
+        """Start the threads; nobody joins them, because one may be in the middle of a query."""
         for _ in range(min(len(self._wanted), WATCHERS)):
             threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        """Look at whoever is due next, as long as there is somebody whom no other thread has in hand."""
+        """Query the server that is due next, as long as there is one that no other thread is querying."""
         while not self.over.is_set():
             try:
                 due, number, server = self._due.get_nowait()
@@ -114,7 +114,7 @@ class Watch:
                 self._look(number, server)
 
     def _look(self, number: int, server: NameServer) -> None:
-        """Ask one server, which is due again until it has shown everything often enough."""
+        """Query one server; it is due again until it has shown everything often enough."""
         lack = self._lack(server)
         self._rows[server] = 0 if lack else self._rows[server] + 1
         if self._rows[server] == TWICE:
@@ -129,11 +129,11 @@ class Watch:
         self._due.put((now + pause, number, server))
 
     def _pause(self, waited: float) -> float:
-        """Return the seconds until the next look, after so many of them without success."""
+        """Return the seconds until the next query, after this many without success."""
         return max(min(max(waited * PART, FIRST_PAUSE), LAST_PAUSE), self._crowd.size / LOOKS)
 
     def _lack(self, server: NameServer) -> str:
-        """Return what the server lacks, in words, or an empty string."""
+        """Return a description of what the server lacks, or an empty string."""
         wanted = self._wanted[server]
         lacking = 0
         for name, values in wanted.items():
@@ -147,14 +147,14 @@ class Watch:
         return f"lacks {lacking} of {sum(map(len, wanted.values()))} values" if lacking else ""
 
     def satisfied(self, *, lenient: bool) -> bool:
-        """Whether nobody is missing; `lenient` leaves out a family of addresses that nobody answers from."""
+        """Whether all servers are done; `lenient` ignores an address family in which no server answers."""
         missing = set(self._missing)
         if not missing or not lenient:
             return not missing
         return bool(self._answered) and not self._answered & {server.family for server in missing}
 
     def complaint(self, timeout: timedelta) -> Transient:
-        """Return the error that names who did not show what."""
+        """Return the error that names the servers and what they did not show."""
         who = "; ".join(f"{server} {lack}" for server, lack in sorted(self._missing.items(), key=str))
         return Transient(
             f"after {timeout.total_seconds():.0f} seconds not every name server shows the TXT records: {who}",

@@ -1,12 +1,12 @@
-"""What a DNS provider is for the program: what an entry point of the group `renewer.dns` leads to.
+"""The interface of a DNS provider, which is loaded through an entry point of the group `renewer.dns`.
 
-A provider is a folder here, or a package of somebody else, with a `Provider` to which an entry point leads.
-Its name is that of its table in the configuration, and of the entry point:
+A provider is a folder here, or a third-party package, whose entry point refers to a `Provider`. The name of
+the entry point is also that of its table in the configuration:
 
     [project.entry-points."renewer.dns"]
     cloudflare = "renewer.dns.cloudflare:PROVIDER"
 
-It is loaded to read the configuration, so what it needs for its work is better imported when that begins.
+It is loaded to read the configuration, so it should import other modules only when they are needed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 
 class Scene(Protocol):
-    """What `renewer check` knows, each thing found out once; safe to use from threads."""
+    """The values that `renewer check` provides, each computed once; safe to use from threads."""
 
     @property
     def clock(self) -> Clock:
@@ -36,27 +36,27 @@ class Scene(Protocol):
 
     @property
     def vault(self) -> "State":
-        """The program's memory."""
+        """The program's stored state."""
 
     @property
     def bases(self) -> Sequence[str]:
-        """The domains that have to be proved, each once, without the star of a wildcard."""
+        """The domains to validate, each once, without the star of a wildcard."""
 
     def challenge(self, name: str) -> str:
-        """Return where the CA looks for the TXT record of a domain, CNAMEs followed."""
+        """Return the name at which the CA looks for the TXT record of a domain, after CNAMEs."""
 
     def delegation(self, name: str) -> "Delegation":
-        """Return the zone that a name lies in by the DNS, with its name servers."""
+        """Return the zone that contains a name according to the DNS, with its name servers."""
 
 
 Prove = Callable[[DnsProvider, Sequence[str], str], Iterator[Finding]]
-"""Creates a TXT record below each of these names, looks for it in the DNS, and removes it.
+"""Creates a TXT record below each of these names, checks that the DNS shows it, and removes it.
 
-The sentence says what to do where a record turns up elsewhere.
+The sentence is the hint for a record that appears elsewhere.
 """
 
 Looks = Mapping[Group, Callable[[], Iterator[Finding]]]
-"""The looks of a provider by what they are at: its credentials (`TOKEN`), its zones, name servers (`DNS`)."""
+"""The checks of a provider by group: its credentials (`TOKEN`), its zones, name servers (`DNS`)."""
 
 
 class Terminal(Protocol):
@@ -69,39 +69,39 @@ class Terminal(Protocol):
         """Print lines that are not part of the result."""
 
     def problem(self, what: str, hint: str) -> None:
-        """Report what is wrong with an answer."""
+        """Report the problem with an answer."""
 
     def ask(self, question: str, read: Callable[[str], Answer], *, hide: bool = False) -> Answer:
-        """Ask until `read` takes the answer, which may be empty; raises `Refused` for who leaves."""
+        """Ask until `read` accepts the answer, which may be empty; raises `Refused` if the person quits."""
 
     def report(self) -> AbstractContextManager[Report]:
-        """Return where waiting is reported."""
+        """Return the report that shows waiting times."""
 
 
 class Setup(Protocol):
-    """Asks a person for what a provider needs, and tries it, before anything is written."""
+    """Asks a person for the values a provider needs, and tests them, before anything is written."""
 
     @property
     def table(self) -> Sequence[str]:
-        """The lines of the provider's table in the new configuration, its head included."""
+        """The lines of the provider's table in the new configuration, including its header."""
 
     @property
     def secrets(self) -> Mapping[Path, str]:
-        """What was typed in, by the file that it goes into, which is not there yet."""
+        """The secrets that were typed in, by the new file to save each in."""
 
     def ask(self, terminal: Terminal) -> None:
-        """Ask for what is not there yet."""
+        """Ask for the values that are missing."""
 
     def test(self, terminal: Terminal, settings: DnsTable, domains: Sequence[str], clock: Clock) -> None:
-        """Say what the provider makes of it; raises `Refused` or `ConfigError` for what cannot work.
+        """Test the values and print the result; raises `Refused` or `ConfigError` if they cannot work.
 
-        What was typed in is asked for again.
+        Asks again for values that were typed in.
         """
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option of `renewer init` that is the provider's."""
+    """An option of `renewer init` that belongs to the provider."""
 
     name: str
     metavar: str
@@ -111,13 +111,13 @@ class Option:
 
 @dataclass(frozen=True)
 class Provider:
-    """A DNS provider. `build` gets its table, which `settings` is the type of.
+    """A DNS provider. `build` gets its table, whose type is `settings`.
 
-    `title` is what a person calls it, `status_page` where it tells of its troubles. `diagnose` is its part of
+    `title` is its usual name, `status_page` the URL where it reports outages. `diagnose` is its part of
     `renewer check`; without it only a trial record is created. `setup` is its part of `renewer init` and
     `import`: it gets the file of the new configuration, and the values of its `options` by name. `fit`
-    returns a secret that another client had, at a place, as it goes into a file; it raises `ConfigError` for
-    one that cannot be right.
+    returns another client's secret, found at a place, in the form for a file; it raises `ConfigError` if it
+    cannot be valid.
     """
 
     title: str
@@ -131,10 +131,10 @@ class Provider:
 
 
 def chosen(settings: DnsTable) -> Provider:
-    """Return the provider that the configuration has chosen by its table."""
+    """Return the provider that is selected by its table in the configuration."""
     return cast("Provider", providers.find(settings.provider))
 
 
 def usual() -> Provider:
-    """Return the provider of a configuration that does not choose one."""
+    """Return the provider of a configuration that does not select one."""
     return chosen(providers.usual())

@@ -1,7 +1,7 @@
-"""The DNS as the CA will see it: every authoritative name server is asked, on `dnspython`.
+"""The DNS as the CA will see it: queries every authoritative name server, with `dnspython`.
 
-A recursive resolver is only asked who serves a zone and where an alias leads, never for the TXT records: its
-cache would go on showing what was there before.
+A recursive resolver is used only to find the name servers of a zone and to follow aliases, never for the TXT
+records, because its cache would show old ones.
 """
 
 import math
@@ -27,33 +27,33 @@ from renewer.core.journal import TxtRecord
 from renewer.dns.propagation import PORT, Crowd, NameServer, Watch
 
 QUESTION = 2.0
-"""Seconds that a name server has for one answer."""
+"""Seconds to wait for an answer of a name server."""
 
 NEAR = 0.3
-"""Seconds that a name server on this machine has, when there is another port to try."""
+"""Seconds to wait for a name server on this machine if there is another port to try."""
 
 LIFETIME = 10.0
-"""Seconds that the resolver has for one question."""
+"""Seconds to wait for an answer of the resolver."""
 
 GLANCE = 0.2
-"""Seconds after which whoever waits for the watchers sees that time is up, or that he is asked to end."""
+"""Seconds between checks for a timeout or an interruption while waiting for the watchers."""
 
 ROUTE = 3.0
-"""Seconds after which an address family in which nobody has ever answered counts as out of reach."""
+"""Seconds after which an address family in which no server has answered counts as unreachable."""
 
 ALIASES = 16
-"""How many CNAMEs are followed."""
+"""The most CNAMEs that are followed."""
 
 HOSTS, ADDRESSES = 13, 26
-"""How many name servers of a zone are asked, and at how many addresses: as many as the root has."""
+"""The most name servers of a zone that are queried, and the most addresses: as many as the root has."""
 
 MADE_UP = "_renewer-probe"
-"""The label of a name that nobody has, so that only a wildcard answers for it."""
+"""The label of a name that does not exist, so that only a wildcard answers for it."""
 
 
 @dataclass(frozen=True)
 class Delegation:
-    """A zone, and the names of the servers that the DNS names for it, in lower case; `more` are left out."""
+    """A zone, and the host names of its name servers, in lower case; `more` is how many are left out."""
 
     zone: str
     hosts: tuple[str, ...]
@@ -61,7 +61,7 @@ class Delegation:
 
 
 class AuthoritativeCheck:
-    """The look at the DNS; `resolver` is "address", "address:port", or `None` for the system's."""
+    """Queries the DNS; `resolver` is "address", "address:port", or `None` for the system's."""
 
     def __init__(self, resolver: str | None, clock: Clock) -> None:
         self._clock = clock
@@ -74,14 +74,14 @@ class AuthoritativeCheck:
             self._resolver = dns.resolver.Resolver(configure=False)
             self._resolver.nameservers = [address]
             self._resolver.port = self._port
-        # Who serves a zone is asked once for all the certificates in it, for as long as the answers are good.
+        # The servers of a zone are looked up once for all its certificates, as long as the answers are valid.
         self._resolver.cache = dns.resolver.LRUCache()
 
     def canonical(self, names: Sequence[str], timeout: timedelta) -> Mapping[str, str]:
-        """Return where the CNAMEs of names lead; see `interfaces.Propagation`.
+        """Return the targets of the names' CNAMEs; see `interfaces.Propagation`.
 
-        That of a wildcard, which leads its other names there too, ends for a name with a record of its own
-        (RFC 4592, section 2.2.1), so the name stays.
+        The CNAME of a wildcard no longer applies to a name with its own record (RFC 4592, section 2.2.1), so
+        such a name is returned unchanged.
         """
         until = self._clock.monotonic() + timeout.total_seconds()
         return {name: self._followed(name, until) for name in names}
@@ -95,7 +95,7 @@ class AuthoritativeCheck:
         raise Refused(f"{name} is an alias of an alias, more than {ALIASES} times", hint="mend its CNAMEs")
 
     def wait(self, records: Sequence[TxtRecord], timeout: timedelta) -> None:
-        """Return when every authoritative server shows every record; see `interfaces.Propagation`."""
+        """Wait until every authoritative server shows every record; see `interfaces.Propagation`."""
         end = self._clock.monotonic() + timeout.total_seconds()
         wanted = self._wanted(records, end)
         if not wanted:
@@ -109,14 +109,14 @@ class AuthoritativeCheck:
                     if self._clock.monotonic() > end:
                         raise watch.complaint(timeout)
                     watch.seen.wait(GLANCE)
-                    self._clock.sleep(0)  # raises when the program is asked to end
+                    self._clock.sleep(0)  # raises if the program is asked to stop
             finally:
                 watch.over.set()
 
     def _wanted(
         self, records: Sequence[TxtRecord], until: float
     ) -> Mapping[NameServer, Mapping[str, set[str]]]:
-        """Return, for every name server, the names that it answers for with the values to be seen."""
+        """Return the names for which each name server is authoritative, with the expected values."""
         wanted: dict[NameServer, dict[str, set[str]]] = {}
         servers: dict[str, tuple[NameServer, ...]] = {}
         for record in records:
@@ -128,7 +128,7 @@ class AuthoritativeCheck:
         return wanted
 
     def _servers(self, name: str, until: float) -> Iterator[NameServer]:
-        """Yield every address of every name server of the zone that `name` lies in."""
+        """Yield every address of every name server of the zone that contains `name`."""
         for host in self.delegation(name, until).hosts:
             servers = self.addresses(host, until)
             if not servers:
@@ -139,12 +139,12 @@ class AuthoritativeCheck:
             yield from servers
 
     def addresses(self, host: str, until: float = math.inf) -> Sequence[NameServer]:
-        """Return every address of a name server, none where it has none."""
+        """Return every address of a name server; may be empty."""
         found = [*self._all(host, "A", until), *self._all(host, "AAAA", until)]
         return [NameServer(host, address, self._ports(address)) for address in found]
 
     def delegation(self, name: str, until: float = math.inf) -> "Delegation":
-        """Return the zone that `name` lies in, with the names of its name servers.
+        """Return the zone that contains `name`, with the names of its name servers.
 
         It is the closest zone cut above `name`.
         """
@@ -159,20 +159,20 @@ class AuthoritativeCheck:
         )
 
     def _ports(self, address: str) -> tuple[int, ...]:
-        """Return where a name server listens: at 53, but a loopback one is a sandbox beside its resolver."""
+        """Return the ports to try: 53, but first the resolver's port for a loopback address (a sandbox)."""
         if ip_address(address).is_loopback and self._port != PORT:
             return (self._port, PORT)
         return (PORT,)
 
     def caa(self, name: str) -> Sequence[str]:
-        """Return the CAA records of exactly this name, or of what it is an alias of, in presentation form."""
+        """Return the CAA records of exactly this name, or of its alias's target, in presentation form."""
         return self._all(name, "CAA")
 
     def _first(self, name: str, kind: str, until: float) -> str | None:
         return next(iter(self._all(name, kind, until)), None)
 
     def _all(self, name: str, kind: str, until: float = math.inf) -> Sequence[str]:
-        """Return what the resolver has for exactly this name and type; `until` is on the monotonic clock."""
+        """Return the resolver's answer for exactly this name and type; `until` is on the monotonic clock."""
         left = until - self._clock.monotonic()
         if left <= 0:
             raise Transient(
@@ -198,9 +198,9 @@ class AuthoritativeCheck:
 
 
 def serial(server: NameServer, zone: str, *, tcp: bool) -> int:
-    """Return the serial number of the zone (RFC 1035, section 3.3.13) as the server has it.
+    """Return the serial number of the zone (RFC 1035, section 3.3.13) at this server.
 
-    Raises `OSError` that says what is wrong with its answer, or that there is none.
+    Raises `OSError` that describes the problem with its answer, or that there is none.
     """
     question = dns.message.make_query(zone, dns.rdatatype.SOA, use_edns=0, payload=1232)
     question.flags &= ~dns.flags.RD
@@ -229,14 +229,14 @@ def _values(server: NameServer, name: str) -> set[str]:
 
 
 def _udp(question: dns.message.Message, address: str, *, timeout: float, port: int) -> dns.message.Message:
-    """Ask over UDP, and over TCP where the answer is cut short."""
+    """Query over UDP, and over TCP if the answer is truncated."""
     return dns.query.udp_with_fallback(question, address, timeout=timeout, port=port)[0]
 
 
 def _answer(
     question: dns.message.Message, server: NameServer, send: Callable[..., dns.message.Message] = _udp
 ) -> dns.message.Message:
-    """Return the answer; raises `OSError` that says why there is none."""
+    """Return the answer; raises `OSError` with the reason if there is none."""
     try:
         return _ask(question, server, send)
     except (dns.exception.DNSException, EOFError, ValueError) as error:  # EOFError: TCP was closed
@@ -246,7 +246,7 @@ def _answer(
 def _ask(
     question: dns.message.Message, server: NameServer, send: Callable[..., dns.message.Message]
 ) -> dns.message.Message:
-    """Ask; the next port where nobody listens."""
+    """Send a query; if nothing listens on a port, try the next one."""
     *others, last = server.ports
     for port in others:
         try:

@@ -1,1 +1,1 @@
-"""One cycle: look, decide, issue, deploy, report. Start reading at `cycle`."""
+"""One cycle: check, decide, issue, deploy, report. Start reading at `cycle`."""

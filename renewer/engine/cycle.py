@@ -1,7 +1,7 @@
-"""One cycle over everything: look, decide, issue, deploy, report. Start reading here.
+"""One cycle over everything: check, decide, issue, deploy, report. Start reading here.
 
-`Engine.run` is the story of a renewal. Each run starts from what is there (state, files, handshake) and takes
-the next step, so what was cut off anywhere is finished here, and "renewed but never deployed" cannot last.
+`Engine.run` is the story of a renewal. Each run starts from the current state (store, files, handshake) and
+takes the next step. So it finishes whatever was interrupted, and "renewed but never deployed" cannot last.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,12 +38,12 @@ from renewer.store.state import CertificateState, State
 Result = TypeVar("Result")
 
 SIDE_BY_SIDE = 32
-"""How many certificates are worked on at once; each has a thread for every name server of its zone, too."""
+"""How many certificates are processed at once; each also has threads for the name servers of its zone."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The one code path of one-shot, cron and daemon."""
+    """The single code path for one-shot, cron and daemon."""
 
     specs: tuple[CertSpec, ...]
     state: State
@@ -59,7 +59,7 @@ class Engine:
     # -- the story of a renewal -----------------------------------------------------------------------------
 
     def run(self, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False) -> Outcome:
-        """Bring every certificate, or those named, and every site as far as they can get now."""
+        """Bring all certificates (or those named) and all sites as far as possible now."""
         specs = self.chosen(names)
         if dry_run:
             decisions = [self.look(spec, forced=force) for spec in specs]
@@ -74,7 +74,7 @@ class Engine:
         return replace(done, rest=outcome.rest(done, [run.decision for run in runs]))
 
     def _renew(self, spec: CertSpec, *, forced: bool) -> CertificateRun:
-        """Take one certificate as far as the common deploy; an error stays with it."""
+        """Take one certificate up to the common deployment; an error affects only this one."""
         decision = self.look.blind(spec)
         try:
             decision = self.look(spec, forced=forced)
@@ -95,7 +95,7 @@ class Engine:
             self.report.idle(spec.name)
 
     def _advance(self, decision: Decision) -> CertificateRun:
-        """Take the steps that need the certificate's lease; take no lease where there is none to take."""
+        """Take the steps that need the certificate's lease; without such steps, take no lease."""
         spec, material = decision.snapshot.spec, decision.snapshot.material
         clock_skew.refuse_earlier_than(material.obtained if material else None, self.clock.now())
         settled = _settled(decision)
@@ -113,7 +113,7 @@ class Engine:
             return replace(run, error=refused)
 
     def _obtain(self, decision: Decision, certificate: CertificateState) -> CertificateRun:
-        """Take step after step, but order only once: a new certificate that is due at once has to wait."""
+        """Take step after step, but order only once; a new certificate that is due at once has to wait."""
         spec, forced, issued = decision.snapshot.spec, decision.snapshot.forced, False
         while True:
             match decision.step:
@@ -135,9 +135,9 @@ class Engine:
         asked: Asked | None = None,
         ended: DeploymentResult | None = None,
     ) -> Outcome:
-        """Deploy, conclude and run the deploy hooks: the end of whatever was begun.
+        """Deploy, conclude, and run the deploy hooks: the common end of all commands.
 
-        `ended` is what this cycle has deployed for the sites before, to end somebody's access.
+        `ended` is the result of an earlier deployment in this cycle, which ended somebody's access.
         """
         deployed = self._deploy(runs, asked).after(ended)
         certificates = tuple(
@@ -149,7 +149,7 @@ class Engine:
         return _failing(Outcome(certificates, deployed.sites, hooks), "secure links", deployed.error)
 
     def _deploy(self, runs: Sequence[CertificateRun], asked: Asked | None) -> DeploymentResult:
-        """Deploy what nginx does not serve yet, and whatever the sites need, with one reload."""
+        """Deploy the certificates nginx does not serve yet, and the changes of the sites, with one reload."""
         due = [run.decision.snapshot for run in runs if run.deploy]
         context = self._context([run.decision for run in runs], asked)
         result = self.deployment.deploy([snapshot.spec for snapshot in due], context)
@@ -160,11 +160,11 @@ class Engine:
         return result
 
     def _conclude(self, run: CertificateRun, refusal: RenewerError | None) -> CertOutcome:
-        """Return the outcome of one certificate, as it is seen now."""
+        """Return the outcome of one certificate, checked again if anything may have changed."""
         decision, error = run.decision, run.error or refusal
         spec, sight = decision.snapshot.spec, decision.snapshot.sight
         try:
-            # Another process may have worked on it while this one waited for the others.
+            # Another process may have changed it while this one waited for the others.
             changed = self.state.material(spec.name) != decision.snapshot.material
             if run.deploy or run.issued or changed:
                 decision = self.look(spec)
@@ -174,10 +174,10 @@ class Engine:
             error = error or blind
         return outcome.of(replace(run, decision=decision, error=error))
 
-    # -- what a person asks for -----------------------------------------------------------------------------
+    # -- commands of a person -------------------------------------------------------------------------------
 
     def rotate(self, asked: Asked) -> Outcome:
-        """Give a site a new key, with the overlap or at once; no certificate is touched."""
+        """Rotate the key of a site, with or without an overlap; certificates are not touched."""
         known = self.deployment.site_names
         if asked.site not in known:
             raise ConfigError(
@@ -188,19 +188,19 @@ class Engine:
         return self._finish((), asked)
 
     def revoke(self, name: str, reason: Reason) -> Outcome:
-        """Revoke a certificate and replace it; what of that cannot be done now the next cycles do."""
+        """Revoke a certificate and replace it; the next cycles finish what cannot be done now."""
         (spec,) = self.chosen([name])
         with self.state.certificate(spec.name) as certificate:
             material = self.state.material(spec.name)
             if material is None:
                 raise Declined(f"there is no certificate {name} yet", hint="see renewer status")
-            # Where nothing tells which CA it is from, it is most likely the one that is configured.
+            # If its CA is unknown, it is most likely the configured one.
             directory_url = material.directory_url or spec.directory_url
             certificate.revoke(Revocation(replace(material, directory_url=directory_url), reason))
         return self.run([name])
 
     def restore(self, name: str, pairs: tuple[Pair, ...], hold: Callable[[str, Material], object]) -> Outcome:
-        """Go back to an earlier certificate and deploy it; `hold` puts the present one on disk first."""
+        """Go back to an earlier certificate and deploy it; `hold` saves the present one to disk first."""
         (spec,) = self.chosen([name])
         with self.state.certificate(spec.name) as certificate, self.state.nginx():
             material = self.state.known(spec.name).again(spec.name, pairs, self.clock.now())
@@ -211,7 +211,7 @@ class Engine:
         return self._finish([CertificateRun(self.look(spec), deploy=True)])
 
     def status(self) -> Outcome:
-        """Return what is stored, served and due, changing nothing and asking nobody but nginx."""
+        """Return what is stored, served and due; change nothing, and contact only nginx."""
         decisions = _side_by_side(self.look, self.specs)
         return self._preview([outcome.at_rest(decision) for decision in decisions], decisions)
 
@@ -226,17 +226,17 @@ class Engine:
         return tuple(known[name] for name in dict.fromkeys(names)) or self.specs
 
     def prepare(self) -> Sequence[str]:
-        """Ensure that every file nginx may include exists; return those that were written."""
+        """Ensure that every file nginx may include exists; return the files written."""
         try:
             with self.state.nginx():
                 return self.deployment.deployer.prepare(self.specs)
         except LockBusy:
-            return ()  # the process that holds nginx does the same
+            return ()  # the process that holds the lease on nginx does the same
 
     # -- details --------------------------------------------------------------------------------------------
 
     def _try_to_prepare(self) -> RenewerError | None:
-        """Do `prepare`; return its error, for a certificate may still be obtained and kept."""
+        """Call `prepare` and return its error; certificates can still be obtained and stored."""
         try:
             self.prepare()
         except RenewerError as error:
@@ -245,9 +245,9 @@ class Engine:
         return None
 
     def _end_what_is_forgotten(self) -> bool:
-        """End what was begun for certificates no longer in the configuration; return whether there was any.
+        """Clean up after certificates no longer in the configuration; return whether there were any.
 
-        Pending revocations are among it. Where a newer configuration may have the certificates, all stays.
+        Pending revocations are completed. Nothing is done if a newer configuration may have the certificates.
         """
         known = {spec.name for spec in self.specs}
         forgotten = [name for name in self.state.begun() if name not in known]
@@ -262,31 +262,31 @@ class Engine:
         return bool(forgotten)
 
     def _untidy(self, decision: Decision) -> bool:
-        """Return whether earlier runs left something to end, revoke, clear or set aside."""
+        """Return whether earlier runs left anything to finish, revoke, clear or set aside."""
         snapshot = decision.snapshot
         left = snapshot.leftovers or snapshot.revocation or decision.mended or decision.stray
         return bool(left or self.state.damaged(snapshot.spec.name))
 
     def _tidy(self, decision: Decision, certificate: CertificateState) -> Decision:
-        """End orders that nobody needs, remove their records, and clear failures that no longer apply."""
+        """Drop orders no longer needed, remove their records, and clear failures that no longer apply."""
         if decision.snapshot.leftovers or decision.stray:
             self.issuance.tidy(decision, certificate)
         return self.failures.clear(decision, certificate)
 
     def _failed(self, decision: Decision, error: RenewerError, directory_url: str = "") -> CertificateRun:
-        """Return the run of a certificate that got no further, its failure kept."""
+        """Return the run of a certificate that failed, after recording the failure."""
         if not isinstance(error, Stopped | LockBusy | LostLease | Outdated):
             self.failures.order(decision.snapshot, error, directory_url)
         return CertificateRun(decision, deploy=decision.undeployed, error=error)
 
     def _refuse_outdated(self, decision: Decision) -> None:
-        """Raise `Outdated` before an order for what a newer configuration may want to be something else."""
+        """Raise `Outdated` before an order that a newer configuration may want to be different."""
         replaces = decision.unlike or decision.snapshot.pending
         if replaces and (outdated := self.follower.outdated()):
             raise outdated
 
     def _preview(self, certificates: Sequence[CertOutcome], decisions: Sequence[Decision]) -> Outcome:
-        """Return what is still to come, doing nothing of it."""
+        """Return what a cycle would do, without doing it."""
         sites = self.deployment.planned(self._context(decisions))
         return Outcome(tuple(certificates), sites, self.deploy_hooks.planned(certificates, sites))
 
@@ -300,7 +300,7 @@ class Engine:
         return outcome.planned(replace(decision, step=step))
 
     def _context(self, decisions: Iterable[Decision], asked: Asked | None = None) -> SiteContext:
-        """Return what the sites have to know; a certificate that is not worked on counts as it is kept."""
+        """Return what the sites need to know; a certificate outside of this run counts as stored."""
         kept = {one.snapshot.spec.name: one.snapshot.material for one in decisions}
         for name in self.deployment.followed - set(kept):
             kept[name] = self.state.material(name)
@@ -309,7 +309,7 @@ class Engine:
 
 
 def _settled(decision: Decision) -> CertificateRun | None:
-    """Return the run if nothing is left to do for the certificate alone."""
+    """Return the run if only the common deployment is left to do, or nothing."""
     match decision.step:
         case Deploy():
             return CertificateRun(decision, deploy=True)
@@ -320,7 +320,7 @@ def _settled(decision: Decision) -> CertificateRun | None:
 
 
 def _failing(done: Outcome, what: str, error: RenewerError | None) -> Outcome:
-    """Return the outcome with what stood in the way of all together, if anything did."""
+    """Return the outcome with an error that concerns the whole cycle, if there is one."""
     return replace(done, error=f"{what}: {error}", code=error.exit_code) if error else done
 
 

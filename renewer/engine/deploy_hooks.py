@@ -1,7 +1,7 @@
-"""The deploy hooks: commands to run once nginx serves something new.
+"""Deploy hooks: commands to run once nginx serves something new.
 
-Each run starts from what is kept of a hook: one that failed, or was cut off, is run again by the next cycle,
-and one that was run for all that nginx serves is left alone.
+Each run starts from the stored record of a hook: if it failed or was interrupted, the next cycle runs it
+again; if it has already run for everything that nginx serves, it is not run.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from renewer.store.state import Section, State
 
 @dataclass(frozen=True)
 class DeployHooks:
-    """The deploy hooks of the configuration, in its order."""
+    """The configured deploy hooks, in the order of the configuration."""
 
     state: State
     clock: Clock
@@ -31,9 +31,9 @@ class DeployHooks:
     def run(
         self, certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]
     ) -> tuple[HookOutcome, ...]:
-        """Run every hook that was not run yet for what nginx serves; one that fails holds up no other.
+        """Run every hook that has not run yet for what nginx serves; a failing hook does not stop the others.
 
-        None is run, nor forgotten, where a newer configuration may have others.
+        If a newer configuration may have other hooks, none is run, and no record is dropped.
         """
         now = deployed(certificates, sites)
         try:
@@ -54,11 +54,11 @@ class DeployHooks:
     def planned(
         self, certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]
     ) -> tuple[HookOutcome, ...]:
-        """Return how the hooks stand and which are to be run, running none."""
+        """Return the state of the hooks and which of them are due, without running any."""
         return self._told(deployed(certificates, (one for one in sites if not one.due)))
 
     def _tried(self, hook: DeployHook, now: Deployed, section: Section[Memory]) -> HookOutcome:
-        """Run one; what is kept of it may be unreadable, or not to be written: that is its own failure."""
+        """Run one hook; if its record cannot be read or written, only this hook fails."""
         try:
             return self._run_one(hook, now, section)
         except RenewerError as error:
@@ -74,7 +74,7 @@ class DeployHooks:
             hook.run(news)
         except HookFailed as error:
             memory = _noted(memory, error, self.clock.now())
-            with suppress(RenewerError):  # what cannot be noted is told all the same, and tried again
+            with suppress(RenewerError):  # it is reported anyway, and retried
                 section.keep(hook.key, memory)
             return _failed(hook, error, memory.retry or self.clock.now())
         finally:
@@ -102,13 +102,13 @@ class DeployHooks:
         return now.since(self.state.hook(hook.key).told)
 
     def _forgotten(self) -> Sequence[str]:
-        """Return the keys of hooks that the configuration does not have any more."""
+        """Return the keys of hooks that were removed from the configuration."""
         known = {hook.key for hook in self.hooks}
         return [key for key in self.state.known_hooks() if key not in known]
 
 
 def deployed(certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]) -> Deployed:
-    """Return what nginx works with, as far as it is known for certain."""
+    """Return what nginx is certain to use."""
     return Deployed(
         {one.name: str(one.fingerprint) for one in certificates if one.fingerprint and _works_with(one)},
         {
@@ -120,7 +120,7 @@ def deployed(certificates: Iterable[CertOutcome], sites: Iterable[SiteOutcome]) 
 
 
 def _works_with(one: CertOutcome) -> bool:
-    """Return whether nginx serves it or, where it cannot be seen, took it without a word."""
+    """Return whether nginx serves it or, if that cannot be checked, loaded it without an error."""
     return one.served or (one.served is None and one.action is not Action.FAILED)
 
 

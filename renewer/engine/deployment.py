@@ -1,4 +1,4 @@
-"""All that nginx has to take up in a cycle: certificates and the keys of sites, under one reload."""
+"""Deploys certificates and the keys of sites to nginx, with one reload per cycle."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ from renewer.core.site import Proposal, SiteAction, SiteContext, SiteOutcome
 from renewer.store.state import State
 
 Refusals = Mapping[str, RenewerError]
-"""Why a change is not in force, by the owner of the change."""
+"""Why a change is not in effect, by the owner of the change."""
 
 
 @dataclass(frozen=True)
 class DeploymentResult:
-    """What nginx refused, and the outcomes of the sites.
+    """The changes nginx refused, and the outcomes of the sites.
 
-    `error` is what went wrong for the sites where the configuration has none that could be told of it.
+    `error` is an error of the sites if the configuration has no site to report it for.
     """
 
     refusals: Refusals
@@ -26,7 +26,7 @@ class DeploymentResult:
     error: RenewerError | None = None
 
     def after(self, earlier: "DeploymentResult | None") -> "DeploymentResult":
-        """Return this result, with the sites that an earlier deploy of the same cycle has rotated."""
+        """Return this result, with the sites rotated by an earlier deployment of the same cycle."""
         done = earlier.sites if earlier else ()
         rotated = {one.name for one in done if one.action is SiteAction.ROTATED}
         rotated &= {one.name for one in self.sites if one.action is SiteAction.KEPT}
@@ -38,7 +38,7 @@ class DeploymentResult:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Brings nginx to serve what is stored, and to guard the sites as they should be."""
+    """Makes nginx serve the stored certificates and guard the sites."""
 
     state: State
     deployer: Deployer
@@ -55,11 +55,11 @@ class Deployment:
         return {name for spec in self.sites.specs for name in spec.follows}
 
     def planned(self, context: SiteContext) -> tuple[SiteOutcome, ...]:
-        """Return how the sites stand and what would be done for them, changing nothing."""
+        """Return the state of the sites and what is due for them; change nothing."""
         return self._result(self._ask(self.sites.plan, context), {}, context).sites
 
     def deploy(self, specs: Sequence[CertSpec], context: SiteContext) -> DeploymentResult:
-        """Deploy these certificates and what the sites propose."""
+        """Deploy these certificates and the changes that the sites propose."""
         plan = self._ask(self.sites.plan, context)
         if not specs and (isinstance(plan, RenewerError) or not plan.guard):
             return self._settle(plan, {}, context)
@@ -71,14 +71,14 @@ class Deployment:
             return replace(result, error=None) if specs else result
 
     def end_access(self, context: SiteContext) -> DeploymentResult | None:
-        """Deploy the sites alone if somebody loses access, who is not to wait for a CA; `None` otherwise."""
+        """If somebody loses access, deploy the sites without waiting for a CA; otherwise return `None`."""
         plan = self._ask(self.sites.plan, context)
         if isinstance(plan, RenewerError) or not plan.ends_access:
             return None
         return self.deploy((), context)
 
     def _deploy_held(self, specs: Sequence[CertSpec], context: SiteContext) -> DeploymentResult:
-        """Deploy while this process alone may change nginx: what is stored is read again, under the lease."""
+        """Deploy under the lease on nginx, after reading the stored values again."""
         stored = [(spec, self.state.material(spec.name)) for spec in specs]
         changes: list[Change] = [Publish(spec, material) for spec, material in stored if material]
         proposal = self._ask(self.sites.propose, context)
@@ -88,7 +88,7 @@ class Deployment:
         return self._settle(proposal, refusals, context)
 
     def _apply(self, changes: Sequence[Change]) -> Refusals:
-        """Apply all at once, and each alone if that is refused: one must not hold up the others."""
+        """Apply all changes together; if nginx refuses, apply each alone, so that none blocks the others."""
         try:
             self.deployer.apply(changes)
         except Stopped:
@@ -102,7 +102,7 @@ class Deployment:
     def _settle(
         self, proposal: Proposal | RenewerError, refusals: Refusals, context: SiteContext
     ) -> DeploymentResult:
-        """Keep the keys that nginx works with now."""
+        """Record the keys that nginx uses now."""
         failed: Mapping[str, RenewerError] = {}
         if isinstance(proposal, Proposal) and proposal.guard:
             proposal = refusals.get(proposal.guard.owner) or proposal
@@ -116,7 +116,7 @@ class Deployment:
     def _ask(
         self, question: Callable[[SiteContext], Proposal], context: SiteContext
     ) -> Proposal | RenewerError:
-        """Ask the sites what they need; an error of theirs must not hold up a certificate."""
+        """Return what the sites need, or their error, which must not block a certificate."""
         try:
             return question(context)
         except RenewerError as error:
@@ -129,7 +129,7 @@ class Deployment:
         context: SiteContext,
         failed: Mapping[str, RenewerError] | None = None,
     ) -> DeploymentResult:
-        """Return the outcomes of the sites; an error concerns all of them, `failed` some."""
+        """Return the outcomes of the sites; an error concerns all of them, `failed` only some."""
         specs = self.sites.specs
         if isinstance(proposal, RenewerError):
             outcomes = tuple(site.failed(spec, proposal, context.now) for spec in specs)

@@ -1,4 +1,4 @@
-"""What is kept of failures: what failed, when to try again, and that all is well."""
+"""Records failures: what failed, and when to retry; clears the record after a success."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,20 +15,20 @@ from renewer.store.state import CertificateState, State
 
 @dataclass(frozen=True)
 class Failures:
-    """Keeps the failures of each stage for itself; one that cannot be kept is reported."""
+    """Records the failures of each stage separately; reports a failure that cannot be recorded."""
 
     state: State
     clock: Clock
     report: Report
 
     def order(self, snapshot: Snapshot, error: RenewerError, directory_url: str) -> None:
-        """Keep that an order failed, and at which CA, if it got so far."""
+        """Record that an order failed, and at which CA if it got that far."""
         attempt = self._attempt(Stage.ISSUE, directory_url)
         failure = backoff.failure(attempt, error, snapshot.failure, snapshot.material)
         self._keep(snapshot.spec.name, lambda certificate: certificate.failed(failure))
 
     def deploy(self, snapshot: Snapshot, error: RenewerError | None) -> None:
-        """Keep how a deploy ended; where nobody sees what is served, this record is all that is known."""
+        """Record the result of a deployment; if nginx cannot be checked, this is the only evidence."""
         material, before = snapshot.material, snapshot.deploys
         after = replace(before, failure=None)
         if error:
@@ -56,7 +56,7 @@ class Failures:
             with self.state.certificate(name) as certificate:
                 write(certificate)
         except LockBusy:
-            return  # the process that works on it keeps what comes of that
+            return  # the process that holds the lease records its own result
         except RenewerError as error:
             self.report.problem(name, f"a failure could not be noted: {error}", error.hint)
 

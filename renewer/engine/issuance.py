@@ -1,4 +1,4 @@
-"""What is asked of a CA for one certificate: obtain it, rehearse that, ask when to renew, revoke."""
+"""The requests to a CA for one certificate: issue, rehearse, get the renewal window, revoke."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 @dataclass(frozen=True)
 class Issuance:
-    """Asks the CA, and keeps in the state of the certificate what comes of it."""
+    """Contacts the CA, and stores the results in the state of the certificate."""
 
     issuer: Issuer
     clock: Clock
     report: Report
 
     def issue(self, snapshot: Snapshot, certificate: CertificateState, step: Issue) -> None:
-        """Obtain a new certificate and keep it; what was there before stays until then."""
+        """Obtain and store a new certificate; the old one stays until then."""
         spec = snapshot.spec
         self._rehearse(spec, step, certificate.rehearsal)
         self.report.done(spec.name, f"a certificate is ordered: {step.reason}{self.cost(snapshot)}")
@@ -32,13 +32,13 @@ class Issuance:
         certificate.succeeded()
 
     def cost(self, snapshot: Snapshot) -> str:
-        """Return what an order that a person forces uses up of the CA's limits."""
+        """Return how much of the CA's rate limits a forced order uses."""
         cost = self.issuer.cost(snapshot.spec) if snapshot.forced else ""
         return f"; it is {cost}" if cost else ""
 
     def hindrance(self, snapshot: Snapshot, step: Issue) -> Transient | None:
-        """Return why the order that a person forces would have to wait, if a limit of the CA forbids it."""
-        if not snapshot.forced or snapshot.pending:  # an order that is under way was counted already
+        """Return why a forced order would have to wait, if a rate limit of the CA forbids it."""
+        if not snapshot.forced or snapshot.pending:  # a pending order has already been counted
             return None
         try:
             self.issuer.require(_from(snapshot.spec, step.directory_url), snapshot.material)
@@ -47,7 +47,7 @@ class Issuance:
         return None
 
     def _rehearse(self, spec: CertSpec, step: Issue, journal: CertificateState) -> None:
-        """Order at a CA for tests, and throw away what it issues; raises what would go wrong."""
+        """Order at a staging CA and discard the certificate; raises the errors of a real order."""
         if step.rehearse is None:
             return
         self.report.done(spec.name, f"the last attempt failed: this one is rehearsed at {step.rehearse}")
@@ -57,14 +57,14 @@ class Issuance:
     def _order(
         self, spec: CertSpec, replaces: Material | None, journal: CertificateState, step: Issue
     ) -> Material:
-        """Obtain it; raises `OrderFailed` at the CA of the step, also where it is only rehearsed."""
+        """Obtain a pair; raises `OrderFailed` with the CA of the step, even for a rehearsal."""
         try:
             return self.issuer.issue(spec, replaces, journal)
         except RenewerError as error:
             raise OrderFailed(error, step.directory_url) from error
 
     def ask(self, snapshot: Snapshot, certificate: CertificateState) -> None:
-        """Ask for the renewal window; a CA that does not answer must not hold anything up."""
+        """Get the renewal window from the CA; a CA that does not answer must not block anything."""
         material, name = snapshot.material, snapshot.spec.name
         if material is None:
             return
@@ -88,11 +88,11 @@ class Issuance:
                 self.report.done(name, _suggested(chosen))
 
     def tidy(self, decision: Decision, certificate: CertificateState) -> None:
-        """Clear what earlier attempts left in the journals and in the DNS."""
+        """Remove the leftovers of earlier attempts from the journals and the DNS."""
         name, step = decision.snapshot.spec.name, decision.step
         progress = certificate.load().without(decision.snapshot.material)
         certificate.save(progress if decision.reason else progress.with_order(None))
-        # An order that goes on at once needs the records that stand.
+        # An order that is resumed right away needs its records.
         if not (isinstance(step, Issue) and progress.order):
             self.issuer.tidy(name, certificate)
         rehearsal = certificate.rehearsal.load()
@@ -100,9 +100,9 @@ class Issuance:
             self.issuer.tidy(name, certificate.rehearsal)
 
     def forget(self, name: str, asked: Sequence[Revocation], certificate: CertificateState) -> None:
-        """Clear what was begun for a certificate no longer wanted, and revoke what is to be revoked.
+        """Clean up after a certificate that was removed from the configuration; finish its revocations.
 
-        Finished certificates stay.
+        Issued certificates stay.
         """
         for journal in (certificate, certificate.rehearsal):
             if journal.load().in_dns:
@@ -115,9 +115,9 @@ class Issuance:
     def revoke(
         self, name: str, asked: Sequence[Revocation], certificate: CertificateState
     ) -> RenewerError | None:
-        """Revoke these certificates, whether or not they could be replaced; return the first error.
+        """Revoke these certificates, even if they could not be replaced; return the first error.
 
-        A CA refuses to revoke what has ended, so that is kept as revoked without it.
+        A CA does not revoke expired certificates, so those are recorded as revoked without a request.
         """
         first = None
         for one in asked:
@@ -146,7 +146,7 @@ def _suggested(suggestion: Suggestion) -> str:
 
 
 def _from(spec: CertSpec, directory_url: str) -> CertSpec:
-    """Return what to order from a CA; a profile is the first one's."""
+    """Return the specification for a CA; a profile applies only to the first CA."""
     return (
         spec
         if directory_url == spec.directory_url

@@ -1,4 +1,4 @@
-"""One look at a certificate: what is stored, seen and on record, and what that calls for."""
+"""Checks one certificate: reads the stored and observed state, and decides what it needs."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ _NOTHING = Observation(published=False, served=None)
 
 @dataclass(frozen=True)
 class Look:
-    """Reads the state and nginx, changes nothing, and asks nobody else."""
+    """Reads the state and checks nginx; changes nothing, and contacts nobody else."""
 
     state: State
     deployer: Deployer
     clock: Clock
 
     def __call__(self, spec: CertSpec, *, forced: bool = False, sight: Observation | None = None) -> Decision:
-        """Return what the certificate needs now; with `sight`, nginx is not looked at again."""
+        """Return what the certificate needs now; with `sight`, nginx is not checked again."""
         material, progress = self.state.material(spec.name), self.state.progress(spec.name)
         rehearsed = self.state.progress(spec.name, "rehearsal")
         snapshot = Snapshot(
@@ -39,5 +39,5 @@ class Look:
         return policy.decide(snapshot, self.clock.now())
 
     def blind(self, spec: CertSpec) -> Decision:
-        """Return what is known of a certificate before anything of it was read."""
+        """Return the decision for a certificate before any of its state has been read."""
         return policy.decide(Snapshot(spec, sight=_NOTHING), self.clock.now())

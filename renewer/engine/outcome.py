@@ -1,6 +1,6 @@
-"""The outcome for a certificate, in the words of the contract: pure.
+"""The outcome for a certificate, in the words of the JSON contract. Pure.
 
-What was seen and kept is made printable here once more: an earlier version may have kept it as it came.
+Stored texts are made printable again here, because an earlier version may have stored them unchanged.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class CertificateRun:
 
 
 def of(run: CertificateRun) -> CertOutcome:
-    """Return the outcome of a cycle for one certificate; the decision is of the look at its end."""
+    """Return the outcome of a cycle for one certificate; the decision is that of its final check."""
     decision, error = run.decision, run.error
     if error is not None:
         failed = _failed(decision, str(error), error.hint, error.exit_code)
@@ -62,15 +62,15 @@ def planned(decision: Decision) -> CertOutcome:
 
 
 def hindered(decision: Decision, error: Transient) -> CertOutcome:
-    """Return that a cycle would not do what is next, and when it could."""
+    """Return that the next step is blocked by an error, and when it is possible."""
     failed = _failed(decision, str(error), error.hint, error.exit_code)
     return replace(failed, next=decision.now + error.retry_after) if error.retry_after else failed
 
 
 def at_rest(decision: Decision) -> CertOutcome:
-    """Return what `status` says: the last failure if nothing has gone well since, else how things stand.
+    """Return what `status` reports: the last failure if there was no success since, else the current state.
 
-    That nginx is seen not to serve what is stored is a failure, whether or not a cycle has met it yet.
+    If nginx does not serve the stored certificate, that is a failure even before a cycle has noticed it.
     """
     if decision.standing:
         failure = decision.standing[0]
@@ -82,7 +82,7 @@ def at_rest(decision: Decision) -> CertOutcome:
 
 
 def rest(outcome: Outcome, decisions: Iterable[Decision]) -> datetime | None:
-    """Return until when nothing at all is due, if a cycle found everything as it has to be; else `None`."""
+    """Return until when nothing is due, if a cycle found everything in order; otherwise `None`."""
     quiet = (
         outcome.error is None
         and all(one.action is Action.FRESH for one in outcome.certificates)

@@ -1,6 +1,6 @@
-"""A run with nothing to do, answered without a look: a cache of "nothing due", needed by nothing.
+"""Answers a run with nothing to do without a full check: an optional cache of "nothing due".
 
-A cycle that found everything as it has to be writes down until when nothing is due, and what would show that
-anything changed since (`writer`): the stamps of files (`stamps`) and the processes of nginx
-(`nginx_processes`). The next run that finds all of that the same ends at once (`index`).
+A cycle that found everything in order records until when nothing is due, together with evidence that would
+show any change (`writer`): the stamps of files (`stamps`) and the processes of nginx (`nginx_processes`).
+If the next run finds that evidence unchanged, it exits at once (`index`).
 """

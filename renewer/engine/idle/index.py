@@ -1,13 +1,13 @@
-"""At rest: what a cycle that found nothing to do leaves for the next one, and when that may be believed.
+"""The index: the record that nothing is due, left by a cycle for the next run, and when it is valid.
 
-A cycle looks at everything: values in the store, files under nginx, handshakes. If all of it was as it has to
-be, it writes down until when nothing is due, and what would show that anything changed since: the stamps of
-the files, and which processes nginx is made of. The next run that finds all of that the same knows what a
-look would find. Whatever differs, or is not plain, gets the look. Nothing here is needed: without the index
-every run looks.
+A cycle checks everything: values in the store, files of nginx, handshakes. If all of it was in order, it
+records until when nothing is due, with evidence that would show any change since: the stamps of the files,
+and the processes of nginx. If the next run finds the same evidence, it knows the result of a full check. On
+any difference or doubt it does the full check. The index is optional: without it every run does the full
+check.
 
-As in git's index, a stamp counts only if the file was last changed well before the look began: then a later
-change cannot have the same stamp. A run at rest imports this and no more of the program.
+As in git's index, a stamp counts only if the file was last changed well before the check began: then a later
+change cannot have the same stamp. A run with nothing to do imports only this part of the program.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ INDEX = "rest"
 """The index's name in the state folder."""
 
 USUAL_FILE, USUAL_STATE = "/etc/renewer/renewer.toml", "/var/lib/renewer"
-"""The configuration where none is named, and the state folder where that names none."""
+"""The default configuration file and the default state folder."""
 
 HANDED = "RENEWER_CONFIGURATION"
-"""The environment variable in which the daemon says when it read the text that it hands over, and where."""
+"""The environment variable in which the daemon passes when and where it read the configuration text."""
 
 WELL_BEFORE = 1.0
-"""Seconds: the coarsest times that a file system with links keeps."""
+"""Seconds; the coarsest timestamps of any file system with links."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LOOK = 2
-"""Grows when a look sees more than before: what an older program found at rest may not be so any more."""
+"""Increased when the full check covers more, so that an index of an older version is not used."""
 
 _MAGIC = f"renewer {__version__} at rest {_LOOK}".encode()
 _BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Scope:
-    """What a cycle looks at: a configuration by its text and its file, its state folder, and where else.
+    """What a cycle checks: a configuration (its text and its file), its state folder, and other places.
 
-    `files` are those outside of the state folder, see `stamps.files`. `pid_file` is nginx's, empty where
-    what nginx serves is not looked at; `file` is empty for what standard input held.
+    `files` are those outside of the state folder, see `stamps.files`. `pid_file` is nginx's, empty if nginx
+    is not checked; `file` is empty for a configuration from standard input.
     """
 
     def __init__(self, text: bytes, state: str, files: Sequence[str], pid_file: str, file: str = "") -> None:
@@ -59,7 +59,7 @@ class Scope:
         self.file = file
 
     def witness(self) -> Witness | None:
-        """Return what everything looks like from outside; `None` where nginx cannot be seen."""
+        """Return the present evidence; `None` if nginx's processes cannot be seen."""
         seen = crew(self.pid_file) if self.pid_file else (b"", float("inf"))
         if seen is None:
             return None
@@ -76,24 +76,24 @@ class Scope:
 
 
 class Witness:
-    """What everything looks like: `text` to compare, the last change (ns since 1970), nginx's age (s)."""
+    """The evidence: `text` to compare, the last change (ns since 1970), nginx's age (s)."""
 
     def __init__(self, text: bytes, changed: int, age: float) -> None:
         self.text, self.changed, self.age = text, changed, age
 
     def settled(self, now: float, since: float) -> bool:
-        """Return whether nothing has changed for these seconds before `now` (since 1970)."""
+        """Return whether nothing changed in the last `since` seconds before `now` (seconds since 1970)."""
         return self.changed / 1e9 < now - since - WELL_BEFORE and self.age > since + WELL_BEFORE
 
 
 class Index:
-    """What is kept: of which configuration, from when until when (seconds since 1970), and its outcome."""
+    """The record: its configuration, its period of validity (seconds since 1970), and the outcome."""
 
     def __init__(self, scope: Scope, begin: float, end: float, seen: bytes, outcome: bytes) -> None:
         self.scope, self.begin, self.end, self.seen, self.outcome = scope, begin, end, seen, outcome
 
     def encoded(self) -> bytes:
-        """Return it as the file holds it: a line with a checksum, then each part after its length."""
+        """Return the contents of the file: a line with a checksum, then each part after its length."""
         scope = self.scope
         named = (scope.state, scope.pid_file, scope.file, *scope.files)
         paths = "\0".join(named).encode(errors="surrogateescape")
@@ -103,7 +103,7 @@ class Index:
         return b"%s %08x\n%s" % (_MAGIC, crc32(body), body)
 
     def holds(self, text: bytes, now: float) -> bool:
-        """Return whether it is of this configuration and this time, and everything is as it was."""
+        """Return whether it is valid for this configuration and time, and the evidence is unchanged."""
         if self.scope.text != text or not self.begin <= now < self.end:
             return False
         seen = self.scope.witness()
@@ -111,7 +111,7 @@ class Index:
 
 
 def decoded(data: bytes) -> Index | None:
-    """Return what `encoded` made; `None` for anything else: damaged, cut off, of another version."""
+    """Decode the result of `encoded`; `None` if it is damaged, truncated, or of another version."""
     head, _, body = data.partition(b"\n")
     if head != b"%s %08x" % (_MAGIC, crc32(body)):
         return None
@@ -133,9 +133,9 @@ def _parts(body: bytes) -> Iterator[bytes]:
 
 
 def answer(arguments: Sequence[str]) -> bytes | None:
-    """Return what a run with these arguments would print, if everything is at rest; else `None`.
+    """Return what a run with these arguments would print if nothing is due; otherwise `None`.
 
-    A person at a terminal, and whoever asks for more than "what is due", gets the look.
+    A person at a terminal, and any command other than a plain `renew`, gets the full check.
     """
     asked = _Asked(list(arguments))
     if not asked.plain or not (asked.as_json or (asked.quiet and not _on_terminal())):
@@ -151,7 +151,7 @@ def answer(arguments: Sequence[str]) -> bytes | None:
 
 
 class _Asked:
-    """The command line; it is `plain` if it is one of `renewer [-c FILE] [-v] renew [--json]`."""
+    """The command line; it is `plain` if it has the form `renewer [-c FILE] [-v] renew [--json]`."""
 
     def __init__(self, words: list[str]) -> None:
         self.file, self.quiet = USUAL_FILE, True
@@ -169,10 +169,10 @@ def _on_terminal() -> bool:
 
 
 def _text(file: str) -> bytes | None:
-    """Return the configuration; of standard input it is put back for whoever reads it after this."""
+    """Return the configuration; text from standard input is put back for the next reader."""
     try:
         if file != "-":
-            if safe_paths.stranger(file):  # that is refused, though nothing is due
+            if safe_paths.stranger(file):  # rejected even if nothing is due
                 return None
             with open(file, "rb") as named:  # noqa: PTH123
                 return named.read().removeprefix(_BYTE_ORDER_MARK)
@@ -188,16 +188,16 @@ def _text(file: str) -> bytes | None:
 
 
 def _absolute(file: str) -> str:
-    """Return the file's path or, for standard input, that of the file which the daemon read it from."""
+    """Return the file's path; for standard input, the path of the file that the daemon read."""
     if file == "-":
         return os.environ.get(HANDED, "").partition(" ")[2]
     return file if file.startswith("/") else f"{os.getcwd()}/{file}"  # noqa: PTH109
 
 
 def _state(text: bytes) -> str:
-    """Return the state folder, as far as a glance tells; empty where it is written in no plain way.
+    """Return the state folder from a quick scan; empty if it is written in an unusual way.
 
-    A wrong guess does no harm: an index names the configuration and the state folder that it is of.
+    A wrong guess does no harm, because an index contains its configuration and its state folder.
     """
     for line in text.partition(b"\n[")[0].split(b"\n"):
         key, _, value = line.partition(b"=")
@@ -210,7 +210,7 @@ def _state(text: bytes) -> str:
 
 
 def _kept(path: str) -> bytes:
-    """Return what the index holds; nothing unless it is a file of ours that nobody else may even read."""
+    """Return the contents of the index file; empty unless it is our own and private."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with open(handle, "rb") as file:  # noqa: PTH123
@@ -222,7 +222,7 @@ def _kept(path: str) -> bytes:
 
 
 def _around() -> bytes:
-    """Return what else a run depends on: who runs it, and which secrets systemd hands over."""
+    """Return what else a run depends on: its user, and the secrets that systemd passes on."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     names = " ".join(stamps.names(folder)) if folder else ""
     return f"{os.geteuid()} {folder} {names}".encode(errors="surrogateescape")

@@ -1,19 +1,19 @@
-"""Which processes nginx is made of: as long as they are the same, it serves what it served.
+"""Identifies nginx's processes: as long as they are the same, nginx serves the same certificates.
 
-A process of nginx reads a certificate once, before it begins: whatever lies on the disk by now, another one
-is only shown by other workers.
+A process of nginx reads a certificate once, when it starts. Whatever is on disk now, only new workers can
+serve another certificate.
 """
 
 from renewer.system import proc
 
 _DIGITS = 10
-"""The most that the number of a process has."""
+"""The most digits of a process id."""
 
 
 def crew(pid_file: str) -> tuple[bytes, float] | None:
-    """Return what tells the processes apart from all others, and the age of the youngest in seconds.
+    """Return text that identifies the processes, and the age of the youngest in seconds.
 
-    That is the master that the file names, and its children. `None` where they cannot be seen, or one of them
+    They are the master named by the pid file, and its children. `None` if they cannot be seen, or one of them
     is stopped or dead.
     """
     named = proc.read(pid_file).strip()

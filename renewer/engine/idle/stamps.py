@@ -1,31 +1,31 @@
-"""What tells, without a look inside, whether files are still those that they were: names, sizes and times.
+"""Stamps show whether files have changed, without reading them: names, sizes and times.
 
-A stamp has a file's inode, its size and when it was last changed (st_ctime, which nobody can set back). Only
-what every interpreter has loaded anyway is imported: a run at rest is this and little more.
+A stamp consists of a file's inode, its size and its last change (st_ctime, which nobody can set back). This
+imports only modules that every interpreter has loaded anyway, to keep a run with nothing to do fast.
 """
 
 from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # that of `typing` would have to be loaded
+TYPE_CHECKING = False  # avoids importing `typing`
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Stamps = tuple[bytes, int]
-"""Stamps in an order of their own, and when the last of the files was changed, in ns since 1970."""
+"""Stamps in a fixed order, and the time of the latest change, in ns since 1970."""
 
 _GONE = "is not there"
 
 
 def together(every: Iterable[Stamps]) -> Stamps:
-    """Return several as one."""
+    """Combine several stamps into one."""
     found = list(every)
     return b"\n".join(text for text, _ in found), max((newest for _, newest in found), default=0)
 
 
 def tree(folder: str) -> Stamps:
-    """Return the stamps of all files in the folder and those below it."""
+    """Return the stamps of all files in the folder and its subfolders."""
     lines, newest = [folder], 0
     for folders, text, changed in _below(folder):
         lines += folders, text
@@ -34,11 +34,11 @@ def tree(folder: str) -> Stamps:
 
 
 def linked(folder: str, link: str) -> Stamps:
-    """Return the stamps of the files that the link of this name leads to, for every folder in `folder`."""
+    """Return the stamps of the files in the target of this link, for each folder in `folder`."""
     lines, newest = [folder], 0
     for name in names(folder):
         try:
-            target = os.readlink(f"{folder}/{name}/{link}")  # noqa: PTH115 - pathlib would be half of the run
+            target = os.readlink(f"{folder}/{name}/{link}")  # noqa: PTH115 - importing pathlib would double the time
         except OSError:
             lines.append(f"{name} {_GONE}")
             continue
@@ -49,7 +49,7 @@ def linked(folder: str, link: str) -> Stamps:
 
 
 def files(paths: Iterable[str]) -> Stamps:
-    """Return the stamps of these files; what a link leads to counts, and the names in what ends in `/`."""
+    """Return the stamps of these files; links are followed, and for a path ending in `/` its names count."""
     lines: list[str] = []
     newest = 0
     for path in paths:
@@ -67,7 +67,7 @@ def files(paths: Iterable[str]) -> Stamps:
 
 
 def rights(folder: str) -> Stamps:
-    """Return who owns the folder and those above it, and who may write there; not since when."""
+    """Return owners and modes of the folder and its parents, without times."""
     lines = []
     while True:
         try:
@@ -82,7 +82,7 @@ def rights(folder: str) -> Stamps:
 
 
 def _below(folder: str) -> Iterator[tuple[str, str, int]]:
-    """Yield what `_listed` tells, for the folder and for each below it."""
+    """Yield the result of `_listed` for the folder and each of its subfolders."""
     names, text, newest = _listed(folder)
     yield " ".join(names), text, newest
     for name in names:
@@ -90,7 +90,7 @@ def _below(folder: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _listed(folder: str) -> tuple[list[str], str, int]:
-    """Return the names of the folders in it, the stamps of what else is, and when that changed last."""
+    """Return the names of its subfolders, the stamps of its other entries, and their latest change."""
     folders, lines, newest = [], [], 0
     try:
         with os.scandir(folder) as entries:
@@ -110,7 +110,7 @@ def _listed(folder: str) -> tuple[list[str], str, int]:
 
 
 def names(folder: str) -> list[str]:
-    """Return what lies in the folder, sorted."""
+    """Return the names in the folder, sorted."""
     try:
         return sorted(os.listdir(folder))  # noqa: PTH208
     except OSError:

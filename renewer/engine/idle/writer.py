@@ -1,4 +1,4 @@
-"""What a cycle that found everything at rest leaves for the next one; see `idle`, which reads it."""
+"""Writes the index after a cycle that found nothing to do; `index` reads it."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,39 +15,39 @@ from renewer.store.files import FileStore
 from renewer.system import files
 
 AT_MOST = timedelta(hours=1)
-"""How long nobody looks if nothing changes: whatever else answers in nginx's place is seen after that."""
+"""The longest time without a full check, so that another program in nginx's place is noticed."""
 
 STEADY = 0.1
-"""Seconds by which the clock may differ from what has passed; a clock that was set orders no times."""
+"""Seconds by which the clock may differ from the elapsed time; after a clock change, times prove nothing."""
 
 LEASE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Began:
-    """When a cycle began, by both clocks."""
+    """The start of a cycle, by both clocks."""
 
     now: datetime
     monotonic: float
 
     @classmethod
     def at(cls, clock: Clock) -> "Began":
-        """Return it for a cycle that begins now."""
+        """Return the start of a cycle that begins now."""
         return cls(clock.now(), clock.monotonic())
 
 
 @dataclass(frozen=True)
 class Resting:
-    """Keeps the index of one configuration, as it was read."""
+    """Maintains the index of one configuration, as it was read."""
 
     config: Config
     view: View
     clock: Clock
 
     def keep(self, until: datetime, said: str, deployer: Deployer, began: Began) -> None:
-        """Write down that nothing is due until then; not if anything has changed since the cycle began.
+        """Record that nothing is due until then, unless anything has changed since the cycle began.
 
-        The index is a short cut: what stands in its way, such as a full disk, spoils no cycle.
+        The index is only a shortcut: a problem with it, such as a full disk, never fails a cycle.
         """
         index = None
         with suppress(RenewerError):
@@ -60,7 +60,7 @@ class Resting:
             files.sweep(self._path.parent, self._path.name)
 
     def forget(self) -> None:
-        """Take it out: a cycle found that there is something to do."""
+        """Remove the index: a cycle found something to do."""
         with suppress(RenewerError):
             files.remove(self._path)
 
@@ -84,7 +84,7 @@ class Resting:
         return index.Index(scope, now.timestamp(), end.astimezone(UTC).timestamp(), seen.text, said.encode())
 
     def _files(self) -> list[str]:
-        """Return the files outside of the state folder that a cycle looks at."""
+        """Return the files outside of the state folder that a cycle checks."""
         config, acme = self.config, self.config.acme
         bundles = [acme.ca_bundle, acme.rehearse_ca_bundle, *(one.ca_bundle for one in acme.fallbacks)]
         signers = [site.signer_file for site in config.sites.values()]

@@ -1,1 +1,1 @@
-"""What a stranger, who has neither a session nor a link, gets from a server of nginx."""
+"""Finds out what a server of nginx gives to a stranger, who has neither a session nor a link."""

@@ -1,4 +1,4 @@
-"""nginx's access phase: whether addresses, a password or another's word let a stranger in; pure."""
+"""nginx's access phase: whether address rules, passwords or `auth_request` let a stranger in. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _FAMILIES = {"v4": "0.0.0.0/0", "v6": "::/0", "unix": "unix:"}
 
 @dataclass(frozen=True)
 class Seen:
-    """What is open or not understood: its place, what it is called, and why."""
+    """A directive that is open or not understood: its place, its name, and the reason."""
 
     place: str
     name: str
@@ -21,13 +21,13 @@ class Seen:
 
 
 Say = tuple[bool | None, Seen | None]
-"""What a guard may say (yes, no, nothing), and what is doubtful about that."""
+"""The possible answers of a guard (yes, no, nothing), each with a doubt if it is not certain."""
 
 NOTHING: Say = (None, None)
 
 
 def outcomes(context: Context, guards: Sequence[Sequence[Say]]) -> Iterator[tuple[bool, Seen | None]]:
-    """Yield whether a stranger passes, for whatever the guards may say, with what is doubtful about that."""
+    """Yield whether a stranger passes, for every combination of the guards' answers, with the doubt."""
     any_will_do = [one.arguments for one in context.nearest("satisfy")][-1:] == [("any",)]
     for choice in dict.fromkeys(product(*guards)):
         said = [one for one, _ in choice]
@@ -38,7 +38,7 @@ def outcomes(context: Context, guards: Sequence[Sequence[Say]]) -> Iterator[tupl
 
 
 def addresses(server: Context, context: Context) -> list[Say]:
-    """Return what `allow` and `deny` may say of an address that no rule names."""
+    """Return the possible answers of `allow` and `deny` for an address that no rule names."""
     rules = context.nearest("allow", "deny")
     listens = " ".join(one.arguments[0] for one in server.own("listen") if one.arguments)
     families = ["v4", *(["v6"] if "[" in listens else []), *(["unix"] if "unix:" in listens else [])]
@@ -53,7 +53,7 @@ def addresses(server: Context, context: Context) -> list[Say]:
 
 
 def password(context: Context, text: Callable[[str], Value]) -> list[Say]:
-    """Return what `auth_basic` may say; without a file of passwords it says nothing."""
+    """Return the possible answers of `auth_basic`; without a password file it has none."""
     realm = context.nearest("auth_basic")
     if not realm or not context.nearest("auth_basic_user_file"):
         return [NOTHING]
@@ -65,17 +65,17 @@ def password(context: Context, text: Callable[[str], Value]) -> list[Say]:
 
 
 def doubtful(one: Directive, why: str) -> Seen:
-    """Return that a directive is not understood."""
+    """Return the entry for a directive that is not understood."""
     return Seen(one.place, label(one), why)
 
 
 def label(one: Directive) -> str:
-    """Return a directive as it is written, without its block."""
+    """Return a directive as written, without its block."""
     return " ".join((one.name, *one.arguments))
 
 
 def _first(rules: Sequence[Directive], family: str) -> bool | None:
-    """Return what the first rule says that is about every address of a family."""
+    """Return the answer of the first rule that covers every address of a family."""
     for one in rules:
         if one.arguments[:1] == ("all",) or one.arguments[:1] == (_FAMILIES[family],):
             return one.name == "allow"

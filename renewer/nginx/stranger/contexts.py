@@ -1,4 +1,4 @@
-"""nginx's blocks: what stands in each, and what it takes over from those around it; pure."""
+"""nginx's blocks: the directives in each, and those inherited from the enclosing blocks. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ _PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass",
 
 
 class Context:
-    """A block that holds for a request (http, server, location, if, limit_except), with the one around it."""
+    """A block that applies to a request (http, server, location, if, limit_except), and its parent."""
 
     def __init__(self, directive: Directive, outer: "Context | None" = None) -> None:
         self.directive = directive
@@ -31,12 +31,12 @@ class Context:
 
     @property
     def name(self) -> str:
-        """What kind of block it is."""
+        """The kind of block."""
         return self.directive.name
 
     @property
     def label(self) -> str:
-        """What it is called: `location = /x`."""
+        """Its name in messages: `location = /x`."""
         return " ".join((self.directive.name, *self.directive.arguments))
 
     def own(self, *names: str) -> list[Directive]:
@@ -44,12 +44,12 @@ class Context:
         return [one for one in self.block if one.name in names]
 
     def nearest(self, *names: str) -> list[Directive]:
-        """Return its own directives of these names, or those that it takes over from around it."""
+        """Return its own directives of these names, or those that it inherits."""
         return self.own(*names) or (self.outer.nearest(*names) if self.outer else [])
 
     @cached_property
     def locations(self) -> list["Context"]:
-        """The locations that stand directly in it."""
+        """The locations directly in it."""
         return [Context(one, self) for one in self.own("location") if one.arguments]
 
     @property
@@ -61,23 +61,23 @@ class Context:
 
     @property
     def on_purpose(self) -> bool:
-        """Whether it says itself that everybody may come in."""
+        """Whether it explicitly lets everybody in."""
         rules = self.own("allow", "deny")
         return bool(rules) and (rules[0].name, rules[0].arguments) == ("allow", ("all",))
 
     @property
     def passes_on(self) -> bool:
-        """Whether what is behind nginx answers; an `if` takes that over from its location."""
+        """Whether a backend answers; an `if` inherits that from its location."""
         own = any(one.name in _PASSES for one in self.block)
         return own or bool(self.name in {"if", "limit_except"} and self.outer and self.outer.passes_on)
 
     @property
     def location(self) -> "Context":
-        """The location, server or limit_except that an `if` stands in."""
+        """The location, server or limit_except that contains an `if`."""
         return self.outer.location if self.name == "if" and self.outer else self
 
     def holding(self, one: Directive) -> "Context":
-        """Return the block that a directive stands in: this one, or one around it."""
+        """Return the block that contains a directive: this one, or an enclosing one."""
         return (
             self if self.outer is None or any(one is own for own in self.block) else self.outer.holding(one)
         )
@@ -89,7 +89,7 @@ class Context:
 
     @property
     def modifier(self) -> str:
-        """What stands before a location's path: `=`, `^~`, `~`, `~*` or nothing; for a named one `@`."""
+        """The modifier before a location's path: `=`, `^~`, `~`, `~*` or nothing; for a named one `@`."""
         first = self.directive.arguments[0]
         if len(self.directive.arguments) > 1:
             return first

@@ -1,4 +1,4 @@
-"""nginx's directives that neither let a stranger in nor keep him out."""
+"""nginx's directives that neither let a stranger in nor keep them out."""
 
 import re
 
@@ -33,17 +33,17 @@ _BEGINNINGS = """
 _BLOCKS = frozenset(
     ("geo", "geoip2", "keyval_zone", "map", "match", "server", "split_clients", "types", "upstream")
 )
-"""What has lines of its own that are no directives, or that concern no server."""
+"""Blocks whose lines are not directives, or do not concern a server."""
 
 _HANDLED = frozenset(_NAMES.split())
 _BEGIN = re.compile("|".join(_BEGINNINGS.split()))
 
 
 def is_known(name: str) -> bool:
-    """Return whether it is known what a directive does for who gets in."""
+    """Return whether it is known how a directive affects access."""
     return name in _HANDLED or name in _BLOCKS or _BEGIN.match(name) is not None
 
 
 def is_foreign(name: str) -> bool:
-    """Return whether what stands in its block are no directives that concern a server."""
+    """Return whether the lines in its block are not directives that concern a server."""
     return name in _BLOCKS

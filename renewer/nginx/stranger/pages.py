@@ -1,4 +1,4 @@
-"""Whether a file is there that the configuration names in full."""
+"""Checks whether a file named in full in the configuration exists."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from renewer.nginx.stranger.contexts import Context
 
 
 def there(context: Context, path: str) -> bool | None:
-    """Return whether nginx finds a file for a path; `None` if that cannot be known here."""
+    """Return whether nginx finds a file for a path; `None` if that is unknown."""
     roots = context.nearest("root", "alias")
     where = roots[-1].arguments[0] if roots and roots[-1].arguments else ""
     if not where.startswith("/") or "$" in where or roots[-1].name == "alias":

@@ -1,4 +1,4 @@
-"""Which location nginx finds for a path, and which patterns the path meets; pure."""
+"""Finds nginx's location for a path, and matches paths against patterns. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from renewer.nginx.stranger.contexts import Context
 
 _SIMPLE = re.compile(r"(\^?)((?:[\w/-]|\\[./-])*)(\(\.\*\)|\.\*)?(\$?)")
-"""A pattern that is met by a beginning, perhaps with anything behind it, perhaps to the end of the line."""
+"""A pattern that matches a prefix, perhaps followed by anything, perhaps up to the end of the line."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """A path, or all paths that begin so, unless it is `whole`.
+    """A path if `whole`; otherwise all paths with this prefix.
 
-    `broken` says that it has a line break in it, which `.` does not meet; `vague` that little is known of it.
+    `broken`: it contains a line break, which `.` does not match; `vague`: little is known about it.
     """
 
     start: str = "/"
@@ -24,7 +24,7 @@ class Path:
 
     @property
     def samples(self) -> frozenset[str]:
-        """Paths that it may certainly be."""
+        """Paths that it can certainly be."""
         if self.whole:
             return frozenset({self.start})
         if self.vague:
@@ -33,13 +33,13 @@ class Path:
         return frozenset({broken}) if self.broken else frozenset({self.start, f"{self.start}x", broken})
 
     def fits(self, pattern: str, *, any_case: bool = False) -> dict[bool, bool]:
-        """Return whether it meets the pattern: each way that is possible, with whether that is certain."""
+        """Return whether it matches the pattern: each possible answer, with whether that is certain."""
         regex = compiled(pattern, any_case=any_case)
         if regex is None:
             return {True: False, False: False}
         ways = {regex.search(sample) is not None: True for sample in self.samples}
         if self == Path():
-            ways[True] = True  # it is for the client to choose
+            ways[True] = True  # the client can choose
         if self.whole or (ways and self._simply_fits(pattern)):
             return ways
         if self._simply_fits(pattern):
@@ -47,11 +47,11 @@ class Path:
         return {way: ways.get(way, False) for way in (True, False)}
 
     def unmet(self, pattern: str) -> "Path":
-        """Return those of it that do not meet the pattern."""
+        """Return those of its paths that do not match the pattern."""
         return replace(self, broken=self.broken or (not self.whole and self._simply_fits(pattern)))
 
     def _simply_fits(self, pattern: str) -> bool:
-        """Return whether all of it meets the pattern, but perhaps for a line break."""
+        """Return whether all of it matches the pattern, except perhaps for a line break."""
         found = _SIMPLE.fullmatch(pattern)
         if found is None:
             return False
@@ -62,11 +62,11 @@ class Path:
 
 
 EMPTY = Path("", whole=True)
-"""A path that a rewrite leaves nothing of: nginx leads it to no named location."""
+"""A path of which a rewrite leaves nothing; nginx does not send it to a named location."""
 
 
 def leads_to(server: Context, path: Path) -> Iterator[tuple[Context, Path]]:
-    """Yield what nginx may find for a path: a location, or the server itself; with what the path is then."""
+    """Yield what nginx may select for a path: a location or the server itself, with the narrowed path."""
     if path.whole:
         yield _found(server, path.start) or server, path
         return
@@ -88,24 +88,24 @@ def leads_to(server: Context, path: Path) -> Iterator[tuple[Context, Path]]:
 
 
 def _is_shadowed(one: Context, server: Context) -> bool:
-    """Return whether a pattern takes every path that a location is for."""
+    """Return whether a pattern matches every path of a location."""
     patterns = [other for other in server.locations if other.is_pattern] if one.outer is server else []
     own = Path(one.path)
     return any(own.fits(other.path, any_case=other.modifier == "~*") == {True: True} for other in patterns)
 
 
 def _begins(one: Context) -> bool:
-    """Return whether a location is for every path that begins so."""
+    """Return whether a location applies to every path with this prefix."""
     return one.modifier in {"", "^~"}
 
 
 def _found(outer: Context, path: str) -> Context | None:
-    """Return the location that nginx takes for a path within a block."""
+    """Return the location that nginx selects for a path within a block."""
     return _match(outer, path)[0]
 
 
 def _match(outer: Context, path: str) -> tuple[Context | None, bool]:
-    """Return the location, and whether no pattern further out is tried any more."""
+    """Return the location, and whether nginx skips the patterns of enclosing blocks."""
     for one in outer.locations:
         if one.modifier == "=" and one.path == path:
             return one, True
@@ -122,7 +122,7 @@ def _match(outer: Context, path: str) -> tuple[Context | None, bool]:
 
 
 def compiled(pattern: str, *, any_case: bool = False) -> "re.Pattern[str] | None":
-    """Return a pattern of PCRE's as Python's; `None` if it has none."""
+    """Return a PCRE pattern as one of Python's; `None` if there is no equivalent."""
     text = re.sub(r"\(\?<(?=\w)|\(\?'(?=\w)", "(?P<", pattern)
     text = re.sub(r"\\k[<{'](\w+)[>}']", r"(?P=\1)", text)
     try:

@@ -1,10 +1,10 @@
-"""A stranger's request on its way through a server of nginx, phase by phase.
+"""Follows a stranger's requests through a server of nginx, phase by phase.
 
 The phases (nginx's development guide): the server's rewrites, the location, its rewrites, limits, access,
-`try_files`, content. A status of 300 and above goes on where an `error_page` says: to a named location past
-the server's rewrites, to a path through them once more. Whatever reaches the content is open; what does so
-only if something holds that is not understood, is unclear. The text of a `return`, and a file that an
-`error_page` names in full, are answers: they are meant for everybody.
+`try_files`, content. A status of 300 and above continues where an `error_page` leads: to a named location,
+which skips the server's rewrites, or to a path, which goes through them again. A location whose content is
+reached is open; if that depends on something that is not understood, it is unclear. The text of a `return`,
+and a file that an `error_page` names in full, are answers: they are meant for everybody.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,25 +20,25 @@ from renewer.nginx.stranger.rewrites import ELSEWHERE, Rewrites, Way
 from renewer.nginx.stranger.variables import Rest, Variables, named
 
 _HOPS = 40
-"""Steps from server to location and on: more than nginx makes before it gives up, which is ten redirects."""
+"""The most steps between server and locations; nginx itself gives up earlier, after ten redirects."""
 
 _EARLY = (400, 405, 421, 494, 495, 496, 497, 501)
-"""What nginx itself answers before it looks at a server's directives, such as 405 to TRACE."""
+"""nginx's own answers before it reads a server's directives, such as 405 to TRACE."""
 
 _FOUND = (301, 413)
-"""What it answers when it has found a location, before that one's directives count."""
+"""nginx's own answers once it has found a location, before that location's directives apply."""
 
 _BUSY, _REFUSED = (429, 503), (401, 403)
 _BEHIND, _FILES = (413, 500, 502, 503, 504), (403, 404, 405, 416, 500)
-"""What comes of what is behind nginx, and of files that are not there or asked for in a wrong way."""
+"""The answers of a backend, and those for missing files and invalid requests of files."""
 
 _GOOD = range(200, 300)
 
 
 class Stranger:
-    """Follows every request of a stranger's through a server, and keeps what he gets.
+    """Follows every request of a stranger through a server, and records the results.
 
-    `answers` are the statuses that a request of nginx's own (`auth_request`) ends with.
+    `answers` are the final statuses of nginx's own requests (`auth_request`).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Stranger:
         self._been: set[tuple[str, Way]] = set()
 
     def comes(self) -> None:
-        """Follow what he asks the server for himself."""
+        """Follow the requests that the stranger sends."""
         way = Way(self._server, Path())
         self._fails(way, _EARLY)
         if not self._wants_certificate:
@@ -69,19 +69,19 @@ class Stranger:
 
     @property
     def guards(self) -> bool:
-        """Whether anything asks for a session or a login."""
+        """Whether anything requires a session or a login."""
         return self._logins or self._rewrites.ask
 
     @property
     def unclear(self) -> Iterator[Seen]:
-        """Yield what is not understood, but for what is open anyway."""
+        """Yield the directives that are not understood, except where the location is open anyway."""
         yield from (seen for (context, _), seen in self._unclear.items() if context not in self.open)
         if self._rewrites.given_up:
             yield doubtful(self._rewrites.given_up, "there are too many ways through it")
 
     @property
     def _wants_certificate(self) -> bool:
-        """Whether every socket of the server asks for a client certificate."""
+        """Whether every socket of the server requires a client certificate."""
         verify = self._server.nearest("ssl_verify_client")
         old = [one.arguments == ("on",) for one in self._server.nearest("ssl")]
         sockets = [one.arguments[0] for one in self._server.own("listen") if one.arguments]
@@ -89,7 +89,7 @@ class Stranger:
         return bool(verify) and verify[-1].arguments == ("on",) and (encrypted or any(old))
 
     def _is_new(self, phase: str, way: Way) -> bool:
-        """Return whether no such request has been here before."""
+        """Return whether no such request has been followed before."""
         if way.hops > _HOPS:
             self._rewrites.given_up = self._rewrites.given_up or way.context.directive
         fresh = (phase, way) not in self._been and not self._rewrites.given_up
@@ -99,7 +99,7 @@ class Stranger:
     # The phases, in nginx's order.
 
     def _serve(self, way: Way) -> None:
-        """Go through the server's rewrites."""
+        """Apply the server's rewrites."""
         way = replace(way, context=self._server, hops=way.hops + 1)
         if self._is_new("server", way):
             for after in self._rewrite(self._server.block, way):
@@ -111,7 +111,7 @@ class Stranger:
                 self._enter(replace(way, context=context, path=path, hops=way.hops + 1))
 
     def _enter(self, way: Way) -> None:
-        """Go into a location, and through its rewrites."""
+        """Enter a location, and apply its rewrites."""
         if not self._is_new("enter", way) or not self._rewrites.steps(way.context.directive):
             return
         context = way.context
@@ -129,7 +129,7 @@ class Stranger:
             (self._find if after.moved else self._access)(replace(after, moved=False))
 
     def _rewrite(self, block: Sequence[Directive], way: Way) -> Iterator[Way]:
-        """Yield the requests that the rewrites in a block let go on; follow what they answer the others."""
+        """Yield the requests that continue after a block's rewrites; follow the answers to the others."""
         for way_out in self._rewrites.through(tuple(block), way):
             if way_out.answer is None:
                 yield way_out.way
@@ -139,14 +139,14 @@ class Stranger:
                 self._answer(way_out.way, way_out.answer)
 
     def _access(self, way: Way) -> None:
-        """Go through the limits, and what asks for a login or an address."""
+        """Apply the limits, and the rules for logins and addresses."""
         if not self._is_new("access", way):
             return
         context = way.context
         if context.nearest("limit_req", "limit_conn"):
             own = context.nearest("limit_req_status", "limit_conn_status")
             self._fails(way, [*_BUSY, *(int(one.arguments[0]) for one in own)])
-        if self._asked:  # nginx leaves this out for its own requests
+        if self._asked:  # nginx skips this for its own requests
             self._try(way)
             return
         sides = [self._addresses(way), self._password(way), self._ask(way)]
@@ -159,7 +159,7 @@ class Stranger:
                 self._fails(after, [*_REFUSED, *asks])
 
     def _try(self, way: Way) -> None:
-        """Go through `try_files`."""
+        """Apply `try_files`."""
         tried = way.context.own("try_files")
         if not tried:
             self._content(way)
@@ -178,7 +178,7 @@ class Stranger:
             self._lead(way, last, tried[-1])
 
     def _content(self, way: Way) -> None:
-        """Have the location answer: what is behind nginx, or files."""
+        """Let the location answer, from a backend or from files."""
         if way.context.passes_on:
             self._reached(way)
             pages = way.context.nearest("error_page") if _intercepts(way.context) else []
@@ -187,13 +187,13 @@ class Stranger:
             return
         if way.internal and way.path.whole and not way.path.start.endswith("/"):
             self._page(way)
-        elif not way.path.broken:  # no file has a line break in its name
+        elif not way.path.broken:  # file names have no line breaks
             self._reached(way)
             self._index(way)
         self._fails(way, _FILES)
 
     def _page(self, way: Way) -> None:
-        """Have one file be the answer; it is meant for strangers if an `error_page` names it."""
+        """Answer with one file; it is meant for strangers if an `error_page` names it."""
         found = there(way.context, way.path.start)
         if way.erred:
             self._answer(way, 200)
@@ -217,7 +217,7 @@ class Stranger:
                     self._serve(replace(way, path=path))
 
     def _reached(self, way: Way) -> None:
-        """Keep that a stranger gets what a location has."""
+        """Record that a stranger gets the content of a location."""
         context = way.context.location
         name = "root" if context is self._server else context.label
         if self._asked:
@@ -232,7 +232,7 @@ class Stranger:
             self.open.setdefault(context, Seen(context.directive.place, name, why))
 
     def _say(self, way: Way) -> None:
-        """Keep what the location says that `auth_request` asks; a service is trusted to refuse strangers."""
+        """Record the answer of the location of `auth_request`; a service is trusted to refuse strangers."""
         pages = way.context.nearest("error_page") if _intercepts(way.context) else []
         asks = [one for one in way.context.nearest("auth_request") if one.arguments != ("off",)]
         if not way.context.passes_on:
@@ -246,10 +246,10 @@ class Stranger:
         else:
             self._answer(way, 401)
 
-    # What follows from a status.
+    # Consequences of a status.
 
     def _fails(self, way: Way, codes: Iterable[int]) -> None:
-        """Go on where the `error_page` of each status leads, or answer."""
+        """Continue where the `error_page` of each status leads, or answer."""
         pages = [] if way.erred else way.context.nearest("error_page")
         for code in codes:
             page = next((one for one in pages if str(code) in one.arguments[:-1]), None)
@@ -266,7 +266,7 @@ class Stranger:
         self.answers.append((way.status or code, way.doubt))
 
     def _lead(self, way: Way, to: str, by: Directive) -> None:
-        """Go on as a name, a path or an address says that stands in the configuration."""
+        """Continue at a name, a path or an address from the configuration."""
         way = replace(way, why=way.why or f"{by.place} leads there")
         if to.startswith("@"):
             self._name(way, to)
@@ -278,7 +278,7 @@ class Stranger:
             self._answer(way, 302)
 
     def _lead_by_variable(self, way: Way, to: str, by: Directive) -> None:
-        """Go on wherever a variable may say; the word of a service that is asked for a login is trusted."""
+        """Continue wherever a variable may lead; a value from a login service is trusted."""
         value = self._variables.text(to, way.request)
         for text in value.texts:
             self._lead(way, text, by)
@@ -294,10 +294,10 @@ class Stranger:
             if one.path == name and way.path != EMPTY:
                 self._enter(replace(way, context=one, internal=True, hops=way.hops + 1))
 
-    # Who is let in.
+    # Access.
 
     def _addresses(self, way: Way) -> list[Say]:
-        """Return what rules for addresses may say: those in place of a gate let in, if any may come in."""
+        """Return the answers of the address rules; those in place of a gate let in, if anyone may come in."""
         context = way.context
         if context.name == "limit_except" and context.own("allow") and context.outer:
             location = replace(way, context=context.outer)
@@ -311,7 +311,7 @@ class Stranger:
         return found
 
     def _ask(self, way: Way) -> list[Say]:
-        """Return what the location may say that `auth_request` asks."""
+        """Return the possible answers of the location of `auth_request`."""
         asked = way.context.nearest("auth_request")
         if not asked or asked[-1].arguments[:1] == ("off",):
             return [access.NOTHING]
@@ -330,6 +330,6 @@ def _nothing(context: Context, server: Context) -> str:
 
 
 def _intercepts(context: Context) -> bool:
-    """Return whether `error_page` holds for what is answered behind nginx too."""
+    """Return whether `error_page` also applies to the answers of a backend."""
     names = (f"{kind}_intercept_errors" for kind in ("proxy", "fastcgi", "uwsgi", "scgi", "grpc"))
     return any(one.arguments == ("on",) for one in context.nearest(*names))

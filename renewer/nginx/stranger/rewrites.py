@@ -1,4 +1,4 @@
-"""nginx's module for rewrites: what `set`, `if`, `return`, `break` and `rewrite` make of a request; pure."""
+"""nginx's rewrite module: the effects of `set`, `if`, `return`, `break` and `rewrite` on a request. Pure."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -11,16 +11,16 @@ from renewer.nginx.stranger.paths import EMPTY, Path
 from renewer.nginx.stranger.variables import Request, Value, Variables, named, spans
 
 ELSEWHERE = re.compile(r"https?://|\$scheme\b")
-"""How an address begins that is none of this server's."""
+"""The prefixes of an address outside of this server."""
 
 _ENDS = ("break", "return", "if", "rewrite")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _WRONG = 400
 _MOST = 20_000
-"""Lines that are looked at for one server, each as often as there are ways to it."""
+"""The most lines followed for one server; a line counts once for each way to it."""
 
 _DEEPEST = 200
-"""Conditions and rewrites of one block that are followed."""
+"""The most conditions and rewrites of one block that are followed."""
 
 
 _SIGNATURES = frozenset(
@@ -30,15 +30,15 @@ _SIGNATURES = frozenset(
         "$arg_expires$uri $rn_url_key",
     }
 )
-"""What renewer's own files have signed; nobody else knows the key in it."""
+"""The signed texts of renewer's own files; nobody else knows the key in them."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """Where a request is, and how it got there.
+    """The position of a request, and how it got there.
 
-    `moved` says that it has another path, for which a location has to be found; `erred` that an `error_page`
-    has led it on, `status` what that one answers with; `doubt` is the first thing that is not understood.
+    `moved`: it has a new path, for which a location must be found; `erred`: an `error_page` redirected it;
+    `status`: the status of that page's answer; `doubt`: the first directive that is not understood.
     """
 
     context: Context
@@ -53,16 +53,16 @@ class Way:
     why: str = field(default="", compare=False)
 
     def doubted(self, one: Directive, why: str) -> "Way":
-        """Return the same, with what is not understood."""
+        """Return a copy with a directive that is not understood."""
         return self if self.doubt else replace(self, doubt=doubtful(one, why))
 
     def setting(self, name: str, value: Value) -> "Way":
-        """Return the same with a variable that is set."""
+        """Return a copy with a variable set."""
         return replace(self, sets=tuple(sorted({**dict(self.sets), name: value}.items(), key=_name)))
 
     @property
     def request(self) -> Request:
-        """What the values of variables depend on."""
+        """The data on which the values of variables depend."""
         signed = [" ".join(one.arguments) in _SIGNATURES for one in self.context.nearest("secure_link_md5")]
         former = bool(self.context.nearest("secure_link_secret"))
         claimed = any(spans(one.arguments[0]) for one in self.context.nearest("set_real_ip_from"))
@@ -72,7 +72,7 @@ class Way:
 
 @dataclass(frozen=True)
 class End:
-    """How the rewrites end: the request goes on, or gets an answer, which an `error_page` may be for."""
+    """The result of the rewrites: the request continues, or gets an answer, perhaps with an `error_page`."""
 
     way: Way
     answer: int | None = None
@@ -80,7 +80,7 @@ class End:
 
 
 class Rewrites:
-    """The rewrites of a server and its locations; `ask` says whether any of them asked for a session."""
+    """The rewrites of a server and its locations; `ask`: one of them required a session."""
 
     def __init__(self, server: Context, variables: Variables, files: Collection[str]) -> None:
         self._server, self._variables, self._files = server, variables, files
@@ -89,14 +89,14 @@ class Rewrites:
         self._steps = 0
 
     def steps(self, one: Directive, depth: int = 0) -> bool:
-        """Return whether a directive is still looked at: not if there are too many ways to it."""
+        """Return whether to follow a directive; not if there are too many ways to it."""
         self._steps += 1
         if self._steps > _MOST or depth > _DEEPEST:
             self.given_up = self.given_up or one
         return self.given_up is None
 
     def through(self, todo: tuple[Directive, ...], way: Way, depth: int = 0) -> Iterator[End]:
-        """Yield how a block can end for a request, line by line as nginx does it."""
+        """Yield the possible results of a block for a request, line by line as in nginx."""
         for number, one in enumerate(todo):
             rest = todo[number + 1 :]
             if one.name == "set" and len(one.arguments) > 1:
@@ -109,7 +109,7 @@ class Rewrites:
         yield End(way)
 
     def _ends(self, one: Directive, rest: tuple[Directive, ...], way: Way, depth: int) -> Iterator[End]:
-        """Yield how the block can end from a line on after which not every request goes on the same way."""
+        """Yield the possible results from a line on that does not treat all requests alike."""
         if one.name == "break":
             yield End(replace(way, moved=False, why=way.why or self._ended(one)))
         elif one.name == "return":
@@ -122,7 +122,7 @@ class Rewrites:
                 yield from self.through(rest, end.way, depth) if goes_on else (end,)
 
     def _chosen(self, one: Directive, way: Way) -> Iterator[tuple[Way, Sequence[Directive]]]:
-        """Yield what an `if` makes of a request: with its block, and without."""
+        """Yield the results of an `if` for a request: with its block, and without."""
         outcome = self._variables.meets(one.arguments, way.request)
         self.ask |= outcome.session and way.context.location.directive.file not in self._files
         why = "whether a stranger meets this condition is not known"
@@ -133,7 +133,7 @@ class Rewrites:
             yield after, one.block if met else ()
 
     def _rewritten(self, one: Directive, way: Way) -> Iterator[tuple[End, bool]]:
-        """Yield what a `rewrite` makes of a request, and whether the next line is for that."""
+        """Yield the results of a `rewrite` for a request, and whether the next line applies to them."""
         pattern, to, *flags = one.arguments
         for met, certain in way.path.fits(pattern).items():
             after = way if certain else way.doubted(one, "whether every path meets its pattern is not known")
@@ -142,7 +142,7 @@ class Rewrites:
             elif ELSEWHERE.match(to) or {"redirect", "permanent"} & set(flags):
                 yield End(after, 301 if "permanent" in flags else 302, may_go_on=True), False
             else:
-                if to.startswith("$"):  # nothing may be left of the path, which is an error
+                if to.startswith("$"):  # the path may become empty, which is an error
                     yield End(replace(after, path=EMPTY), 500, may_go_on=True), False
                 ends = bool({"last", "break"} & set(flags))
                 why = after.why or (self._ended(one) if ends else f"{one.place} leads there")

@@ -1,7 +1,7 @@
-"""What nginx's variables hold for a stranger's request, and which conditions it meets; pure.
+"""The values of nginx's variables for a stranger's request, and the results of conditions. Pure.
 
-A stranger has no session, no link, no client certificate, and an address that no list names. He chooses what
-else he sends. A value that cannot be followed is never taken for one that refuses him.
+A stranger has no session, no link, no client certificate, and an address that no list names, and is free to
+send anything else. A value that cannot be followed never counts as one that refuses the stranger.
 """
 
 import ipaddress
@@ -21,27 +21,27 @@ _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _PARTS = re.compile(r"(\$\{?\w+\}?)")
 _CAPTURE = re.compile(r"\(\?P?[<'](\w+)[>']")
 _MOST = 64
-"""Values that one variable may have before it counts as not understood."""
+"""The most values of a variable before it counts as not understood."""
 
 _DEEPEST = 12
-"""Maps that may be made of each other."""
+"""The most maps that may build on each other."""
 
 _WIDE = {4: 8, 6: 16}
-"""A public network with a shorter prefix than this has strangers in it."""
+"""A public network with a shorter prefix than this contains strangers."""
 
 
 class Rest(IntEnum):
-    """What else a variable may hold, beside the texts that are known."""
+    """What a variable may contain besides the known texts."""
 
     NOTHING = 0
-    FREE = 1  # anything, as the client likes: a method, a host
-    CLIENT = 2  # anything that the client knows: it may have to be a secret
+    FREE = 1  # anything the client chooses: a method, a host
+    CLIENT = 2  # anything the client knows; it may have to be a secret
     UNKNOWN = 3
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a variable may hold: `texts` for certain. `session` says that a session makes it another."""
+    """The possible values of a variable: certainly `texts`. `session`: a session changes it."""
 
     texts: frozenset[str] = frozenset()
     rest: Rest = Rest.NOTHING
@@ -50,10 +50,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Request:
-    """What a value depends on: the path, and what `set` has set.
+    """The data on which a value depends: the path, and the variables set by `set`.
 
-    `signed` says whether the signature that is asked for is renewer's, `None` that none is; `claimed` that
-    anybody may say that his address is another.
+    `signed`: the required signature is renewer's; `None` if none is required. `claimed`: clients may claim
+    any address.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which ways a condition can turn out for a stranger, each with whether that is certain."""
+    """The possible results of a condition for a stranger, each with whether it is certain."""
 
     ways: Mapping[bool, bool]
     session: bool = False
@@ -99,7 +99,7 @@ class Variables:
         self._opaque: set[str] = set()
         self._set: set[str] = set()
         self.judged: set[str] = set()
-        """Those that hold what a service says that is asked for a login (`auth_request_set`)."""
+        """The variables set from the answer of a login service (`auth_request_set`)."""
         for one in within(http):
             self._read(one)
 
@@ -120,7 +120,7 @@ class Variables:
             self._opaque.add(named(one.arguments[0]))
 
     def text(self, template: str, request: Request, depth: int = 0) -> Value:
-        """Return what a text with variables in it may be."""
+        """Return the possible values of a text with variables."""
         values = []
         for part in _PARTS.split(template):
             found = _VARIABLE.fullmatch(part)
@@ -128,7 +128,7 @@ class Variables:
         return _joined([one for one in values if one != Value(frozenset({""}))])
 
     def value(self, name: str, request: Request, depth: int = 0) -> Value:
-        """Return what a variable may hold."""
+        """Return the possible values of a variable."""
         made = self._made.get(name, [])
         if name in self._opaque | self.judged or len(made) > 1 or depth > _DEEPEST:
             return UNKNOWN
@@ -152,7 +152,7 @@ class Variables:
         return _KNOWN.get(name, unset)
 
     def path(self, template: str, request: Request) -> Path:
-        """Return the path that a text with variables makes; what a pattern has caught may be anything."""
+        """Return the path that results from a text with variables; captures of a pattern may be anything."""
         start = ""
         for part in _PARTS.split(template.partition("?")[0]):
             value = self.text(part, request)
@@ -162,7 +162,7 @@ class Variables:
         return Path(start, whole=True)
 
     def meets(self, condition: Sequence[str], request: Request) -> Outcome:
-        """Return how the condition of an `if` can turn out."""
+        """Return the possible results of the condition of an `if`."""
         match list(condition):
             case [one]:
                 value = self.text(one, request)
@@ -193,7 +193,7 @@ class Variables:
         return _outcome(value, found, certain=value.rest is Rest.FREE)
 
     def _verdict(self, request: Request) -> Value:
-        """Return what `secure_link` finds: nothing, or that a session has expired."""
+        """Return the result of `secure_link`: nothing, or that a session has expired."""
         if request.signed is None:
             return Value(frozenset({""}), session=True)
         own = {"rn_key", "rn_url_key"} & {*request.sets, *self._opaque, *self.judged}
@@ -240,12 +240,12 @@ class Variables:
 
 
 def named(variable: str) -> str:
-    """Return the name of a variable: nginx does not tell `$A` from `$a`."""
+    """Return the name of a variable; nginx does not distinguish `$A` from `$a`."""
     return variable.removeprefix("$").lower()
 
 
 def spans(network: str) -> bool | None:
-    """Return whether strangers have addresses in a network (`10.0.0.0/8`); `None` if it is none."""
+    """Return whether a network (`10.0.0.0/8`) contains strangers; `None` if it is not a network."""
     try:
         found = ipaddress.ip_network(network, strict=False)
     except ValueError:
@@ -254,7 +254,7 @@ def spans(network: str) -> bool | None:
 
 
 def within(block: Iterable[Directive]) -> Iterator[Directive]:
-    """Yield every directive of a block, and of those within it."""
+    """Yield every directive of a block and of its nested blocks."""
     for one in block:
         yield one
         yield from within(one.block)
@@ -273,7 +273,7 @@ def _joined(values: Sequence[Value]) -> Value:
 
 
 def _entry(entries: Sequence[Directive], text: str) -> str | None:
-    """Return what a map gives for a text, as it is written; `None` if that is not understood."""
+    """Return the value of a map for a text, as written; `None` if it is not understood."""
     given = {entry.name.lower(): entry.arguments[0] for entry in entries if not entry.name.startswith("~")}
     default = given.pop("default", "")
     if text.lower() in given:
