@@ -5,7 +5,8 @@ complete: another thread that decodes the same class at that moment follows inva
 dies (SIGSEGV, seen with 0.22). So only one thread at a time creates a decoder, whatever the class: classes
 contain each other, so a `Once` for each class would not do.
 
-Documents call a CA's directory URL `server`, as they have from the first version on.
+Documents call a CA's directory URL `server`, as they have from the first version on. A site or a certificate
+may have that name as well, but its value is a fingerprint or a time: only a URL, or nothing, is a CA's.
 """
 
 import json
@@ -18,7 +19,8 @@ import msgspec
 Value = TypeVar("Value")
 
 _UNFIT = re.compile(r"[^ -~]")
-_OURS, _STORED = b'"directory_url":', b'"server":'  # in a string, the first quote would be escaped
+_OURS = re.compile(rb'"directory_url":(?="https?://|"")')  # in a string, the first quote would be escaped
+_STORED = re.compile(rb'"server":(?=\s*"https?://|\s*"")')
 _learning = threading.Lock()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -29,7 +31,7 @@ class UnreadableError(ValueError):
 
 def encode(value: object) -> bytes:
     """Return the document of a value, with escapes for characters that are not printable."""
-    text = msgspec.json.encode(value).replace(_OURS, _STORED).decode()
+    text = _OURS.sub(b'"server":', msgspec.json.encode(value)).decode()
     return (text if text.isprintable() else _UNFIT.sub(_escaped, text)).encode()
 
 
@@ -45,7 +47,7 @@ def decode(data: bytes, form: type[Value]) -> Value:
     with _learning:
         decoder = _decoders.get(form) or _decoders.setdefault(form, msgspec.json.Decoder(form))
     try:
-        found: Value = decoder.decode(data.replace(_STORED, _OURS))
+        found: Value = decoder.decode(_STORED.sub(b'"directory_url":', data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(str(error)) from error
     return found

@@ -51,6 +51,13 @@ def test_a_hook_is_told_once_of_what_is_new() -> None:
     assert (list(rotated.certificates), list(rotated.sites)) == ([], ["nodered"])
 
 
+def test_a_certificate_and_a_site_named_server_are_news_once() -> None:
+    """Documents call the CA's directory `server`; that must not take the name from anything else."""
+    world = Hooked()
+    for action in (HookAction.RAN, HookAction.KEPT):
+        assert world.actions(certificate("server"), sites=(site("server"),)) == [action]
+
+
 def test_a_cycle_for_one_certificate_forgets_nothing_of_the_others() -> None:
     world = Hooked()
     world.actions(certificate("a.example"), certificate("b.example"))

@@ -53,6 +53,20 @@ def test_several_threads_may_read_the_first_document_of_a_kind_at_once() -> None
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("name", ["server", "directory_url"])
+def test_a_site_or_a_certificate_may_have_that_name_too(name: str) -> None:
+    """Documents map names to fingerprints and times: `[site.server]`, `[certificate.server]`."""
+    told = {name: "ab" * 32}
+    assert json.loads(encode(told)) == told
+    assert decode(encode(told), dict[str, str]) == told
+
+
+@pytest.mark.parametrize("url", ["https://ca.example/", "http://127.0.0.1:14000/dir", ""])
+def test_every_address_of_a_ca_is_read_back(url: str) -> None:
+    assert json.loads(encode(Told(url, "x"))) == {"server": url, "text": "x"}
+    assert decode(encode(Told(url, "x")), Told) == Told(url, "x")
+
+
 @dataclass(frozen=True)
 class Told:
     directory_url: str
