@@ -210,6 +210,9 @@ class Sites(Protocol):
     def specs(self) -> Sequence[SiteSpec]:
         """The sites of the configuration."""
 
+    def outsiders(self) -> bool:
+        """Return whether nginx may still let in somebody who is no longer in the configuration."""
+
     def plan(self, context: SiteContext) -> Proposal:
         """Return what it would propose now, changing nothing."""
 

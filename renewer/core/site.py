@@ -195,14 +195,10 @@ class SiteOutcome:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What nginx has to load for the sites, if anything, and the result for each site.
-
-    `ends_access`: until then, nginx lets somebody in who is no longer in the configuration.
-    """
+    """What nginx has to load for the sites, if anything, and the result for each site."""
 
     guard: Guard | None
     outcomes: tuple[SiteOutcome, ...]
-    ends_access: bool = False
 
 
 def failed(spec: SiteSpec, error: RenewerError, now: datetime) -> SiteOutcome:

@@ -65,7 +65,7 @@ class Engine:
             decisions = [self.look(spec, forced=force) for spec in specs]
             return self._preview([self._forecast(decision) for decision in decisions], decisions)
         blocked = self._try_to_prepare()
-        ended = self.deployment.end_access(self._context(()))
+        ended = self.deployment.end_access(partial(self._context, ()))
         forgotten = self._end_what_is_forgotten()
         runs = _side_by_side(partial(self._renew, forced=force), specs)
         done = _failing(self._finish(runs, ended=ended), "what nginx includes", blocked)

@@ -35,6 +35,17 @@ class SecureLink:
     deployer: Deployer
     follower: Follower = ALONE
 
+    def outsiders(self) -> bool:
+        """Return whether nginx may still let in somebody who is no longer in the configuration."""
+        if self.follower.outdated():
+            return False  # only the newest configuration decides who has access
+        for spec in self.specs:
+            kept = self.vault.site(spec.name)
+            for ring in (kept.served, kept.wanted):
+                if ring and set(ring.people) - set(spec.people):
+                    return True
+        return bool(self._left_over())
+
     def plan(self, context: SiteContext) -> Proposal:
         """Return the proposal that is due now, with the state of the sites; change nothing."""
         if outdated := self.follower.outdated():
@@ -93,9 +104,7 @@ class SecureLink:
         gates = tuple(Gate(spec, wanted[spec.name]) for spec in self.specs)
         guard = Guard(gates)
         settled = all(kept[name] == Kept(served=ring) for name, ring in wanted.items())
-        left_over = self._left_over()
-        nothing = settled and not left_over and self.deployer.stands(guard)
-        ends_access = bool(left_over) or any(_loses(kept[spec.name], spec) for spec in self.specs)
+        nothing = settled and not self._left_over() and self.deployer.stands(guard)
         lacking = self.deployer.unguarded(list(wanted)) if wanted else {}
         outcomes = tuple(
             keyring.outcome(
@@ -107,7 +116,7 @@ class SecureLink:
             )
             for spec in self.specs
         )
-        return Proposal(None if nothing else guard, outcomes, ends_access and not nothing)
+        return Proposal(None if nothing else guard, outcomes)
 
     def _sign(self, spec: SiteSpec, signer: Signer) -> None:
         """Write the current key to the signing program's file, if this reading is the newest."""
@@ -127,12 +136,6 @@ class SecureLink:
     def _left_over(self) -> list[str]:
         names = {spec.name for spec in self.specs}
         return [name for name in self.vault.known_sites() if name not in names]
-
-
-def _loses(kept: Kept, spec: SiteSpec) -> bool:
-    """Return whether nginx may still let in somebody who was removed from the site's people."""
-    known = [ring.people for ring in (kept.served, kept.wanted) if ring]
-    return any(set(people) - set(spec.people) for people in known)
 
 
 def _signing(spec: SiteSpec, ring: Ring) -> bytes:

@@ -24,6 +24,9 @@ class NoSites:
 
     specs: Sequence[SiteSpec] = ()
 
+    def outsiders(self) -> bool:
+        return False
+
     def plan(self, _: SiteContext) -> Proposal:
         return Proposal(None, ())
 

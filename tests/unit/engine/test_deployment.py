@@ -178,6 +178,18 @@ def test_who_was_taken_out_does_not_wait_for_a_certificate() -> None:
     assert (world.nginx.applied[-2:], done.exit_code) == ([["secure links"], [A]], 0)
 
 
+def test_what_cannot_be_read_while_access_ends_leaves_the_other_certificates_alone() -> None:
+    world = FakeWorld(A, B)
+    site = SiteSpec("nodered", "https://nodered.a.example", people=("phone", "laptop"), follows=(A,))
+    world.more = {"sites": SecureLink((site,), world.vault, world.nginx)}
+    assert world.engine.run().exit_code == 0
+    world.more = {"sites": SecureLink((replace(site, people=("laptop",)),), world.vault, world.nginx)}
+    world.store.unreadable[f"certificate/{A}"] = Refused("the disk is at fault")
+    done = world.engine.run(force=True)
+    assert [one.action for one in done.certificates] == [Action.FAILED, Action.ISSUED]
+    assert [gate.ring.people for gate in world.nginx.guard.gates] == [("laptop",)]
+
+
 def test_a_site_that_is_gone_is_closed_before_an_order_and_one_that_is_new_waits_for_the_one_reload() -> None:
     world = FakeWorld()
     old, new = (SiteSpec(name, f"https://{name}.a.example", people=("phone",)) for name in ("old", "new"))
