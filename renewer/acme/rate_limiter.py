@@ -8,6 +8,7 @@ from renewer.core import rate_limits
 from renewer.core.errors import LockBusy, Transient
 from renewer.core.interfaces import Clock
 from renewer.core.rate_limits import Event, EventKind, Exemption, History, Limit, Told
+from renewer.core.timefmt import exactly
 from renewer.store.state import State
 from renewer.system.batching import Batcher
 
@@ -55,7 +56,7 @@ class Allowance:
         hold = rate_limits.held(history, self.limits, names, now, exemption)
         if hold is None:
             return
-        until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
+        until = exactly(hold.until)
         raise Transient(
             f"no order is sent to the CA at {self.directory_url} before {until}: {hold.reason}",
             hint="the CA would refuse it; it is ordered then by itself",

@@ -14,6 +14,7 @@ from renewer.core.clock_skew import WrongClock, refuse_earlier_than
 from renewer.core.errors import RenewerError
 from renewer.core.finding import Finding, Group, Status, Topic
 from renewer.core.model import Material
+from renewer.core.timefmt import at
 
 DRIFT = timedelta(minutes=5)
 """The difference between two clocks from which on it is reported."""
@@ -124,11 +125,11 @@ def clock(scene: Scene) -> Iterator[Finding]:
     except RenewerError:
         behind = None
     if behind is None:
-        yield _CLOCK.ok("ca", f"it shows {now:%Y-%m-%d %H:%M} UTC; the CA's is not available to compare")
+        yield _CLOCK.ok("ca", f"it shows {at(now)}; the CA's is not available to compare")
     elif abs(behind) > DRIFT:
         way = "behind" if behind > timedelta(0) else "ahead of"
         off = f"it is {abs(behind).total_seconds() / 60:.0f} minutes {way} the CA's"
         why = "signed links and renewal windows shift by as much, and the difference grows"
         yield _CLOCK.warning("ca", off, why, "set it: timedatectl set-ntp true")
     else:
-        yield _CLOCK.ok("ca", f"it agrees with the CA's: {now:%Y-%m-%d %H:%M} UTC")
+        yield _CLOCK.ok("ca", f"it agrees with the CA's: {at(now)}")

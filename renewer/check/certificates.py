@@ -10,6 +10,7 @@ from renewer.core.finding import Finding, Group, Topic
 from renewer.core.model import CertSpec, Material
 from renewer.core.provenance import Provenance
 from renewer.core.rate_limits import Exemption, History, Limit
+from renewer.core.timefmt import at
 
 MOST = {"classic": 100, "tlsserver": 25, "shortlived": 25}
 """Most domains of one Let's Encrypt certificate, by profile (letsencrypt.org/docs/profiles)."""
@@ -56,7 +57,7 @@ def held(
     hold = rate_limits.held(history, own, spec.domains, now, Exemption.SAME_SET if same else Exemption.NONE)
     if hold is None:
         return
-    what = f"{spec.name} cannot be ordered before {_minute(hold.until)}: {hold.reason}"
+    what = f"{spec.name} cannot be ordered before {at(hold.until)}: {hold.reason}"
     hint = "it is ordered then automatically; do not use --force before"
     if material is None:
         yield _RENEWAL.error(
@@ -73,7 +74,7 @@ def ending(
     if material and material.not_after <= now:
         yield _RENEWAL.error(
             "ended",
-            f"the certificate {spec.name} expired on {_minute(material.not_after)}",
+            f"the certificate {spec.name} expired on {at(material.not_after)}",
             "clients reject it",
             "run: renewer renew",
         )
@@ -87,11 +88,7 @@ def ending(
     if failure:
         yield _RENEWAL.warning(
             "failure",
-            f"the last attempt for {spec.name} failed ({_minute(failure.at)}): {failure.message}",
-            f"{failure.count} failed in a row; the next attempt is at {_minute(failure.retry)}",
+            f"the last attempt for {spec.name} failed ({at(failure.at)}): {failure.message}",
+            f"{failure.count} failed in a row; the next attempt is at {at(failure.retry)}",
             failure.hint or "fix the cause, then run: renewer renew",
         )
-
-
-def _minute(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"

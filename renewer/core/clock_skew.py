@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from renewer.core.errors import Refused
 from renewer.core.http_headers import behind
+from renewer.core.timefmt import at
 
 CLOCKS_DIFFER = timedelta(days=1)
 """How far this machine's clock may be off from the CA's, or behind the time of a stored certificate."""
@@ -24,8 +25,7 @@ def refuse_wrong_clock(date: str, now: datetime) -> None:
     difference = behind(date, now)
     if difference is not None and abs(difference) > CLOCKS_DIFFER:
         raise WrongClock(
-            f"this machine's clock is wrong: it shows {now:%Y-%m-%d %H:%M} UTC,"
-            f" the CA {now + difference:%Y-%m-%d %H:%M} UTC",
+            f"this machine's clock is wrong: it shows {at(now)}, the CA {at(now + difference)}",
             hint=_SET,
         )
 
@@ -34,7 +34,7 @@ def refuse_earlier_than(obtained: datetime | None, now: datetime) -> None:
     """Raise `WrongClock` if the certificate was obtained in the future: then nothing would ever be due."""
     if obtained and obtained - now > CLOCKS_DIFFER:
         raise WrongClock(
-            f"this machine's clock is wrong: it says {now:%Y-%m-%d %H:%M} UTC,"
-            f" but the certificate was obtained at {obtained:%Y-%m-%d %H:%M} UTC",
+            f"this machine's clock is wrong: it shows {at(now)},"
+            f" but the certificate was obtained at {at(obtained)}",
             hint=_SET,
         )

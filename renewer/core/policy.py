@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from renewer.core.failure import Failure
 from renewer.core.model import CertSpec, Material, Reason, Snapshot, Suggestion, Window
+from renewer.core.timefmt import exactly
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _why_issue(snapshot: Snapshot, now: datetime) -> str:
     if snapshot.forced:
         return "it was asked for"
     if now >= _renewal(snapshot, now):
-        return f"it is due (it ends {material.not_after:%Y-%m-%d %H:%M:%S} UTC)"
+        return f"it is due (it ends {exactly(material.not_after)})"
     return ""
 
 

@@ -15,6 +15,11 @@ def at(when: datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
+def exactly(when: datetime) -> str:
+    """Return a time to the second."""
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def distance(left: timedelta) -> str:
     """Return how long it is until a time, or since it, in the largest fitting unit.
 

@@ -15,6 +15,7 @@ from renewer.core.model import Action, CertOutcome, Outcome
 from renewer.core.policy import Ask, Decision, Deploy, Issue, Rest
 from renewer.core.printable import LINE, printable
 from renewer.core.site import SiteAction
+from renewer.core.timefmt import exactly
 
 _DEPLOYS = "run: renewer renew, which brings nginx to serve it or tells what stands in the way"
 
@@ -96,7 +97,7 @@ def rest(outcome: Outcome, decisions: Iterable[Decision]) -> datetime | None:
 
 
 def _held(decision: Decision, held: Failure) -> CertOutcome:
-    said = f"{held.message}; it is not tried again before {held.retry:%Y-%m-%d %H:%M:%S} UTC"
+    said = f"{held.message}; it is not tried again before {exactly(held.retry)}"
     return _failed(decision, said, held.hint, Transient.exit_code)
 
 

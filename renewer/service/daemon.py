@@ -21,6 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from renewer.core.errors import ConfigError, RenewerError, Transient
 from renewer.core.interfaces import Report
+from renewer.core.timefmt import exactly
 from renewer.engine.idle.index import HANDED
 from renewer.service.accepted import RENEWER, Accepted, ConfigurationReader, accept
 from renewer.service.watched import Watched
@@ -127,7 +128,7 @@ class Daemon:
     def _plan(self, due: datetime) -> None:
         self._due = due
         self._scheduler.add_job(self._cycle, "date", run_date=due, id="cycle", replace_existing=True)
-        notify(f"STATUS=next cycle at {due:%Y-%m-%d %H:%M:%S} UTC")
+        notify(f"STATUS=next cycle at {exactly(due)}")
 
     def _work(self, config: Accepted) -> datetime:
         """Run one cycle in a worker process; return when the next one is due."""

@@ -20,6 +20,7 @@ from renewer.config.template import DEFAULT, Draft, table
 from renewer.core.errors import ConfigError, Refused
 from renewer.core.followed import View
 from renewer.core.printable import document
+from renewer.core.timefmt import exactly
 from renewer.dns import provider
 from renewer.dns.provider import Provider
 from renewer.migrate import folder
@@ -199,7 +200,7 @@ def _tell(plan: Plan, *, ahead: bool) -> None:
 def _line(heir: Imported, word: str) -> str:
     if heir.fate is Fate.KEPT or heir.material is None:
         return f"skipped: {heir.why}"
-    ends = f"{heir.material.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    ends = exactly(heir.material.not_after)
     return f"{word} as {heir.name} ({', '.join(heir.domains)}), expires {ends}"
 
 

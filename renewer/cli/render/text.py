@@ -1,13 +1,13 @@
 """Outcomes as lines of text."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 import click
 
 from renewer.core.hook import HookAction, HookOutcome
 from renewer.core.model import Action, CertOutcome, Outcome
 from renewer.core.site import SiteAction, SiteOutcome
+from renewer.core.timefmt import exactly
 from renewer.system.console import told
 
 COLOURS = {Action.ISSUED: "green", Action.DEPLOYED: "green", Action.FRESH: "reset", Action.FAILED: "red"}
@@ -55,18 +55,14 @@ def _why(one: CertOutcome | SiteOutcome | HookOutcome, *, ahead: bool) -> Iterat
         yield from (f"  {line}" for line in told("", one.error, one.hint).split("\n"))
 
 
-def _spoken(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _certificate_line(outcome: CertOutcome, words: Mapping[Action, str]) -> str:
     """Return an outcome as the part of a line that follows the name."""
     served = {True: "served by nginx", False: "NOT served by nginx", None: "not checked in nginx"}
     action = words.get(outcome.action, outcome.action)
     parts = [click.style(action, fg=COLOURS[outcome.action]), served[outcome.served]]
     if outcome.not_after:
-        parts.append(f"expires {_spoken(outcome.not_after)}")
-    parts.append("next now" if outcome.due else f"next {_spoken(outcome.next)}")
+        parts.append(f"expires {exactly(outcome.not_after)}")
+    parts.append("next now" if outcome.due else f"next {exactly(outcome.next)}")
     if outcome.detail:
         parts.append(outcome.detail)
     return ", ".join(parts)
@@ -79,9 +75,9 @@ def _site_line(outcome: SiteOutcome, *, ahead: bool) -> str:
     if ahead and action is SiteAction.ROTATED and not outcome.since:
         parts.append("no key yet")
     if outcome.since and outcome.rotation:
-        parts += [f"key of {_spoken(outcome.since)}", f"next rotation {_spoken(outcome.rotation)}"]
+        parts += [f"key of {exactly(outcome.since)}", f"next rotation {exactly(outcome.rotation)}"]
     if outcome.honoured_until:
-        parts.append(f"the oldest key is accepted until {_spoken(outcome.honoured_until)}")
+        parts.append(f"the oldest key is accepted until {exactly(outcome.honoured_until)}")
     if outcome.people:
         parts.append(f"people: {', '.join(outcome.people)}")
     if outcome.detail:
@@ -92,5 +88,5 @@ def _site_line(outcome: SiteOutcome, *, ahead: bool) -> str:
 def _hook_line(outcome: HookOutcome, *, ahead: bool) -> str:
     action = outcome.action
     word = "to be run" if ahead and action is HookAction.RAN else str(action)
-    again = [f"next {_spoken(outcome.next)}"] if outcome.next and action is HookAction.FAILED else []
+    again = [f"next {exactly(outcome.next)}"] if outcome.next and action is HookAction.FAILED else []
     return ", ".join([click.style(word, fg=HOOK_COLOURS[action]), outcome.detail, *again])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from renewer.core.domains import closest
 from renewer.core.errors import ConfigError, Refused, RenewerError, Transient
 from renewer.core.finding import Finding, Group, Topic, listed
+from renewer.core.timefmt import at
 from renewer.dns.cloudflare.client import Api, opened
 from renewer.dns.cloudflare.errors import REMEDY
 from renewer.dns.cloudflare.provider import CloudflareDns
@@ -233,10 +234,10 @@ class Diagnosis:
 
 def _judged(verdict: Verdict, now: datetime) -> Finding:
     if verdict.not_before and verdict.not_before > now:
-        what = f"it is not valid before {_day(verdict.not_before)}"
+        what = f"it is not valid before {at(verdict.not_before)}"
         return _TOKEN.error("verify", what, _NO_TOKEN, f"wait until then, or {REMEDY}")
     if verdict.status == "expired" or (verdict.expires and verdict.expires <= now):
-        when = f" on {_day(verdict.expires)}" if verdict.expires else ""
+        when = f" on {at(verdict.expires)}" if verdict.expires else ""
         hint = f"roll it in Cloudflare's dashboard, or {REMEDY}"
         return _TOKEN.error("verify", f"it expired{when}", _NO_TOKEN, hint)
     if verdict.status != "active":
@@ -245,17 +246,13 @@ def _judged(verdict: Verdict, now: datetime) -> Finding:
     if verdict.expires and verdict.expires - now < SOON:
         return _TOKEN.warning(
             "expiry",
-            f"it expires on {_day(verdict.expires)}",
+            f"it expires on {at(verdict.expires)}",
             "from then on nothing can be renewed, and Cloudflare sends no reminder",
             "give it a later end, or none, in Cloudflare's dashboard",
         )
     whose = "an account's token" if verdict.owned else "a user's token"
-    until = f", valid until {_day(verdict.expires)}" if verdict.expires else ", without an end"
+    until = f", valid until {at(verdict.expires)}" if verdict.expires else ", without an end"
     return _TOKEN.ok("verify", f"Cloudflare knows it as valid: {whose}{until}")
-
-
-def _day(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def _compared(found: "Delegation", place: Place) -> Finding:
