@@ -15,7 +15,7 @@ from renewer.core.finding import Finding, Group, Status, Topic
 from renewer.core.model import CertSpec, Observation
 from renewer.nginx.configuration import Line, lines, read
 from renewer.nginx.control import LIMIT, Control
-from renewer.nginx.deployer import WHO_ANSWERS
+from renewer.nginx.deployer import WHO_ANSWERS, Difference
 from renewer.nginx.layout import Layout
 from renewer.nginx.processes import master
 from renewer.service import systemd
@@ -127,15 +127,17 @@ def _served(scene: Scene, spec: CertSpec) -> Iterator[Finding]:
     sight = deployer.look(spec, material)
     if sight.served is not False:
         yield _seen(scene, spec, sight)
-    elif material is None and _answers(sight.detail):
+        return
+    found = deployer.differences(spec, material) or (Difference(sight.detail, answered=False),)
+    if material is None and found[0].answered:
         shown = "the self-signed placeholder" if sight.placeholder else "another certificate"
         why = "there is no certificate yet"
         yield _TOPIC.warning("served", f"{spec.name}: nginx serves {shown}", why, "run: renewer renew")
     else:
-        for detail in deployer.differences(spec, material) or (sight.detail,):
-            hint = WHO_ANSWERS if _answers(detail) else "check that nginx listens there: ss -tlnp"
+        for one in found:
+            hint = WHO_ANSWERS if one.answered else "check that nginx listens there: ss -tlnp"
             after = f"{hint}; then run: renewer renew"
-            yield _TOPIC.error("served", f"{spec.name}: {detail}", _UNSERVED, after)
+            yield _TOPIC.error("served", f"{spec.name}: {one.detail}", _UNSERVED, after)
 
 
 def _seen(scene: Scene, spec: CertSpec, sight: Observation) -> Finding:
@@ -171,10 +173,6 @@ def _left_over(scene: Scene, written: tuple[Line, ...]) -> Iterator[Finding]:
             "it is not renewed, and nginx keeps serving it after it has expired",
             f'remove that line, or add the table [certificate."{name}"]',
         )
-
-
-def _answers(detail: str) -> bool:
-    return "serves a certificate other than" in detail or "serves the self-signed placeholder" in detail
 
 
 def _is(line: Line, directive: str) -> bool:

@@ -80,13 +80,15 @@ class NginxDeployer:
         detail = self._difference(_sought(spec, material, found), configuration)
         return Observation(published, not detail, detail, placeholder, START if detail == _DOWN else "")
 
-    def differences(self, spec: CertSpec, material: Material | None) -> tuple[str, ...]:
-        """Return every address where another certificate is served; `look` reports only the first."""
+    def differences(self, spec: CertSpec, material: Material | None) -> "tuple[Difference, ...]":
+        """Return every address that does not serve the certificate; `look` reports only the first."""
         sought = _sought(spec, material, self._discover(self._configuration(), spec))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             seen = zip(sought, pool.map(lambda one: handshake(one.target), sought), strict=True)
             return tuple(
-                self._words(one, had) for one, had in seen if had.fingerprint not in one.fingerprints
+                Difference(self._words(one, had), answered=had.fingerprint is not None)
+                for one, had in seen
+                if had.fingerprint not in one.fingerprints
             )
 
     def grounds(self) -> Grounds | None:
@@ -299,6 +301,14 @@ class NginxDeployer:
             self._generations.sweep(publish.spec.name)
         except RenewerError as error:
             self.report.problem(publish.owner, str(error), error.hint)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What an address shows instead of a certificate, in words; `answered` if it is another certificate."""
+
+    detail: str
+    answered: bool
 
 
 @dataclass(frozen=True)
