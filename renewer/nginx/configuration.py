@@ -142,6 +142,11 @@ class Directive:
     file: str
     block: tuple["Directive", ...] = ()
 
+    @property
+    def label(self) -> str:
+        """The directive as written, without its block: `location = /x`."""
+        return " ".join((self.name, *self.arguments))
+
 
 def tree(config: str) -> tuple[Directive, ...]:
     """Return the directives of the configuration, as far as it can be read."""

@@ -66,12 +66,7 @@ def password(context: Context, text: Callable[[str], Value]) -> list[Say]:
 
 def doubtful(one: Directive, why: str) -> Seen:
     """Return the entry for a directive that is not understood."""
-    return Seen(one.place, label(one), why)
-
-
-def label(one: Directive) -> str:
-    """Return a directive as written, without its block."""
-    return " ".join((one.name, *one.arguments))
+    return Seen(one.place, one.label, why)
 
 
 def _first(rules: Sequence[Directive], family: str) -> bool | None:

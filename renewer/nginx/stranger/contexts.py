@@ -34,11 +34,6 @@ class Context:
         """The kind of block."""
         return self.directive.name
 
-    @property
-    def label(self) -> str:
-        """Its name in messages: `location = /x`."""
-        return " ".join((self.directive.name, *self.directive.arguments))
-
     def own(self, *names: str) -> list[Directive]:
         """Return its own directives of these names."""
         return [one for one in self.block if one.name in names]

@@ -219,7 +219,7 @@ class Stranger:
     def _reached(self, way: Way) -> None:
         """Record that a stranger gets the content of a location."""
         context = way.context.location
-        name = "root" if context is self._server else context.label
+        name = "root" if context is self._server else context.directive.label
         if self._asked:
             self._say(way)
         elif context.on_purpose:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from renewer.nginx.configuration import Directive
-from renewer.nginx.stranger.access import Seen, doubtful, label
+from renewer.nginx.stranger.access import Seen, doubtful
 from renewer.nginx.stranger.contexts import Context
 from renewer.nginx.stranger.paths import EMPTY, Path
 from renewer.nginx.stranger.variables import Request, Value, Variables, named, spans
@@ -157,7 +157,7 @@ class Rewrites:
     def _ended(self, one: Directive) -> str:
         if any(one is own for own in self._server.block):
             return f"{one.place} ends what the server checks, and no gate behind it counts"
-        return f"{label(one)} at {one.place} ends what nginx checks, and no gate behind it counts"
+        return f"{one.label} at {one.place} ends what nginx checks, and no gate behind it counts"
 
 
 def _name(entry: tuple[str, Value]) -> str:
