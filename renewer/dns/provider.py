@@ -68,7 +68,7 @@ class Terminal(Protocol):
     def note(self, *lines: str) -> None:
         """Print lines that are not part of the result."""
 
-    def problem(self, what: str, hint: str) -> None:
+    def problem(self, subject: str, what: str, hint: str) -> None:
         """Report the problem with an answer."""
 
     def ask(self, question: str, read: Callable[[str], Answer], *, hide: bool = False) -> Answer:

@@ -51,9 +51,9 @@ class Person:
         """Print lines that are not part of the result."""
         echo(*lines, err=True)
 
-    def problem(self, what: str, hint: str) -> None:
+    def problem(self, subject: str, what: str, hint: str) -> None:
         """Report what is wrong with an answer."""
-        Quiet().problem("token", what, hint)
+        Quiet().problem(subject, what, hint)
 
     def ask(self, question: str, read: Callable[[str], Answer], *, hide: bool = False) -> Answer:
         """Ask until the answer can be read; raises `Refused` for who leaves."""

@@ -66,7 +66,7 @@ class TokenSetup:
             except Refused as refused:
                 if not self._typed:
                     raise Refused(f"{refused}; nothing was written", hint=self._better(refused)) from None
-                terminal.problem(f"rejected: {refused}", refused.hint)
+                terminal.problem("token", f"rejected: {refused}", refused.hint)
             self._typed = _typed(terminal)
 
     def _better(self, refused: Refused) -> str:
