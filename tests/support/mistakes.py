@@ -275,20 +275,20 @@ def without_site(bench: Bench) -> Iterator[None]:
 
 
 @contextmanager
-def known_key(bench: Bench) -> Iterator[None]:
+def rewritten(bench: Bench, pattern: str, text: str) -> Iterator[None]:
+    """The files for secure links are otherwise than renewer wrote them, for as long as this lasts."""
+    http = bench.world.state / "nginx/secure_link/http.conf"
+    before = http.read_text()
+    http.write_text(re.sub(pattern, text, before))
+    yield
+    http.write_text(before)
+
+
+def known_key(bench: Bench) -> AbstractContextManager[None]:
     """What an early version left without a site."""
-    http = bench.world.state / "nginx/secure_link/http.conf"
-    before = http.read_text()
-    http.write_text(re.sub(r'(key \{\n    default ")[^"]*', rf"\g<1>{KNOWN}", before))
-    yield
-    http.write_text(before)
+    return rewritten(bench, r'(key \{\n    default ")[^"]*', rf"\g<1>{KNOWN}")
 
 
-@contextmanager
-def empty_key(bench: Bench) -> Iterator[None]:
+def empty_key(bench: Bench) -> AbstractContextManager[None]:
     """The same for nothing."""
-    http = bench.world.state / "nginx/secure_link/http.conf"
-    before = http.read_text()
-    http.write_text(re.sub(r'(url_key \{\n    default ")[^"]*', r"\1", before))
-    yield
-    http.write_text(before)
+    return rewritten(bench, r'(url_key \{\n    default ")[^"]*', r"\1")
